@@ -1,0 +1,398 @@
+//! The resolved config of a training run: every value that the result depends on, none left to a default.
+
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+use crate::{ConfigError, CorpusId, HookPoint, ModelId};
+
+/// How the residual stream is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ResidualFrame {
+    /// As the checkpoint has it.
+    #[default]
+    Raw,
+    /// With the mean over d_model taken out of everything that writes to it, as TransformerLens loads models
+    /// (`center_writing_weights`). The model's outputs do not change. LayerNorm models only.
+    Centred,
+}
+
+/// How a dictionary's input is scaled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum InputScale {
+    /// As it is.
+    #[default]
+    None,
+    /// Divided by one number, measured on the first batches, so that E‖x‖² = 1; the output is multiplied by it.
+    UnitNorm,
+}
+
+/// What opens each document.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum BosPolicy {
+    /// The tokenizer's BOS token opens every document.
+    #[default]
+    Document,
+    /// The tokenizer's BOS token opens every context (and no document inside it).
+    Context,
+    /// None.
+    None,
+}
+
+/// What closes each document.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum EosPolicy {
+    /// The tokenizer's EOS token closes every document.
+    Document,
+    /// None.
+    #[default]
+    None,
+}
+
+macro_rules! words {
+    ($type:ident, $field:literal, $($word:literal => $value:expr),+ $(,)?) => {
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                $(if *self == $value { return f.write_str($word); })+
+                Ok(())
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = ConfigError;
+
+            fn from_str(text: &str) -> Result<Self, ConfigError> {
+                match text {
+                    $($word => Ok($value),)+
+                    other => Err(ConfigError::new(
+                        $field,
+                        format!("unknown value '{other}'; expected one of {}", [$($word),+].join(", ")),
+                    )),
+                }
+            }
+        }
+    };
+}
+
+words!(ResidualFrame, "residual", "raw" => ResidualFrame::Raw, "centred" => ResidualFrame::Centred);
+words!(InputScale, "input_scale", "none" => InputScale::None, "unit_norm" => InputScale::UnitNorm);
+words!(BosPolicy, "bos", "document" => BosPolicy::Document, "context" => BosPolicy::Context, "none" => BosPolicy::None);
+words!(EosPolicy, "eos", "document" => EosPolicy::Document, "none" => EosPolicy::None);
+words!(DictionaryKind, "kind", "relu" => DictionaryKind::Relu);
+words!(ObjectiveKind, "objective",
+    "local" => ObjectiveKind::Local, "e2e" => ObjectiveKind::E2e, "e2e+ds" => ObjectiveKind::E2eDs);
+
+/// How documents become contexts: tokenised, joined, cut every `n_ctx` tokens, the remainder dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Packing {
+    /// Tokens per context.
+    pub n_ctx: usize,
+    /// What opens a document.
+    pub bos: BosPolicy,
+    /// What closes a document.
+    pub eos: EosPolicy,
+}
+
+/// Adam's constants (Kingma and Ba 2015); no weight decay.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Adam {
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub eps: f64,
+}
+
+impl Default for Adam {
+    fn default() -> Self {
+        Self { beta1: 0.9, beta2: 0.999, eps: 1e-8 }
+    }
+}
+
+/// The learning rate over a run: linear from 0 during the warm-up, then half a cosine down to a fraction.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// Optimiser steps of linear warm-up, the first of them at learning rate 0.
+    pub warmup_steps: usize,
+    /// The last learning rate as a fraction of the peak.
+    pub min_lr_factor: f64,
+}
+
+/// The kinds of dictionary.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum DictionaryKind {
+    /// c = ReLU(W_e x + b_e), x̂ = D̂ c + b_d with unit decoder directions D̂ (Braun et al. 2024, section 2).
+    #[default]
+    Relu,
+}
+
+/// The objectives, without their coefficients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum ObjectiveKind {
+    /// Reconstruct the activation.
+    #[serde(rename = "local")]
+    Local,
+    /// Reproduce the model's output distribution.
+    #[serde(rename = "e2e")]
+    E2e,
+    /// Reproduce the output distribution and the later layers' activations.
+    #[serde(rename = "e2e+ds")]
+    E2eDs,
+}
+
+impl ObjectiveKind {
+    /// All objectives, in the order in which pages and tables list them.
+    pub const ALL: [ObjectiveKind; 3] = [ObjectiveKind::Local, ObjectiveKind::E2e, ObjectiveKind::E2eDs];
+}
+
+/// What a dictionary is trained to do: a sum of named terms, each with its coefficient (Braun et al. 2024, section 2).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "name", deny_unknown_fields)]
+pub enum Objective {
+    /// mse(x, x̂) + sparsity.
+    #[serde(rename = "local")]
+    Local {
+        /// λ of λ · mean over tokens of ‖c‖₁ / d_in.
+        sparsity: f64,
+    },
+    /// kl · KL(model ‖ spliced) + sparsity.
+    #[serde(rename = "e2e")]
+    E2e {
+        /// λ, as in `local`.
+        sparsity: f64,
+        /// Coefficient of the KL term.
+        kl: f64,
+    },
+    /// kl · KL(model ‖ spliced) + downstream · mean over later blocks of mse(resid_pre) + sparsity.
+    #[serde(rename = "e2e+ds")]
+    E2eDs {
+        /// λ, as in `local`.
+        sparsity: f64,
+        /// Coefficient of the KL term.
+        kl: f64,
+        /// Total coefficient of the downstream terms; each of the n later blocks has downstream / n.
+        downstream: f64,
+    },
+}
+
+impl Objective {
+    /// Which objective it is.
+    pub fn kind(&self) -> ObjectiveKind {
+        match self {
+            Objective::Local { .. } => ObjectiveKind::Local,
+            Objective::E2e { .. } => ObjectiveKind::E2e,
+            Objective::E2eDs { .. } => ObjectiveKind::E2eDs,
+        }
+    }
+
+    /// λ.
+    pub fn sparsity(&self) -> f64 {
+        match *self {
+            Objective::Local { sparsity } | Objective::E2e { sparsity, .. } | Objective::E2eDs { sparsity, .. } => sparsity,
+        }
+    }
+
+    /// The coefficient of the KL term; 0 where there is none.
+    pub fn kl(&self) -> f64 {
+        match *self {
+            Objective::Local { .. } => 0.0,
+            Objective::E2e { kl, .. } | Objective::E2eDs { kl, .. } => kl,
+        }
+    }
+
+    /// The total coefficient of the downstream terms; 0 where there are none.
+    pub fn downstream(&self) -> f64 {
+        match *self {
+            Objective::E2eDs { downstream, .. } => downstream,
+            _ => 0.0,
+        }
+    }
+}
+
+/// One dictionary of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct DictionaryConfig {
+    /// The kind.
+    pub kind: DictionaryKind,
+    /// Number of features.
+    pub d_sae: usize,
+    /// What it is trained to do.
+    pub objective: Objective,
+    /// Peak learning rate.
+    pub lr: f64,
+    /// Seed of the initial weights.
+    pub seed: u64,
+}
+
+/// What is measured at the end of a run, and on how much text.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Evaluation {
+    /// Tokens of held-out text for the final metrics (all of it when there is less).
+    pub n_tokens: usize,
+    /// Tokens of validation text for the curves during training.
+    pub validation_tokens: usize,
+    /// Optimiser steps between two measurements on the validation text.
+    pub every_steps: usize,
+}
+
+/// A training run: one or more dictionaries at one hook point, from one pass over one corpus.
+/// Each comes out as if it had been trained alone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// The language model.
+    pub model: ModelId,
+    /// The text.
+    pub corpus: CorpusId,
+    /// Where the dictionaries read and write.
+    pub at: HookPoint,
+    /// How the residual stream is read.
+    pub residual: ResidualFrame,
+    /// How the dictionaries' input is scaled.
+    pub input_scale: InputScale,
+    /// How text becomes contexts.
+    pub packing: Packing,
+    /// Contexts per batch.
+    pub batch: usize,
+    /// Batches per optimiser step.
+    pub accumulation: usize,
+    /// Tokens to train on; documents repeat, reshuffled, when they run out.
+    pub tokens: u64,
+    /// The learning rate's course.
+    pub schedule: Schedule,
+    /// The optimiser's constants.
+    pub adam: Adam,
+    /// Largest norm of a dictionary's gradient, all its parameters together; larger ones are scaled down to it.
+    pub max_grad_norm: f64,
+    /// Seed of the order of the contexts.
+    pub data_seed: u64,
+    /// Optimiser steps between two log points.
+    pub log_every_steps: usize,
+    /// Optimiser steps between two checkpoints.
+    pub checkpoint_every_steps: usize,
+    /// What is measured.
+    pub evaluation: Evaluation,
+    /// The dictionaries.
+    pub dictionaries: Vec<DictionaryConfig>,
+}
+
+impl TrainConfig {
+    /// Tokens in one batch.
+    pub fn batch_tokens(&self) -> usize {
+        self.batch * self.packing.n_ctx
+    }
+
+    /// Optimiser steps of the whole run: `tokens` over the tokens of a step, rounded up.
+    pub fn n_steps(&self) -> usize {
+        let per_step = (self.batch_tokens() * self.accumulation) as u64;
+        self.tokens.div_ceil(per_step) as usize
+    }
+
+    /// Checks what can be checked without the model and the corpus.
+    ///
+    /// # Errors
+    /// The first field that cannot be used.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let at_least = |field: &str, value: usize, min: usize| {
+            if value >= min {
+                Ok(())
+            } else {
+                Err(ConfigError::new(field, format!("found {value}; expected {min} or more")))
+            }
+        };
+        at_least("n_ctx", self.packing.n_ctx, 2)?;
+        at_least("batch", self.batch, 1)?;
+        at_least("accumulation", self.accumulation, 1)?;
+        at_least("tokens", self.tokens as usize, 1)?;
+        at_least("log_every_steps", self.log_every_steps, 1)?;
+        at_least("checkpoint_every_steps", self.checkpoint_every_steps, 1)?;
+        at_least("eval_tokens", self.evaluation.n_tokens, 1)?;
+        at_least("validation_tokens", self.evaluation.validation_tokens, 1)?;
+        at_least("eval_every_steps", self.evaluation.every_steps, 1)?;
+        at_least("dictionaries", self.dictionaries.len(), 1)?;
+        fraction("min_lr_factor", self.schedule.min_lr_factor)?;
+        below_one("beta1", self.adam.beta1)?;
+        below_one("beta2", self.adam.beta2)?;
+        positive("eps", self.adam.eps)?;
+        positive("max_grad_norm", self.max_grad_norm)?;
+        if self.schedule.warmup_steps >= self.n_steps() {
+            return Err(ConfigError::new(
+                "warmup_steps",
+                format!(
+                    "found {} for a run of {} steps; expected fewer (more tokens, or a smaller batch)",
+                    self.schedule.warmup_steps,
+                    self.n_steps()
+                ),
+            ));
+        }
+        for dictionary in &self.dictionaries {
+            at_least("d_sae", dictionary.d_sae, 1)?;
+            positive("lr", dictionary.lr)?;
+            not_negative("coefficient", dictionary.objective.sparsity())?;
+            match dictionary.objective {
+                Objective::Local { .. } => {}
+                Objective::E2e { kl, .. } => positive("kl_coefficient", kl)?,
+                Objective::E2eDs { kl, downstream, .. } => {
+                    not_negative("kl_coefficient", kl)?;
+                    positive("ds_coefficient", downstream)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn positive(field: &str, value: f64) -> Result<(), ConfigError> {
+    if value.is_finite() && value > 0.0 {
+        Ok(())
+    } else {
+        Err(ConfigError::new(field, format!("found {value}; expected a finite number above 0")))
+    }
+}
+
+fn not_negative(field: &str, value: f64) -> Result<(), ConfigError> {
+    if value.is_finite() && value >= 0.0 {
+        Ok(())
+    } else {
+        Err(ConfigError::new(field, format!("found {value}; expected a finite number, 0 or more")))
+    }
+}
+
+fn fraction(field: &str, value: f64) -> Result<(), ConfigError> {
+    if (0.0..=1.0).contains(&value) {
+        Ok(())
+    } else {
+        Err(ConfigError::new(field, format!("found {value}; expected a number from 0 to 1")))
+    }
+}
+
+fn below_one(field: &str, value: f64) -> Result<(), ConfigError> {
+    if (0.0..1.0).contains(&value) {
+        Ok(())
+    } else {
+        Err(ConfigError::new(field, format!("found {value}; expected a number from 0 to below 1")))
+    }
+}

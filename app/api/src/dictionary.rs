@@ -1,0 +1,80 @@
+//! Trained dictionaries and what was measured of them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CorpusId, DictionaryConfig, DictionaryId, HookPoint, InputScale, JobId, ModelId, ResidualFrame};
+
+/// Over which tokens a metric was taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum TokenSet {
+    /// All but position 0 and special tokens: what is meant where nothing else is said.
+    #[default]
+    Ordinary,
+    /// Position 0 of each context.
+    PositionZero,
+    /// Special tokens (BOS, EOS, …) at later positions.
+    Special,
+}
+
+/// One measured value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Measurement {
+    /// The metric's name; its definition is in [`crate::METRICS`].
+    pub name: String,
+    /// The version of the definition that it was computed by.
+    pub version: u32,
+    /// Where, for metrics by layer; none for those of the whole dictionary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<HookPoint>,
+    /// Over which tokens.
+    #[serde(default)]
+    pub tokens: TokenSet,
+    /// Over how many tokens.
+    pub n_tokens: u64,
+    /// The value.
+    pub value: f64,
+}
+
+/// A trained dictionary in the registry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DictionaryInfo {
+    /// Its number.
+    pub id: DictionaryId,
+    /// The run that made it.
+    pub job: JobId,
+    /// The sweep that the run belongs to.
+    pub sweep: JobId,
+    /// The model.
+    pub model: ModelId,
+    /// The corpus it was trained on.
+    pub corpus: CorpusId,
+    /// Where it reads and writes.
+    pub at: HookPoint,
+    /// How it reads the residual stream.
+    pub residual: ResidualFrame,
+    /// How its input is scaled.
+    pub input_scale: InputScale,
+    /// Kind, width, objective, learning rate and seed.
+    pub config: DictionaryConfig,
+    /// Tokens it was trained on.
+    pub tokens: u64,
+    /// How often the training text was passed over.
+    pub n_passes: f64,
+    /// Everything measured on held-out text.
+    pub metrics: Vec<Measurement>,
+    /// SHA-256 of its weights' file, in hexadecimal.
+    pub checksum: String,
+    /// Seconds since 1970.
+    pub created: i64,
+}
+
+impl DictionaryInfo {
+    /// The value of a metric of the whole dictionary over the ordinary tokens.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        self.metrics.iter().find(|m| m.name == name && m.at.is_none() && m.tokens == TokenSet::Ordinary).map(|m| m.value)
+    }
+}

@@ -1,0 +1,113 @@
+//! Jobs, their progress, and the events that tell of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{DictionaryId, JobId, TrainConfig};
+
+/// Where a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// Waiting for a worker.
+    Queued,
+    /// A worker has it, under a lease.
+    Running,
+    /// Finished; its results are in the registry.
+    Done,
+    /// Stopped by an error; its last checkpoint is kept.
+    Failed,
+    /// Stopped by its user; its last checkpoint is kept.
+    Cancelled,
+}
+
+impl JobState {
+    /// Whether nothing more will happen to it unless it is resumed.
+    pub fn is_final(self) -> bool {
+        matches!(self, JobState::Done | JobState::Failed | JobState::Cancelled)
+    }
+}
+
+/// How far a job is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Progress {
+    /// What it is doing, in words ("training", "measuring on held-out text").
+    pub stage: String,
+    /// Units done.
+    pub done: u64,
+    /// Units in all; 0 while unknown.
+    pub total: u64,
+    /// What is counted ("tokens", "documents").
+    pub unit: String,
+    /// Units per second, over the last seconds.
+    pub rate: f64,
+}
+
+/// A job in the registry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Job {
+    /// Its number.
+    pub id: JobId,
+    /// What it does. (Training is the only kind so far.)
+    pub config: TrainConfig,
+    /// The command that does the same.
+    pub command: String,
+    /// Jobs of one sweep share it: the number of the first of them.
+    pub sweep: JobId,
+    /// Where it stands.
+    pub state: JobState,
+    /// How far it is.
+    pub progress: Progress,
+    /// What stopped it, when it failed.
+    pub error: Option<String>,
+    /// Who runs it ("server 4711 on host", "saescope sweep 4712 on host").
+    pub owner: Option<String>,
+    /// Whether its user asked it to stop.
+    pub cancel_requested: bool,
+    /// Seconds since 1970: when it was asked for.
+    pub created: i64,
+    /// When it began.
+    pub started: Option<i64>,
+    /// When it ended.
+    pub finished: Option<i64>,
+    /// The dictionaries it made, in the order of `config.dictionaries`; empty until it is done.
+    pub dictionaries: Vec<DictionaryId>,
+}
+
+/// One point of a run's curves, for one of its dictionaries.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct HistoryPoint {
+    /// Optimiser step, from 0.
+    pub step: usize,
+    /// Tokens seen after it.
+    pub tokens: u64,
+    /// Index into the config's dictionaries.
+    pub dictionary: usize,
+    /// Values by name: `loss`, `loss/sparsity`, `loss/reconstruction`, `loss/kl`, `loss/downstream`, `lr`, `grad_norm`, `l0`,
+    /// and, where the validation text was measured, `validation/…` with the metrics' names.
+    pub values: std::collections::BTreeMap<String, f64>,
+}
+
+/// What a page's event stream carries.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A job appeared or changed.
+    Job {
+        /// The job as it is now (boxed: it is far larger than the other events).
+        job: Box<Job>,
+    },
+    /// Points were added to a job's history.
+    History {
+        /// The job.
+        job: JobId,
+        /// How many points there are now.
+        n_points: usize,
+    },
+    /// The registry's models, corpora or dictionaries changed.
+    Registry,
+}

@@ -1,0 +1,27 @@
+//! The vocabulary that the page, the server and the engine speak: ids, hook points, configs,
+//! results and errors. Data and validation only: nothing here computes, stores or sends anything.
+
+mod config;
+mod dictionary;
+mod error;
+mod hook;
+mod id;
+mod job;
+mod metric;
+mod pareto;
+mod registry;
+mod sweep;
+
+pub use config::{
+    Adam, BosPolicy, DictionaryConfig, DictionaryKind, EosPolicy, Evaluation, InputScale, Objective, ObjectiveKind, Packing,
+    ResidualFrame, Schedule, TrainConfig,
+};
+pub use dictionary::{DictionaryInfo, Measurement, TokenSet};
+pub use error::{ApiError, ConfigError, ErrorKind};
+pub use hook::{HookPoint, Site};
+pub use id::{CorpusId, DictionaryId, JobId, ModelId};
+pub use job::{Event, HistoryPoint, Job, JobState, Progress};
+pub use metric::{Direction, METRICS, MetricDefinition, metric};
+pub use pareto::{ParetoQuery, ParetoSummary};
+pub use registry::{CorpusInfo, CorpusSource, ModelInfo, ModelSource, Overview};
+pub use sweep::{PerObjective, ResolvedAgainst, ResolvedSweep, SweepRequest};

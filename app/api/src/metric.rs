@@ -1,0 +1,230 @@
+//! Every metric's definition: what it is, its unit, which way is better, and the version of its definition.
+//! The engine computes them, the store keeps name and version beside each value, the page opens the definition.
+
+use serde::Serialize;
+
+/// Which way is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// More is better.
+    HigherIsBetter,
+    /// Less is better.
+    LowerIsBetter,
+    /// Neither: it describes.
+    Neither,
+}
+
+/// A metric's definition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MetricDefinition {
+    /// The name, as results and the API carry it.
+    pub name: &'static str,
+    /// The name for people.
+    pub label: &'static str,
+    /// The unit; empty for pure numbers.
+    pub unit: &'static str,
+    /// Which way is better.
+    pub direction: Direction,
+    /// The definition, in words and symbols.
+    pub definition: &'static str,
+    /// Where the definition comes from, and how other tools differ.
+    pub source: &'static str,
+    /// Raised when the definition changes.
+    pub version: u32,
+    /// Whether there is one value per hook point above the dictionary.
+    pub by_layer: bool,
+    /// Whether an axis of it is logarithmic by default.
+    pub log: bool,
+}
+
+use Direction::{HigherIsBetter, LowerIsBetter, Neither};
+
+/// Every metric, in the order in which pages list them. x is the activation at the hook point, x̂ the dictionary's output,
+/// c its codes; means are over tokens.
+pub const METRICS: &[MetricDefinition] = &[
+    MetricDefinition {
+        name: "l0",
+        label: "L0",
+        unit: "features per token",
+        direction: LowerIsBetter,
+        definition: "mean number of features with c ≠ 0",
+        source: "Braun et al. 2024; SAEBench core `l0`",
+        version: 1,
+        by_layer: false,
+        log: true,
+    },
+    MetricDefinition {
+        name: "alive",
+        label: "alive features",
+        unit: "features",
+        direction: Neither,
+        definition: "features that fire at least once on the evaluated tokens; always read it with their number",
+        source: "e2e_sae `alive_dict_elements`, there over a window of 500k training tokens",
+        version: 1,
+        by_layer: false,
+        log: false,
+    },
+    MetricDefinition {
+        name: "alive_10",
+        label: "alive features, ten firings",
+        unit: "features",
+        direction: Neither,
+        definition: "features that fire at least ten times on the evaluated tokens",
+        source: "Cunningham et al. 2023 count features with more than ten firings as active",
+        version: 1,
+        by_layer: false,
+        log: false,
+    },
+    MetricDefinition {
+        name: "ce_model",
+        label: "CE of the model",
+        unit: "nats per token",
+        direction: LowerIsBetter,
+        definition: "mean of −log p(next token) of the model as it is",
+        source: "e2e_sae `orig_model_ce_loss`; SAEBench `ce_loss_without_sae`",
+        version: 1,
+        by_layer: false,
+        log: false,
+    },
+    MetricDefinition {
+        name: "ce_spliced",
+        label: "CE with the dictionary",
+        unit: "nats per token",
+        direction: LowerIsBetter,
+        definition: "mean of −log p(next token) with x̂ in place of x at every position",
+        source: "e2e_sae `sae_model_ce_loss`; SAEBench `ce_loss_with_sae`",
+        version: 1,
+        by_layer: false,
+        log: false,
+    },
+    MetricDefinition {
+        name: "ce_increase",
+        label: "CE increase",
+        unit: "nats per token",
+        direction: LowerIsBetter,
+        definition: "CE with the dictionary − CE of the model",
+        source: "Braun et al. 2024, figure 1; e2e_sae logs its negative as `difference_ce_loss`",
+        version: 1,
+        by_layer: false,
+        log: true,
+    },
+    MetricDefinition {
+        name: "kl",
+        label: "KL(model ‖ spliced)",
+        unit: "nats per token",
+        direction: LowerIsBetter,
+        definition: "mean of Σ_v p(v) (log p(v) − log q(v)), p the model's and q the spliced model's next-token distribution",
+        source: "e2e_sae `logits_kl`, whose docstring has the arguments the other way round; SAEBench `kl_div_with_sae`",
+        version: 1,
+        by_layer: false,
+        log: true,
+    },
+    MetricDefinition {
+        name: "explained_variance",
+        label: "explained variance",
+        unit: "",
+        direction: HigherIsBetter,
+        definition: "1 − Σ‖x − x̂‖² / Σ‖x − mean(x)‖², sums and mean over all evaluated tokens, in f64",
+        source: "SAELens after #665; pooled and centred",
+        version: 1,
+        by_layer: true,
+        log: false,
+    },
+    MetricDefinition {
+        name: "explained_variance_per_token",
+        label: "explained variance, per token",
+        unit: "",
+        direction: HigherIsBetter,
+        definition: "mean over tokens of 1 − ‖x − x̂‖² / ‖x − mean_batch(x)‖²",
+        source: "e2e_sae `explained_variance` at later layers; SAELens `explained_variance_legacy`",
+        version: 1,
+        by_layer: true,
+        log: false,
+    },
+    MetricDefinition {
+        name: "explained_variance_e2e_sae",
+        label: "explained variance, e2e_sae's at its own layer",
+        unit: "",
+        direction: HigherIsBetter,
+        definition: "mean over tokens of 1 − ‖x − x̂‖² / ‖x̂ − mean_batch(x̂)‖²: the output's variance below, not the input's",
+        source: "e2e_sae, with prediction and target swapped at the dictionary's own layer",
+        version: 1,
+        by_layer: false,
+        log: false,
+    },
+    MetricDefinition {
+        name: "mse",
+        label: "MSE",
+        unit: "",
+        direction: LowerIsBetter,
+        definition: "mean over tokens and dimensions of (x − x̂)²; at later layers x̂ is the spliced model's activation",
+        source: "e2e_sae `out_to_in` and `in_to_orig`",
+        version: 1,
+        by_layer: true,
+        log: true,
+    },
+    MetricDefinition {
+        name: "norm_ratio",
+        label: "norm ratio",
+        unit: "",
+        direction: Neither,
+        definition: "mean of ‖x̂‖ / ‖x‖; 1 is neither shrunk nor grown",
+        source: "Braun et al. 2024, table 5; SAEBench `l2_ratio`",
+        version: 1,
+        by_layer: false,
+        log: false,
+    },
+    MetricDefinition {
+        name: "grad_norm",
+        label: "gradient norm",
+        unit: "",
+        direction: Neither,
+        definition: "norm of the gradient of all of the dictionary's parameters before clipping, mean over the run's last half",
+        source: "Braun et al. 2024, table 2, there the mean beyond 10,000 samples",
+        version: 1,
+        by_layer: false,
+        log: true,
+    },
+    MetricDefinition {
+        name: "train_seconds",
+        label: "training cost",
+        unit: "CPU seconds",
+        direction: LowerIsBetter,
+        definition: "CPU time spent in this dictionary's own part of the steps, plus its share of what the run's dictionaries had in common",
+        source: "ours; Braun et al. 2024, table 6 gives hours on an A100",
+        version: 1,
+        by_layer: false,
+        log: true,
+    },
+    MetricDefinition {
+        name: "l1",
+        label: "L1",
+        unit: "",
+        direction: Neither,
+        definition: "mean of ‖c‖₁",
+        source: "SAEBench core `l1`",
+        version: 1,
+        by_layer: false,
+        log: true,
+    },
+];
+
+/// The definition of the metric called `name`.
+pub fn metric(name: &str) -> Option<&'static MetricDefinition> {
+    METRICS.iter().find(|m| m.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        for m in METRICS {
+            assert_eq!(METRICS.iter().filter(|o| o.name == m.name).count(), 1, "{}", m.name);
+        }
+    }
+}

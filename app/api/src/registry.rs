@@ -1,0 +1,112 @@
+//! Models and corpora, as the registry lists them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CorpusId, HookPoint, Job, ModelId};
+
+/// Where a model comes from: exactly one of the two.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ModelSource {
+    /// A Hugging Face folder on the server's disk.
+    Folder(String),
+    /// A name on the hub.
+    Hub(String),
+}
+
+/// Where a corpus comes from: exactly one of the two.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum CorpusSource {
+    /// A file, or a folder of files, on the server's disk.
+    Path(String),
+    /// A data set's name on the hub.
+    Hub(String),
+}
+
+/// A language model in the registry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ModelInfo {
+    /// Its id.
+    pub id: ModelId,
+    /// Where it came from, as it was given.
+    pub source: String,
+    /// The Hugging Face folder on the server's disk.
+    pub folder: String,
+    /// `gpt2`, `gpt_neo`, `gpt_neox` or `llama`.
+    pub family: String,
+    /// Blocks.
+    pub n_layers: usize,
+    /// Width of the residual stream.
+    pub d_model: usize,
+    /// Heads.
+    pub n_heads: usize,
+    /// Width of the MLP's hidden layer.
+    pub d_mlp: usize,
+    /// Entries of the vocabulary.
+    pub d_vocab: usize,
+    /// Longest context.
+    pub n_ctx: usize,
+    /// Parameters.
+    pub n_params: u64,
+    /// Whether its norms are LayerNorms, so that the residual can be centred.
+    pub layer_norm: bool,
+    /// Whether its tokenizer has a BOS token.
+    pub has_bos: bool,
+    /// SHA-256 over config, weights and tokenizer, in hexadecimal.
+    pub hash: String,
+    /// The hook points, in the order of the forward pass, with the width of the tensor at each.
+    pub hook_points: Vec<(HookPoint, usize)>,
+    /// Seconds since 1970.
+    pub created: i64,
+}
+
+impl ModelInfo {
+    /// The width of the tensor at `at`; none where the model has no such point.
+    pub fn width(&self, at: HookPoint) -> Option<usize> {
+        self.hook_points.iter().find(|(point, _)| *point == at).map(|(_, width)| *width)
+    }
+}
+
+/// A corpus in the registry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CorpusInfo {
+    /// Its id.
+    pub id: CorpusId,
+    /// Where it came from, as it was given.
+    pub source: String,
+    /// The file or folder on the server's disk.
+    pub path: String,
+    /// `text`, `json_lines`, `json_array`, `parquet` or `token_file`.
+    pub format: String,
+    /// Documents.
+    pub n_documents: u64,
+    /// Bytes of text.
+    pub n_bytes: u64,
+    /// SHA-256 of the source files, in hexadecimal.
+    pub hash: String,
+    /// Seconds since 1970.
+    pub created: i64,
+}
+
+/// What the first page shows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Overview {
+    /// Every model.
+    pub models: Vec<ModelInfo>,
+    /// Every corpus.
+    pub corpora: Vec<CorpusInfo>,
+    /// Number of dictionaries.
+    pub n_dictionaries: u64,
+    /// Jobs that wait or run, then the last that ended, newest first.
+    pub jobs: Vec<Job>,
+    /// The data folder.
+    pub data: String,
+    /// The program's version.
+    pub version: String,
+}

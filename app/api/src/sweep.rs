@@ -1,0 +1,428 @@
+//! What a user asks for, on the command line or in the Train form, and how it becomes resolved configs.
+
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use crate::{
+    Adam, BosPolicy, ConfigError, CorpusId, DictionaryConfig, DictionaryKind, EosPolicy, Evaluation, HookPoint, InputScale, ModelId,
+    Objective, ObjectiveKind, Packing, ResidualFrame, Schedule, TrainConfig,
+};
+
+/// Values that may differ by objective: `1,3` for all of them, or `local=0.1,0.3;e2e=1,3`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PerObjective {
+    /// The same values for every objective.
+    All(Vec<f64>),
+    /// Values by objective.
+    Each(BTreeMap<ObjectiveKind, Vec<f64>>),
+}
+
+impl PerObjective {
+    /// The values for `objective`; none when it is not named.
+    pub fn of(&self, objective: ObjectiveKind) -> Option<&[f64]> {
+        match self {
+            PerObjective::All(values) => Some(values),
+            PerObjective::Each(by) => by.get(&objective).map(Vec::as_slice),
+        }
+    }
+}
+
+impl FromStr for PerObjective {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        let numbers = |list: &str| -> Result<Vec<f64>, ConfigError> {
+            list.split(',')
+                .map(|word| {
+                    let word = word.trim();
+                    word.parse::<f64>().ok().filter(|v| v.is_finite()).ok_or_else(|| {
+                        ConfigError::new("list", format!("'{word}' in '{text}' is not a number; expected 0.1,0.3 or local=0.1;e2e=1,3"))
+                    })
+                })
+                .collect()
+        };
+        if !text.contains('=') {
+            return Ok(PerObjective::All(numbers(text)?));
+        }
+        let mut by = BTreeMap::new();
+        for part in text.split(';').filter(|p| !p.trim().is_empty()) {
+            let (name, list) = part.split_once('=').ok_or_else(|| {
+                ConfigError::new("list", format!("'{part}' in '{text}' names no objective; expected local=0.1;e2e=1,3"))
+            })?;
+            if by.insert(name.trim().parse::<ObjectiveKind>()?, numbers(list)?).is_some() {
+                return Err(ConfigError::new("list", format!("'{}' appears twice in '{text}'", name.trim())));
+            }
+        }
+        Ok(PerObjective::Each(by))
+    }
+}
+
+impl fmt::Display for PerObjective {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let join = |values: &[f64]| values.iter().map(f64::to_string).collect::<Vec<_>>().join(",");
+        match self {
+            PerObjective::All(values) => f.write_str(&join(values)),
+            PerObjective::Each(by) => {
+                let parts: Vec<_> = by.iter().map(|(o, v)| format!("{o}={}", join(v))).collect();
+                f.write_str(&parts.join(";"))
+            }
+        }
+    }
+}
+
+impl Serialize for PerObjective {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for PerObjective {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for PerObjective {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        String::schema()
+    }
+}
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for PerObjective {}
+
+/// A grid of dictionaries: every objective at each of its coefficients, for each seed.
+/// What is left out takes the default that the field's documentation names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SweepRequest {
+    /// The language model's id.
+    pub model: ModelId,
+    /// The corpus' id.
+    pub corpus: CorpusId,
+    /// Where the dictionaries read and write.
+    pub at: HookPoint,
+    /// The kind; default relu.
+    #[serde(default)]
+    pub kind: DictionaryKind,
+    /// The objectives.
+    pub objectives: Vec<ObjectiveKind>,
+    /// Sparsity coefficients λ, per objective.
+    pub coefficient: PerObjective,
+    /// KL coefficient; default e2e=1;e2e+ds=0.5.
+    #[serde(default)]
+    pub kl_coefficient: Option<PerObjective>,
+    /// Total downstream coefficient of e2e+ds; default 2.5.
+    #[serde(default)]
+    pub ds_coefficient: Option<f64>,
+    /// Peak learning rates; default 1e-3.
+    #[serde(default)]
+    pub lr: Option<PerObjective>,
+    /// Number of features; default 16 · the width of the hook point.
+    #[serde(default)]
+    pub d_sae: Option<usize>,
+    /// Tokens per context; default the model's, at most 256.
+    #[serde(default)]
+    pub n_ctx: Option<usize>,
+    /// Contexts per batch; default as many as make 4,096 tokens.
+    #[serde(default)]
+    pub batch: Option<usize>,
+    /// Batches per optimiser step; default 1.
+    #[serde(default)]
+    pub accumulation: Option<usize>,
+    /// Tokens to train on; default 2,000,000.
+    #[serde(default)]
+    pub tokens: Option<u64>,
+    /// Seeds; default 0. Each seed sets the initial weights and the order of the text.
+    #[serde(default)]
+    pub seeds: Vec<u64>,
+    /// Warm-up steps; default 5 % of the run's.
+    #[serde(default)]
+    pub warmup_steps: Option<usize>,
+    /// Last learning rate as a fraction of the peak; default 0.1.
+    #[serde(default)]
+    pub min_lr_factor: Option<f64>,
+    /// Largest gradient norm; default 10.
+    #[serde(default)]
+    pub max_grad_norm: Option<f64>,
+    /// How the residual stream is read; default raw.
+    #[serde(default)]
+    pub residual: ResidualFrame,
+    /// How the input is scaled; default none.
+    #[serde(default)]
+    pub input_scale: InputScale,
+    /// What opens a document; default its BOS token, where the tokenizer has one.
+    #[serde(default)]
+    pub bos: Option<BosPolicy>,
+    /// What closes a document; default nothing.
+    #[serde(default)]
+    pub eos: Option<EosPolicy>,
+    /// Held-out tokens for the final metrics; default 65,536.
+    #[serde(default)]
+    pub eval_tokens: Option<usize>,
+    /// Validation tokens for the curves; default 16,384.
+    #[serde(default)]
+    pub validation_tokens: Option<usize>,
+    /// Steps between two measurements on the validation text; default 5 % of the run's.
+    #[serde(default)]
+    pub eval_every_steps: Option<usize>,
+}
+
+/// The facts about a model that a request is resolved against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResolvedAgainst {
+    /// Width of the tensor at the request's hook point.
+    pub width: usize,
+    /// The longest context the model takes.
+    pub max_n_ctx: usize,
+    /// Whether its tokenizer has a BOS token.
+    pub has_bos: bool,
+}
+
+/// What a request came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ResolvedSweep {
+    /// One run per seed.
+    pub runs: Vec<TrainConfig>,
+    /// Each value that was not given, as `field = value`.
+    pub defaults: Vec<String>,
+    /// The command that does the same.
+    pub command: String,
+}
+
+impl SweepRequest {
+    /// Fills in every default and checks the whole.
+    ///
+    /// # Errors
+    /// The first field that cannot be used.
+    pub fn resolve(&self, facts: ResolvedAgainst) -> Result<ResolvedSweep, ConfigError> {
+        let mut defaults = Vec::new();
+        let n_ctx = or_default(self.n_ctx, "n_ctx", facts.max_n_ctx.min(256), &mut defaults);
+        if n_ctx > facts.max_n_ctx {
+            return Err(ConfigError::new("n_ctx", format!("found {n_ctx}; the model takes at most {}", facts.max_n_ctx)));
+        }
+        if n_ctx < 2 {
+            return Err(ConfigError::new("n_ctx", format!("found {n_ctx}; expected 2 or more")));
+        }
+        let batch = or_default(self.batch, "batch", (4096 / n_ctx).max(1), &mut defaults);
+        let accumulation = or_default(self.accumulation, "accumulation", 1, &mut defaults);
+        let tokens = or_default(self.tokens, "tokens", 2_000_000, &mut defaults);
+        let per_step = (batch * accumulation * n_ctx).max(1) as u64;
+        let n_steps = tokens.div_ceil(per_step) as usize;
+        let bos_default = if facts.has_bos { BosPolicy::Document } else { BosPolicy::None };
+        let bos = or_default(self.bos, "bos", bos_default, &mut defaults);
+        if bos != BosPolicy::None && !facts.has_bos {
+            return Err(ConfigError::new("bos", format!("found {bos}; the model's tokenizer has no BOS token, so only none is possible")));
+        }
+        let shared = TrainConfig {
+            model: self.model.clone(),
+            corpus: self.corpus.clone(),
+            at: self.at,
+            residual: self.residual,
+            input_scale: self.input_scale,
+            packing: Packing { n_ctx, bos, eos: or_default(self.eos, "eos", EosPolicy::None, &mut defaults) },
+            batch,
+            accumulation,
+            tokens,
+            schedule: Schedule {
+                warmup_steps: or_default(self.warmup_steps, "warmup_steps", n_steps / 20, &mut defaults),
+                min_lr_factor: or_default(self.min_lr_factor, "min_lr_factor", 0.1, &mut defaults),
+            },
+            adam: Adam::default(),
+            max_grad_norm: or_default(self.max_grad_norm, "max_grad_norm", 10.0, &mut defaults),
+            data_seed: 0,
+            log_every_steps: (n_steps / 200).max(1),
+            checkpoint_every_steps: (n_steps / 10).max(1),
+            evaluation: Evaluation {
+                n_tokens: or_default(self.eval_tokens, "eval_tokens", 65_536, &mut defaults),
+                validation_tokens: or_default(self.validation_tokens, "validation_tokens", 16_384, &mut defaults),
+                every_steps: or_default(self.eval_every_steps, "eval_every_steps", (n_steps / 20).max(1), &mut defaults),
+            },
+            dictionaries: Vec::new(),
+        };
+        let d_sae = or_default(self.d_sae, "d_sae", 16 * facts.width, &mut defaults);
+        let lr = match &self.lr {
+            Some(lr) => lr.clone(),
+            None => {
+                defaults.push("lr = 0.001".into());
+                PerObjective::All(vec![1e-3])
+            }
+        };
+        let kl = match &self.kl_coefficient {
+            Some(kl) => kl.clone(),
+            None => {
+                let by: BTreeMap<_, _> = [(ObjectiveKind::E2e, vec![1.0]), (ObjectiveKind::E2eDs, vec![0.5])]
+                    .into_iter()
+                    .filter(|(o, _)| self.objectives.contains(o))
+                    .collect();
+                let kl = PerObjective::Each(by);
+                if self.objectives.iter().any(|o| *o != ObjectiveKind::Local) {
+                    defaults.push(format!("kl_coefficient = {kl}"));
+                }
+                kl
+            }
+        };
+        let downstream = if self.objectives.contains(&ObjectiveKind::E2eDs) {
+            or_default(self.ds_coefficient, "ds_coefficient", 2.5, &mut defaults)
+        } else {
+            0.0
+        };
+        let seeds = if self.seeds.is_empty() {
+            defaults.push("seed = 0".into());
+            vec![0]
+        } else {
+            self.seeds.clone()
+        };
+        if self.objectives.is_empty() {
+            return Err(ConfigError::new("objective", "none is given; expected at least one of local, e2e, e2e+ds"));
+        }
+        let mut runs = Vec::with_capacity(seeds.len());
+        for &seed in &seeds {
+            let mut run = TrainConfig { data_seed: seed, ..shared.clone() };
+            for &objective in &self.objectives {
+                let grid = |field: &str, values: &PerObjective| {
+                    values.of(objective).filter(|v| !v.is_empty()).map(<[f64]>::to_vec).ok_or_else(|| {
+                        ConfigError::new(field, format!("found '{values}', which gives none for {objective}"))
+                    })
+                };
+                for &lr in &grid("lr", &lr)? {
+                    for &sparsity in &grid("coefficient", &self.coefficient)? {
+                        let objectives = match objective {
+                            ObjectiveKind::Local => vec![Objective::Local { sparsity }],
+                            ObjectiveKind::E2e => {
+                                grid("kl_coefficient", &kl)?.into_iter().map(|kl| Objective::E2e { sparsity, kl }).collect()
+                            }
+                            ObjectiveKind::E2eDs => grid("kl_coefficient", &kl)?
+                                .into_iter()
+                                .map(|kl| Objective::E2eDs { sparsity, kl, downstream })
+                                .collect(),
+                        };
+                        for objective in objectives {
+                            run.dictionaries.push(DictionaryConfig { kind: self.kind, d_sae, objective, lr, seed });
+                        }
+                    }
+                }
+            }
+            run.validate()?;
+            runs.push(run);
+        }
+        Ok(ResolvedSweep { runs, defaults, command: self.command() })
+    }
+
+    /// The command line that asks for the same.
+    pub fn command(&self) -> String {
+        let join = |items: Vec<String>| items.join(",");
+        let mut words = vec![
+            "saescope sweep".to_string(),
+            format!("--model {}", self.model),
+            format!("--corpus {}", self.corpus),
+            format!("--at {}", self.at),
+            format!("--kind {}", self.kind),
+            format!("--objective {}", join(self.objectives.iter().map(ToString::to_string).collect())),
+            format!("--coefficient \"{}\"", self.coefficient),
+        ];
+        let mut option = |name: &str, value: Option<String>| {
+            if let Some(value) = value {
+                let quoted = if value.contains([';', '=']) { format!("\"{value}\"") } else { value };
+                words.push(format!("--{name} {quoted}"));
+            }
+        };
+        option("kl-coefficient", self.kl_coefficient.as_ref().map(ToString::to_string));
+        option("ds-coefficient", self.ds_coefficient.map(|v| v.to_string()));
+        option("lr", self.lr.as_ref().map(ToString::to_string));
+        option("d-sae", self.d_sae.map(|v| v.to_string()));
+        option("n-ctx", self.n_ctx.map(|v| v.to_string()));
+        option("batch", self.batch.map(|v| v.to_string()));
+        option("accumulation", self.accumulation.map(|v| v.to_string()));
+        option("tokens", self.tokens.map(|v| v.to_string()));
+        option("seed", (!self.seeds.is_empty()).then(|| join(self.seeds.iter().map(ToString::to_string).collect())));
+        option("warmup-steps", self.warmup_steps.map(|v| v.to_string()));
+        option("min-lr-factor", self.min_lr_factor.map(|v| v.to_string()));
+        option("max-grad-norm", self.max_grad_norm.map(|v| v.to_string()));
+        option("residual", (self.residual != ResidualFrame::Raw).then(|| self.residual.to_string()));
+        option("input-scale", (self.input_scale != InputScale::None).then(|| self.input_scale.to_string()));
+        option("bos", self.bos.map(|v| v.to_string()));
+        option("eos", self.eos.map(|v| v.to_string()));
+        option("eval-tokens", self.eval_tokens.map(|v| v.to_string()));
+        option("validation-tokens", self.validation_tokens.map(|v| v.to_string()));
+        option("eval-every-steps", self.eval_every_steps.map(|v| v.to_string()));
+        words.join(" ")
+    }
+}
+
+fn or_default<T: Copy + fmt::Display>(given: Option<T>, field: &str, default: T, defaults: &mut Vec<String>) -> T {
+    given.unwrap_or_else(|| {
+        defaults.push(format!("{field} = {default}"));
+        default
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> SweepRequest {
+        serde_json::from_value(serde_json::json!({
+            "model": "m", "corpus": "c", "at": "blocks.2.hook_resid_pre", "objectives": ["local", "e2e", "e2e+ds"],
+            "coefficient": "local=0.1,0.3;e2e=1,3;e2e+ds=1", "tokens": 1_000_000, "seeds": [0, 1]
+        }))
+        .unwrap()
+    }
+
+    const FACTS: ResolvedAgainst = ResolvedAgainst { width: 64, max_n_ctx: 512, has_bos: true };
+
+    #[test]
+    fn a_grid_per_seed() {
+        let resolved = request().resolve(FACTS).unwrap();
+        assert_eq!(resolved.runs.len(), 2);
+        assert_eq!(resolved.runs[1].data_seed, 1);
+        assert_eq!(resolved.runs[0].dictionaries.len(), 5);
+        assert_eq!(resolved.runs[0].dictionaries[4].objective, Objective::E2eDs { sparsity: 1.0, kl: 0.5, downstream: 2.5 });
+        assert!(resolved.defaults.contains(&"d_sae = 1024".to_string()), "{:?}", resolved.defaults);
+    }
+
+    #[test]
+    fn a_missing_objective_is_named() {
+        let mut r = request();
+        r.coefficient = "local=1".parse().unwrap();
+        let error = r.resolve(FACTS).unwrap_err();
+        assert_eq!(error.field, "coefficient");
+        assert!(error.message.contains("none for e2e"), "{error}");
+    }
+
+    #[test]
+    fn lists_parse_and_print() {
+        for text in ["0.1,0.3", "local=0.1;e2e=1,3;e2e+ds=5"] {
+            assert_eq!(text.parse::<PerObjective>().unwrap().to_string(), text);
+        }
+        assert!("local=a".parse::<PerObjective>().unwrap_err().message.contains("'a'"));
+        assert!("loca=1".parse::<PerObjective>().unwrap_err().message.contains("'loca'"));
+    }
+
+    #[test]
+    fn a_bad_value_names_its_field() {
+        for (change, field) in [
+            (serde_json::json!({"n_ctx": 1024}), "n_ctx"),
+            (serde_json::json!({"lr": "0"}), "lr"),
+            (serde_json::json!({"d_sae": 0}), "d_sae"),
+            (serde_json::json!({"warmup_steps": 9999}), "warmup_steps"),
+            (serde_json::json!({"min_lr_factor": 2.0}), "min_lr_factor"),
+            (serde_json::json!({"coefficient": "-1"}), "coefficient"),
+        ] {
+            let mut value = serde_json::to_value(request()).unwrap();
+            value.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+            let error = serde_json::from_value::<SweepRequest>(value).unwrap().resolve(FACTS).unwrap_err();
+            assert_eq!(error.field, field);
+        }
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused() {
+        let mut value = serde_json::to_value(request()).unwrap();
+        value["d_sea"] = 512.into();
+        let error = serde_json::from_value::<SweepRequest>(value).unwrap_err().to_string();
+        assert!(error.contains("d_sea"), "{error}");
+    }
+}

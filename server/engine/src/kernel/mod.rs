@@ -1,0 +1,10 @@
+//! The few numeric kernels that everything else is made of, generic over f32 (what runs) and f64 (what the exactness
+//! tests run). Reductions are partitioned by shape, never by thread, so that results do not depend on the thread count.
+
+mod matmul;
+mod real;
+mod vector;
+
+pub use matmul::{Mat, MatMut, matmul, par_matmul};
+pub use real::{Real, simd};
+pub use vector::{add, axpy, dot, scale, sum, sum_squares};
