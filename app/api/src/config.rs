@@ -117,7 +117,11 @@ pub struct Adam {
 
 impl Default for Adam {
     fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, eps: 1e-8 }
+        Self {
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+        }
     }
 }
 
@@ -369,7 +373,10 @@ fn positive(field: &str, value: f64) -> Result<(), ConfigError> {
     if value.is_finite() && value > 0.0 {
         Ok(())
     } else {
-        Err(ConfigError::new(field, format!("found {value}; expected a finite number above 0")))
+        Err(ConfigError::new(
+            field,
+            format!("found {value}; expected a finite number above 0"),
+        ))
     }
 }
 
@@ -377,7 +384,10 @@ fn not_negative(field: &str, value: f64) -> Result<(), ConfigError> {
     if value.is_finite() && value >= 0.0 {
         Ok(())
     } else {
-        Err(ConfigError::new(field, format!("found {value}; expected a finite number, 0 or more")))
+        Err(ConfigError::new(
+            field,
+            format!("found {value}; expected a finite number, 0 or more"),
+        ))
     }
 }
 
@@ -385,7 +395,10 @@ fn fraction(field: &str, value: f64) -> Result<(), ConfigError> {
     if (0.0..=1.0).contains(&value) {
         Ok(())
     } else {
-        Err(ConfigError::new(field, format!("found {value}; expected a number from 0 to 1")))
+        Err(ConfigError::new(
+            field,
+            format!("found {value}; expected a number from 0 to 1"),
+        ))
     }
 }
 
@@ -393,6 +406,9 @@ fn below_one(field: &str, value: f64) -> Result<(), ConfigError> {
     if (0.0..1.0).contains(&value) {
         Ok(())
     } else {
-        Err(ConfigError::new(field, format!("found {value}; expected a number from 0 to below 1")))
+        Err(ConfigError::new(
+            field,
+            format!("found {value}; expected a number from 0 to below 1"),
+        ))
     }
 }

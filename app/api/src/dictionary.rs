@@ -64,7 +64,7 @@ pub struct DictionaryInfo {
     pub tokens: u64,
     /// How often the training text was passed over.
     pub n_passes: f64,
-    /// Everything measured on held-out text.
+    /// Everything measured on held-out text, and the training run's own figures.
     pub metrics: Vec<Measurement>,
     /// SHA-256 of its weights' file, in hexadecimal.
     pub checksum: String,
@@ -75,6 +75,9 @@ pub struct DictionaryInfo {
 impl DictionaryInfo {
     /// The value of a metric of the whole dictionary over the ordinary tokens.
     pub fn metric(&self, name: &str) -> Option<f64> {
-        self.metrics.iter().find(|m| m.name == name && m.at.is_none() && m.tokens == TokenSet::Ordinary).map(|m| m.value)
+        self.metrics
+            .iter()
+            .find(|m| m.name == name && m.at.is_none() && m.tokens == TokenSet::Ordinary)
+            .map(|m| m.value)
     }
 }

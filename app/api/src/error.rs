@@ -16,7 +16,10 @@ pub struct ConfigError {
 impl ConfigError {
     /// An error of the field `field`.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), message: message.into() }
+        Self {
+            field: field.into(),
+            message: message.into(),
+        }
     }
 }
 
@@ -56,7 +59,11 @@ pub struct ApiError {
 impl ApiError {
     /// An error without a field.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), field: None }
+        Self {
+            kind,
+            message: message.into(),
+            field: None,
+        }
     }
 
     /// 404: `what` does not exist.
@@ -67,6 +74,10 @@ impl ApiError {
 
 impl From<ConfigError> for ApiError {
     fn from(error: ConfigError) -> Self {
-        Self { kind: ErrorKind::Invalid, message: error.to_string(), field: Some(error.field) }
+        Self {
+            kind: ErrorKind::Invalid,
+            message: error.to_string(),
+            field: Some(error.field),
+        }
     }
 }

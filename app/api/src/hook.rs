@@ -27,8 +27,15 @@ pub enum Site {
 
 impl Site {
     /// Every site, in the order of the forward pass.
-    pub const ALL: [Site; 7] =
-        [Site::ResidPre, Site::Z, Site::AttnOut, Site::ResidMid, Site::MlpPost, Site::MlpOut, Site::ResidPost];
+    pub const ALL: [Site; 7] = [
+        Site::ResidPre,
+        Site::Z,
+        Site::AttnOut,
+        Site::ResidMid,
+        Site::MlpPost,
+        Site::MlpOut,
+        Site::ResidPost,
+    ];
 
     /// The part of the hook point's name behind `blocks.L.`.
     pub fn name(self) -> &'static str {
@@ -85,7 +92,10 @@ impl HookPoint {
         match self {
             HookPoint::Embed => 0,
             // resid_post of block L is the same tensor as resid_pre of block L + 1
-            HookPoint::Block { layer, site: Site::ResidPost } => layer + 2,
+            HookPoint::Block {
+                layer,
+                site: Site::ResidPost,
+            } => layer + 2,
             HookPoint::Block { layer, .. } => layer + 1,
             HookPoint::FinalNorm => usize::MAX,
         }
@@ -120,7 +130,10 @@ impl FromStr for HookPoint {
             "ln_final.hook_normalized" => return Ok(HookPoint::FinalNorm),
             _ => {}
         }
-        let (layer, site) = text.strip_prefix("blocks.").and_then(|rest| rest.split_once('.')).ok_or_else(unknown)?;
+        let (layer, site) = text
+            .strip_prefix("blocks.")
+            .and_then(|rest| rest.split_once('.'))
+            .ok_or_else(unknown)?;
         let layer = layer.parse().map_err(|_| unknown())?;
         let site = Site::ALL.into_iter().find(|s| s.name() == site).ok_or_else(unknown)?;
         Ok(HookPoint::Block { layer, site })
@@ -164,7 +177,10 @@ mod tests {
     #[test]
     fn a_wrong_name_is_quoted() {
         let error = "blocks.2.hook_resid".parse::<HookPoint>().unwrap_err().to_string();
-        assert!(error.contains("'blocks.2.hook_resid'") && error.contains("hook_resid_pre"), "{error}");
+        assert!(
+            error.contains("'blocks.2.hook_resid'") && error.contains("hook_resid_pre"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -61,7 +61,11 @@ fn slug(name: &str) -> String {
         }
     }
     let trimmed = out.trim_matches(['-', '.']);
-    if trimmed.is_empty() { "unnamed".into() } else { trimmed.into() }
+    if trimmed.is_empty() {
+        "unnamed".into()
+    } else {
+        trimmed.into()
+    }
 }
 
 #[cfg(test)]

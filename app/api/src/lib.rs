@@ -22,6 +22,6 @@ pub use hook::{HookPoint, Site};
 pub use id::{CorpusId, DictionaryId, JobId, ModelId};
 pub use job::{Event, HistoryPoint, Job, JobState, Progress};
 pub use metric::{Direction, METRICS, MetricDefinition, metric};
-pub use pareto::{ParetoQuery, ParetoSummary};
+pub use pareto::{ParetoQuery, ParetoSummary, ParetoView};
 pub use registry::{CorpusInfo, CorpusSource, ModelInfo, ModelSource, Overview};
 pub use sweep::{PerObjective, ResolvedAgainst, ResolvedSweep, SweepRequest};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{HookPoint, ModelId, ObjectiveKind};
+use crate::{DictionaryId, DictionaryInfo, HookPoint, JobId, ModelId, ObjectiveKind};
 
 /// The Pareto page's state, which is its URL.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -40,4 +40,22 @@ pub struct ParetoSummary {
     pub range: (f64, f64),
     /// Seeds behind the ratio.
     pub n_seeds: usize,
+}
+
+/// Everything the Pareto page shows: the answer to a [`ParetoQuery`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ParetoView {
+    /// The query with every default filled in (`model` and `at` stay empty while there is no dictionary).
+    pub query: ParetoQuery,
+    /// Models that have dictionaries, with the hook points at which they have them: what can be chosen.
+    pub choices: Vec<(ModelId, Vec<HookPoint>)>,
+    /// The sweeps among the dictionaries of this model and hook point.
+    pub sweeps: Vec<JobId>,
+    /// The dictionaries in the plot.
+    pub dictionaries: Vec<DictionaryInfo>,
+    /// Per objective, those on its Pareto front, in the order of x.
+    pub fronts: Vec<(ObjectiveKind, Vec<DictionaryId>)>,
+    /// Each objective against local; empty where local or the range they share is missing, or y is a ratio of no meaning.
+    pub summary: Vec<ParetoSummary>,
 }

@@ -67,7 +67,10 @@ pub struct ModelInfo {
 impl ModelInfo {
     /// The width of the tensor at `at`; none where the model has no such point.
     pub fn width(&self, at: HookPoint) -> Option<usize> {
-        self.hook_points.iter().find(|(point, _)| *point == at).map(|(_, width)| *width)
+        self.hook_points
+            .iter()
+            .find(|(point, _)| *point == at)
+            .map(|(_, width)| *width)
     }
 }
 

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use crate::{
-    Adam, BosPolicy, ConfigError, CorpusId, DictionaryConfig, DictionaryKind, EosPolicy, Evaluation, HookPoint, InputScale, ModelId,
-    Objective, ObjectiveKind, Packing, ResidualFrame, Schedule, TrainConfig,
+    Adam, BosPolicy, ConfigError, CorpusId, DictionaryConfig, DictionaryKind, EosPolicy, Evaluation, HookPoint, InputScale,
+    ModelId, Objective, ObjectiveKind, Packing, ResidualFrame, Schedule, TrainConfig,
 };
 
 /// Values that may differ by objective: `1,3` for all of them, or `local=0.1,0.3;e2e=1,3`.
@@ -36,7 +36,10 @@ impl FromStr for PerObjective {
                 .map(|word| {
                     let word = word.trim();
                     word.parse::<f64>().ok().filter(|v| v.is_finite()).ok_or_else(|| {
-                        ConfigError::new("list", format!("'{word}' in '{text}' is not a number; expected 0.1,0.3 or local=0.1;e2e=1,3"))
+                        ConfigError::new(
+                            "list",
+                            format!("'{word}' in '{text}' is not a number; expected 0.1,0.3 or local=0.1;e2e=1,3"),
+                        )
                     })
                 })
                 .collect()
@@ -47,10 +50,16 @@ impl FromStr for PerObjective {
         let mut by = BTreeMap::new();
         for part in text.split(';').filter(|p| !p.trim().is_empty()) {
             let (name, list) = part.split_once('=').ok_or_else(|| {
-                ConfigError::new("list", format!("'{part}' in '{text}' names no objective; expected local=0.1;e2e=1,3"))
+                ConfigError::new(
+                    "list",
+                    format!("'{part}' in '{text}' names no objective; expected local=0.1;e2e=1,3"),
+                )
             })?;
             if by.insert(name.trim().parse::<ObjectiveKind>()?, numbers(list)?).is_some() {
-                return Err(ConfigError::new("list", format!("'{}' appears twice in '{text}'", name.trim())));
+                return Err(ConfigError::new(
+                    "list",
+                    format!("'{}' appears twice in '{text}'", name.trim()),
+                ));
             }
         }
         Ok(PerObjective::Each(by))
@@ -201,7 +210,10 @@ impl SweepRequest {
         let mut defaults = Vec::new();
         let n_ctx = or_default(self.n_ctx, "n_ctx", facts.max_n_ctx.min(256), &mut defaults);
         if n_ctx > facts.max_n_ctx {
-            return Err(ConfigError::new("n_ctx", format!("found {n_ctx}; the model takes at most {}", facts.max_n_ctx)));
+            return Err(ConfigError::new(
+                "n_ctx",
+                format!("found {n_ctx}; the model takes at most {}", facts.max_n_ctx),
+            ));
         }
         if n_ctx < 2 {
             return Err(ConfigError::new("n_ctx", format!("found {n_ctx}; expected 2 or more")));
@@ -214,7 +226,10 @@ impl SweepRequest {
         let bos_default = if facts.has_bos { BosPolicy::Document } else { BosPolicy::None };
         let bos = or_default(self.bos, "bos", bos_default, &mut defaults);
         if bos != BosPolicy::None && !facts.has_bos {
-            return Err(ConfigError::new("bos", format!("found {bos}; the model's tokenizer has no BOS token, so only none is possible")));
+            return Err(ConfigError::new(
+                "bos",
+                format!("found {bos}; the model's tokenizer has no BOS token, so only none is possible"),
+            ));
         }
         let shared = TrainConfig {
             model: self.model.clone(),
@@ -222,7 +237,11 @@ impl SweepRequest {
             at: self.at,
             residual: self.residual,
             input_scale: self.input_scale,
-            packing: Packing { n_ctx, bos, eos: or_default(self.eos, "eos", EosPolicy::None, &mut defaults) },
+            packing: Packing {
+                n_ctx,
+                bos,
+                eos: or_default(self.eos, "eos", EosPolicy::None, &mut defaults),
+            },
             batch,
             accumulation,
             tokens,
@@ -238,7 +257,12 @@ impl SweepRequest {
             evaluation: Evaluation {
                 n_tokens: or_default(self.eval_tokens, "eval_tokens", 65_536, &mut defaults),
                 validation_tokens: or_default(self.validation_tokens, "validation_tokens", 16_384, &mut defaults),
-                every_steps: or_default(self.eval_every_steps, "eval_every_steps", (n_steps / 20).max(1), &mut defaults),
+                every_steps: or_default(
+                    self.eval_every_steps,
+                    "eval_every_steps",
+                    (n_steps / 20).max(1),
+                    &mut defaults,
+                ),
             },
             dictionaries: Vec::new(),
         };
@@ -276,31 +300,50 @@ impl SweepRequest {
             self.seeds.clone()
         };
         if self.objectives.is_empty() {
-            return Err(ConfigError::new("objective", "none is given; expected at least one of local, e2e, e2e+ds"));
+            return Err(ConfigError::new(
+                "objective",
+                "none is given; expected at least one of local, e2e, e2e+ds",
+            ));
         }
         let mut runs = Vec::with_capacity(seeds.len());
         for &seed in &seeds {
-            let mut run = TrainConfig { data_seed: seed, ..shared.clone() };
+            let mut run = TrainConfig {
+                data_seed: seed,
+                ..shared.clone()
+            };
             for &objective in &self.objectives {
                 let grid = |field: &str, values: &PerObjective| {
-                    values.of(objective).filter(|v| !v.is_empty()).map(<[f64]>::to_vec).ok_or_else(|| {
-                        ConfigError::new(field, format!("found '{values}', which gives none for {objective}"))
-                    })
+                    values
+                        .of(objective)
+                        .filter(|v| !v.is_empty())
+                        .map(<[f64]>::to_vec)
+                        .ok_or_else(|| ConfigError::new(field, format!("found '{values}', which gives none for {objective}")))
                 };
                 for &lr in &grid("lr", &lr)? {
                     for &sparsity in &grid("coefficient", &self.coefficient)? {
                         let objectives = match objective {
                             ObjectiveKind::Local => vec![Objective::Local { sparsity }],
-                            ObjectiveKind::E2e => {
-                                grid("kl_coefficient", &kl)?.into_iter().map(|kl| Objective::E2e { sparsity, kl }).collect()
-                            }
+                            ObjectiveKind::E2e => grid("kl_coefficient", &kl)?
+                                .into_iter()
+                                .map(|kl| Objective::E2e { sparsity, kl })
+                                .collect(),
                             ObjectiveKind::E2eDs => grid("kl_coefficient", &kl)?
                                 .into_iter()
-                                .map(|kl| Objective::E2eDs { sparsity, kl, downstream })
+                                .map(|kl| Objective::E2eDs {
+                                    sparsity,
+                                    kl,
+                                    downstream,
+                                })
                                 .collect(),
                         };
                         for objective in objectives {
-                            run.dictionaries.push(DictionaryConfig { kind: self.kind, d_sae, objective, lr, seed });
+                            run.dictionaries.push(DictionaryConfig {
+                                kind: self.kind,
+                                d_sae,
+                                objective,
+                                lr,
+                                seed,
+                            });
                         }
                     }
                 }
@@ -308,7 +351,11 @@ impl SweepRequest {
             run.validate()?;
             runs.push(run);
         }
-        Ok(ResolvedSweep { runs, defaults, command: self.command() })
+        Ok(ResolvedSweep {
+            runs,
+            defaults,
+            command: self.command(),
+        })
     }
 
     /// The command line that asks for the same.
@@ -320,12 +367,19 @@ impl SweepRequest {
             format!("--corpus {}", self.corpus),
             format!("--at {}", self.at),
             format!("--kind {}", self.kind),
-            format!("--objective {}", join(self.objectives.iter().map(ToString::to_string).collect())),
+            format!(
+                "--objective {}",
+                join(self.objectives.iter().map(ToString::to_string).collect())
+            ),
             format!("--coefficient \"{}\"", self.coefficient),
         ];
         let mut option = |name: &str, value: Option<String>| {
             if let Some(value) = value {
-                let quoted = if value.contains([';', '=']) { format!("\"{value}\"") } else { value };
+                let quoted = if value.contains([';', '=']) {
+                    format!("\"{value}\"")
+                } else {
+                    value
+                };
                 words.push(format!("--{name} {quoted}"));
             }
         };
@@ -337,12 +391,21 @@ impl SweepRequest {
         option("batch", self.batch.map(|v| v.to_string()));
         option("accumulation", self.accumulation.map(|v| v.to_string()));
         option("tokens", self.tokens.map(|v| v.to_string()));
-        option("seed", (!self.seeds.is_empty()).then(|| join(self.seeds.iter().map(ToString::to_string).collect())));
+        option(
+            "seed",
+            (!self.seeds.is_empty()).then(|| join(self.seeds.iter().map(ToString::to_string).collect())),
+        );
         option("warmup-steps", self.warmup_steps.map(|v| v.to_string()));
         option("min-lr-factor", self.min_lr_factor.map(|v| v.to_string()));
         option("max-grad-norm", self.max_grad_norm.map(|v| v.to_string()));
-        option("residual", (self.residual != ResidualFrame::Raw).then(|| self.residual.to_string()));
-        option("input-scale", (self.input_scale != InputScale::None).then(|| self.input_scale.to_string()));
+        option(
+            "residual",
+            (self.residual != ResidualFrame::Raw).then(|| self.residual.to_string()),
+        );
+        option(
+            "input-scale",
+            (self.input_scale != InputScale::None).then(|| self.input_scale.to_string()),
+        );
         option("bos", self.bos.map(|v| v.to_string()));
         option("eos", self.eos.map(|v| v.to_string()));
         option("eval-tokens", self.eval_tokens.map(|v| v.to_string()));
@@ -371,7 +434,11 @@ mod tests {
         .unwrap()
     }
 
-    const FACTS: ResolvedAgainst = ResolvedAgainst { width: 64, max_n_ctx: 512, has_bos: true };
+    const FACTS: ResolvedAgainst = ResolvedAgainst {
+        width: 64,
+        max_n_ctx: 512,
+        has_bos: true,
+    };
 
     #[test]
     fn a_grid_per_seed() {
@@ -379,8 +446,19 @@ mod tests {
         assert_eq!(resolved.runs.len(), 2);
         assert_eq!(resolved.runs[1].data_seed, 1);
         assert_eq!(resolved.runs[0].dictionaries.len(), 5);
-        assert_eq!(resolved.runs[0].dictionaries[4].objective, Objective::E2eDs { sparsity: 1.0, kl: 0.5, downstream: 2.5 });
-        assert!(resolved.defaults.contains(&"d_sae = 1024".to_string()), "{:?}", resolved.defaults);
+        assert_eq!(
+            resolved.runs[0].dictionaries[4].objective,
+            Objective::E2eDs {
+                sparsity: 1.0,
+                kl: 0.5,
+                downstream: 2.5
+            }
+        );
+        assert!(
+            resolved.defaults.contains(&"d_sae = 1024".to_string()),
+            "{:?}",
+            resolved.defaults
+        );
     }
 
     #[test]
@@ -413,7 +491,10 @@ mod tests {
         ] {
             let mut value = serde_json::to_value(request()).unwrap();
             value.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-            let error = serde_json::from_value::<SweepRequest>(value).unwrap().resolve(FACTS).unwrap_err();
+            let error = serde_json::from_value::<SweepRequest>(value)
+                .unwrap()
+                .resolve(FACTS)
+                .unwrap_err();
             assert_eq!(error.field, field);
         }
     }

@@ -23,8 +23,19 @@ impl<'a, R: Real> Mat<'a, R> {
     /// # Panics
     /// When the slice's length is not `rows · cols`.
     pub fn new(data: &'a [R], rows: usize, cols: usize) -> Self {
-        assert_eq!(data.len(), rows * cols, "a [{rows}, {cols}] matrix over {} numbers", data.len());
-        Self { data, rows, cols, row_stride: cols, col_stride: 1 }
+        assert_eq!(
+            data.len(),
+            rows * cols,
+            "a [{rows}, {cols}] matrix over {} numbers",
+            data.len()
+        );
+        Self {
+            data,
+            rows,
+            cols,
+            row_stride: cols,
+            col_stride: 1,
+        }
     }
 
     /// A row-major matrix whose rows lie `row_stride` apart.
@@ -32,14 +43,34 @@ impl<'a, R: Real> Mat<'a, R> {
     /// # Panics
     /// When the last element lies outside the slice.
     pub fn strided(data: &'a [R], rows: usize, cols: usize, row_stride: usize) -> Self {
-        let end = if rows == 0 || cols == 0 { 0 } else { (rows - 1) * row_stride + cols };
-        assert!(end <= data.len() && (cols <= row_stride || rows <= 1), "a [{rows}, {cols}] matrix with stride {row_stride} over {} numbers", data.len());
-        Self { data, rows, cols, row_stride, col_stride: 1 }
+        let end = if rows == 0 || cols == 0 {
+            0
+        } else {
+            (rows - 1) * row_stride + cols
+        };
+        assert!(
+            end <= data.len() && (cols <= row_stride || rows <= 1),
+            "a [{rows}, {cols}] matrix with stride {row_stride} over {} numbers",
+            data.len()
+        );
+        Self {
+            data,
+            rows,
+            cols,
+            row_stride,
+            col_stride: 1,
+        }
     }
 
     /// The transpose.
     pub fn t(self) -> Self {
-        Self { rows: self.cols, cols: self.rows, row_stride: self.col_stride, col_stride: self.row_stride, ..self }
+        Self {
+            rows: self.cols,
+            cols: self.rows,
+            row_stride: self.col_stride,
+            col_stride: self.row_stride,
+            ..self
+        }
     }
 
     /// Some of the rows.
@@ -47,9 +78,17 @@ impl<'a, R: Real> Mat<'a, R> {
     /// # Panics
     /// When the range is not inside.
     pub fn rows(self, range: Range<usize>) -> Self {
-        assert!(range.start <= range.end && range.end <= self.rows, "rows {range:?} of {}", self.rows);
+        assert!(
+            range.start <= range.end && range.end <= self.rows,
+            "rows {range:?} of {}",
+            self.rows
+        );
         let start = (range.start * self.row_stride).min(self.data.len());
-        Self { data: &self.data[start..], rows: range.len(), ..self }
+        Self {
+            data: &self.data[start..],
+            rows: range.len(),
+            ..self
+        }
     }
 
     /// Number of rows and columns.
@@ -73,8 +112,18 @@ impl<'a, R: Real> MatMut<'a, R> {
     /// # Panics
     /// When the slice's length is not `rows · cols`.
     pub fn new(data: &'a mut [R], rows: usize, cols: usize) -> Self {
-        assert_eq!(data.len(), rows * cols, "a [{rows}, {cols}] matrix over {} numbers", data.len());
-        Self { data, rows, cols, row_stride: cols }
+        assert_eq!(
+            data.len(),
+            rows * cols,
+            "a [{rows}, {cols}] matrix over {} numbers",
+            data.len()
+        );
+        Self {
+            data,
+            rows,
+            cols,
+            row_stride: cols,
+        }
     }
 
     /// A row-major matrix whose rows lie `row_stride` apart.
@@ -82,9 +131,22 @@ impl<'a, R: Real> MatMut<'a, R> {
     /// # Panics
     /// When the last element lies outside the slice.
     pub fn strided(data: &'a mut [R], rows: usize, cols: usize, row_stride: usize) -> Self {
-        let end = if rows == 0 || cols == 0 { 0 } else { (rows - 1) * row_stride + cols };
-        assert!(end <= data.len() && (cols <= row_stride || rows <= 1), "a [{rows}, {cols}] matrix with stride {row_stride} over {} numbers", data.len());
-        Self { data, rows, cols, row_stride }
+        let end = if rows == 0 || cols == 0 {
+            0
+        } else {
+            (rows - 1) * row_stride + cols
+        };
+        assert!(
+            end <= data.len() && (cols <= row_stride || rows <= 1),
+            "a [{rows}, {cols}] matrix with stride {row_stride} over {} numbers",
+            data.len()
+        );
+        Self {
+            data,
+            rows,
+            cols,
+            row_stride,
+        }
     }
 }
 
@@ -153,11 +215,20 @@ pub fn par_matmul<R: Real>(c: MatMut<'_, R>, keep: R, alpha: R, a: Mat<'_, R>, b
     if rows == 0 || cols == 0 {
         return;
     }
-    c.data[..(rows - 1) * stride + cols].par_chunks_mut(ROWS_PER_TASK * stride).enumerate().for_each(|(task, chunk)| {
-        let first = task * ROWS_PER_TASK;
-        let last = (first + ROWS_PER_TASK).min(rows);
-        matmul(MatMut::strided(chunk, last - first, cols, stride), keep, alpha, a.rows(first..last), b);
-    });
+    c.data[..(rows - 1) * stride + cols]
+        .par_chunks_mut(ROWS_PER_TASK * stride)
+        .enumerate()
+        .for_each(|(task, chunk)| {
+            let first = task * ROWS_PER_TASK;
+            let last = (first + ROWS_PER_TASK).min(rows);
+            matmul(
+                MatMut::strided(chunk, last - first, cols, stride),
+                keep,
+                alpha,
+                a.rows(first..last),
+                b,
+            );
+        });
 }
 
 #[cfg(test)]
@@ -178,19 +249,39 @@ mod tests {
     }
 
     fn numbers<R: Real>(n: usize, seed: usize) -> Vec<R> {
-        (0..n).map(|i| R::of((((i * 7919 + seed * 104_729) % 1000) as f64 - 500.0) / 250.0)).collect()
+        (0..n)
+            .map(|i| R::of((((i * 7919 + seed * 104_729) % 1000) as f64 - 500.0) / 250.0))
+            .collect()
     }
 
     fn check<R: Real>(m: usize, k: usize, n: usize) {
         let (a, b) = (numbers::<R>(m * k, 1), numbers::<R>(k * n, 2));
         let expected = naive(Mat::new(&a, m, k), Mat::new(&b, k, n));
         let mut c = vec![R::of(f64::NAN); m * n];
-        matmul(MatMut::new(&mut c, m, n), R::ZERO, R::ONE, Mat::new(&a, m, k), Mat::new(&b, k, n));
+        matmul(
+            MatMut::new(&mut c, m, n),
+            R::ZERO,
+            R::ONE,
+            Mat::new(&a, m, k),
+            Mat::new(&b, k, n),
+        );
         let mut d = vec![R::ONE; m * n];
-        par_matmul(MatMut::new(&mut d, m, n), R::ONE, R::of(2.0), Mat::new(&a, m, k), Mat::new(&b, k, n));
+        par_matmul(
+            MatMut::new(&mut d, m, n),
+            R::ONE,
+            R::of(2.0),
+            Mat::new(&a, m, k),
+            Mat::new(&b, k, n),
+        );
         // (Bᵀ Aᵀ)ᵀ
         let mut e = vec![R::ZERO; m * n];
-        matmul(MatMut::new(&mut e, n, m), R::ZERO, R::ONE, Mat::new(&b, k, n).t(), Mat::new(&a, m, k).t());
+        matmul(
+            MatMut::new(&mut e, n, m),
+            R::ZERO,
+            R::ONE,
+            Mat::new(&b, k, n).t(),
+            Mat::new(&a, m, k).t(),
+        );
         for i in 0..m {
             for j in 0..n {
                 let x = expected[i * n + j].f64();
@@ -213,6 +304,12 @@ mod tests {
     #[should_panic(expected = "[2, 2] = [2, 3] · [2, 2]")]
     fn shapes_are_checked() {
         let mut c = [0f32; 4];
-        matmul(MatMut::new(&mut c, 2, 2), 0.0, 1.0, Mat::new(&[0.0; 6], 2, 3), Mat::new(&[0.0; 4], 2, 2));
+        matmul(
+            MatMut::new(&mut c, 2, 2),
+            0.0,
+            1.0,
+            Mat::new(&[0.0; 6], 2, 3),
+            Mat::new(&[0.0; 4], 2, 2),
+        );
     }
 }

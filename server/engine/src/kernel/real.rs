@@ -162,7 +162,13 @@ fn exp_f32(x: f32) -> f32 {
     let p = p * r * r + r + 1.0;
     let power = f32::from_bits(((n as i32 + 127) << 23) as u32);
     // a NaN must not become a number on its way through the clamps
-    if x < -87.3 { 0.0 } else if x.is_nan() { x } else { p * power }
+    if x < -87.3 {
+        0.0
+    } else if x.is_nan() {
+        x
+    } else {
+        p * power
+    }
 }
 
 /// Runs `f` compiled for the widest vector instructions that this processor has. Loops in `f` vectorise when everything
