@@ -5,10 +5,9 @@
 //! the codes out and multiplies matrices. Nothing dense of width d_sae outlives a tile.
 
 use rayon::prelude::*;
-use std::sync::Mutex;
 
 use super::codes::{Entries, SEGMENT, Segment, SparseCodes};
-use crate::kernel::{Mat, MatMut, Real, axpy, dot, matmul, simd};
+use crate::kernel::{Mat, MatMut, PerThread, Real, axpy, dot, matmul, simd};
 
 /// Features per tile of a segment-wise pass.
 const FEATURES: usize = 1024;
@@ -40,39 +39,19 @@ impl Default for Path {
     }
 }
 
-/// Scratch memory, one piece per thread of the pool.
-#[derive(Debug)]
-pub struct Scratch<R>(Vec<Mutex<Buffers<R>>>);
+/// Scratch memory of the passes.
+pub type Scratch<R> = PerThread<Buffers<R>>;
 
+/// What one thread needs to work on one tile.
 #[derive(Debug, Default)]
-struct Buffers<R> {
+pub struct Buffers<R> {
     dense: Vec<R>,
-    second: Vec<R>,
     ids: Vec<u32>,
     values: Vec<R>,
     counts: Vec<u32>,
     cursors: Vec<u32>,
     picked_ids: Vec<u32>,
     picked: Vec<R>,
-}
-
-impl<R: Real> Scratch<R> {
-    /// For the threads of the current pool.
-    pub fn new() -> Self {
-        Self((0..rayon::current_num_threads().max(1)).map(|_| Mutex::default()).collect())
-    }
-
-    fn with<T>(&self, f: impl FnOnce(&mut Buffers<R>) -> T) -> T {
-        let index = rayon::current_thread_index().unwrap_or(0) % self.0.len();
-        // a poisoned lock means a panic is on its way up already; the buffers hold nothing that outlives a call
-        f(&mut self.0[index].lock().unwrap_or_else(std::sync::PoisonError::into_inner))
-    }
-}
-
-impl<R: Real> Default for Scratch<R> {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 fn sized<R: Real>(buffer: &mut Vec<R>, len: usize) -> &mut [R] {
@@ -292,8 +271,8 @@ pub fn outer<R: Real>(codes: &SparseCodes<R>, which: Entries, y: &[R], sums: &mu
                     }
                 });
             } else {
-                scratch.with(|Buffers { second, .. }| {
-                    let tile = sized(second, n * width);
+                scratch.with(|Buffers { dense, .. }| {
+                    let tile = sized(dense, n * width);
                     spread(segment, entries, first, width, tile);
                     matmul(
                         MatMut::new(sums, width, d),
