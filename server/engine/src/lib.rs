@@ -1,6 +1,15 @@
 //! The machine learning of saescope: language models, dictionaries, objectives, training and metrics.
 //! Pure: it reads the files it is given and returns values; it speaks no HTTP and no SQL and prints nothing.
 
+pub mod kernel;
+
+pub mod corpus;
 pub mod dictionary;
 pub mod file;
-pub mod kernel;
+pub mod model;
+
+pub mod metrics;
+pub mod objective;
+pub mod train;
+
+pub mod experiment;
