@@ -2,3 +2,4 @@
 //! Pure: it reads the files it is given and returns values; it speaks no HTTP and no SQL and prints nothing.
 
 pub mod kernel;
+pub mod model;
