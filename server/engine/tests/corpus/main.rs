@@ -1,0 +1,11 @@
+//! Corpora: every format gives the same documents, packing loses nothing but the dropped ends, splits are disjoint,
+//! threads change nothing, and what is wrong with a file is said by name.
+
+mod formats;
+mod order;
+mod packing;
+mod real;
+mod refused;
+mod token_file;
+mod tokenizer;
+mod workplace;
