@@ -12,3 +12,5 @@ pub mod model;
 pub mod metrics;
 pub mod objective;
 pub mod train;
+
+pub mod experiment;
