@@ -1,1 +1,21 @@
-//! x
+//! What the black-box tests stand on: the built binary, a server of it, and a real browser. `cargo xtask test` builds
+//! all three; a test whose binary or browser is missing fails and says what to do.
+
+pub mod binary;
+pub mod chromium;
+pub mod http;
+pub mod server;
+
+pub use chromium::Browser;
+pub use server::Server;
+
+use std::net::TcpListener;
+
+/// A port of the loopback that nothing listens on now.
+///
+/// # Panics
+/// When the machine has no free port.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port on the loopback");
+    listener.local_addr().expect("a bound listener has an address").port()
+}

@@ -1,2 +1,49 @@
-//! x
-fn main() {}
+//! The commands that need nothing but cargo: `cargo serve`, `cargo xtask check`, `cargo xtask test`.
+//! Printing is what this program is for.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod browser;
+mod build;
+mod check;
+mod page;
+mod serve;
+mod site;
+mod stage;
+mod test;
+mod tidy;
+
+use std::{env, process::ExitCode};
+
+const USAGE: &str = "\
+usage: cargo serve [ARGS…]          build the page and the server, then run `saescope serve ARGS…`
+       cargo xtask page             build the page only, into target/site
+       cargo xtask build            build the page and the server
+       cargo xtask check            format, clippy for both targets, docs, the rules of the tree
+       cargo xtask test [FILTER]    every test, those in a real browser included";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let rest = args.get(1..).unwrap_or_default();
+    let done = match args.first().map(String::as_str) {
+        Some("serve") => serve::serve(rest),
+        Some("page") => page::build(),
+        Some("build") => page::build().and_then(|()| build::server()),
+        Some("check") => check::check(),
+        Some("test") => test::test(rest),
+        Some("help" | "--help" | "-h") => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        other => {
+            eprintln!("unknown command `{}`\n{USAGE}", other.unwrap_or_default());
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Makes a table of the page's files, so that the binary holds the whole page. The files are what `cargo xtask page`
+//! left in `target/site` (another folder: `SAESCOPE_SITE`); where it was not run, the table is empty and the server says so.
+
+use std::{
+    env,
+    error::Error,
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let site = site()?;
+    println!("cargo::rerun-if-env-changed=SAESCOPE_SITE");
+    println!("cargo::rerun-if-changed={}", site.display());
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo gave no OUT_DIR")?).join("site.rs");
+    Ok(fs::write(out, table(&site)?)?)
+}
+
+/// The folder of the page. It is made where it is missing: cargo would take a missing one for changed at every build.
+fn site() -> Result<PathBuf, Box<dyn Error>> {
+    if let Some(folder) = env::var_os("SAESCOPE_SITE") {
+        return Ok(folder.into());
+    }
+    let root = Path::new(&env::var("CARGO_MANIFEST_DIR")?)
+        .parent()
+        .ok_or("server lies in the workspace")?
+        .to_path_buf();
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder));
+    let site = target.join("site");
+    fs::create_dir_all(&site)?;
+    Ok(site)
+}
+
+/// The table as Rust, sorted by path as the manifest is.
+fn table(site: &Path) -> Result<String, Box<dyn Error>> {
+    let manifest = fs::read_to_string(site.join("manifest")).unwrap_or_default();
+    let mut rust = String::from("static FILES: &[(&str, Asset)] = &[\n");
+    for line in manifest.lines() {
+        let (hash, path) = line
+            .split_once(' ')
+            .ok_or_else(|| format!("the site's manifest has the line `{line}`"))?;
+        let file = site.join(path);
+        let brotli = site.join(format!("{path}.br"));
+        let brotli = if brotli.is_file() {
+            format!("Some(include_bytes!({brotli:?}))")
+        } else {
+            "None".to_owned()
+        };
+        let content_type = content_type(path)?;
+        writeln!(
+            rust,
+            "({path:?}, Asset {{ bytes: include_bytes!({file:?}), brotli: {brotli}, \
+             content_type: {content_type:?}, hash: {hash:?} }}),"
+        )?;
+    }
+    rust.push_str("];\n");
+    Ok(rust)
+}
+
+fn content_type(path: &str) -> Result<&'static str, String> {
+    Ok(match path.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("wasm") => "application/wasm",
+        Some("css") => "text/css; charset=utf-8",
+        Some("txt") => "text/plain; charset=utf-8",
+        Some("html") => "text/html; charset=utf-8",
+        Some("json" | "webmanifest") => "application/json",
+        Some("svg") => "image/svg+xml",
+        Some("png") => "image/png",
+        Some("ico") => "image/x-icon",
+        Some("woff2") => "font/woff2",
+        Some("ttf") => "font/ttf",
+        _ => {
+            return Err(format!(
+                "`{path}` in the site has no content type; give its extension one in server/build.rs"
+            ));
+        }
+    })
+}
