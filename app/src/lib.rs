@@ -1,1 +1,3 @@
-//! x
+//! The page, rendered on the server and in the browser, and its charts.
+
+pub mod charts;

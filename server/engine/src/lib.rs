@@ -2,3 +2,14 @@
 //! Pure: it reads the files it is given and returns values; it speaks no HTTP and no SQL and prints nothing.
 
 pub mod kernel;
+
+pub mod corpus;
+pub mod dictionary;
+pub mod file;
+pub mod model;
+
+pub mod metrics;
+pub mod objective;
+pub mod train;
+
+pub mod experiment;
