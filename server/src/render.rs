@@ -7,8 +7,8 @@ use std::sync::{Arc, LazyLock};
 /// Pixels per unit of the SVG: two, so that it stays sharp on paper and on dense screens.
 const SCALE: f32 = 2.0;
 
-/// The chart's font; it is the page's too.
-const FONTS: &[&[u8]] = app::charts::FONTS;
+/// The charts' font (SIL Open Font License), with the signs that charts use.
+const FONTS: &[&[u8]] = &[include_bytes!("../fonts/Inter-Regular.otf")];
 
 static FONT_DATABASE: LazyLock<Arc<usvg::fontdb::Database>> = LazyLock::new(|| {
     let mut database = usvg::fontdb::Database::new();

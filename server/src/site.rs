@@ -1,8 +1,6 @@
 //! The files of the page.
 
-use axum::Router;
-
-/// The routes of the page's files.
-pub fn routes() -> Router {
-    Router::new()
+/// Whether the page was built into this binary.
+pub fn is_built() -> bool {
+    false
 }

@@ -37,7 +37,7 @@ pub async fn svg(
     ApiQuery(query): ApiQuery<ParetoQuery>,
 ) -> Result<Attachment<String>, Failure> {
     let view = pareto::view(state.workspace.store.dictionaries().await?, query)?;
-    Ok((attachment("image/svg+xml", "attachment; filename=\"pareto.svg\""), pareto::svg(&view)?))
+    Ok((attachment("image/svg+xml", "attachment; filename=\"pareto.svg\""), pareto::svg(&view)))
 }
 
 /// The chart as PNG.
@@ -48,7 +48,7 @@ pub async fn png(
     ApiQuery(query): ApiQuery<ParetoQuery>,
 ) -> Result<Attachment<Vec<u8>>, Failure> {
     let view = pareto::view(state.workspace.store.dictionaries().await?, query)?;
-    let png = state.workspace.short.run(move || render::png(&pareto::svg(&view)?)).await?;
+    let png = state.workspace.short.run(move || render::png(&pareto::svg(&view))).await?;
     Ok((attachment("image/png", "attachment; filename=\"pareto.png\""), png))
 }
 
