@@ -11,5 +11,3 @@ pub mod model;
 pub mod metrics;
 pub mod objective;
 pub mod train;
-
-pub mod experiment;

@@ -47,8 +47,12 @@ impl Staging {
             // a folder that is not empty cannot be renamed onto: the old one steps aside and goes with `aside`
             let aside = tempfile::Builder::new().prefix(".replaced-").tempdir_in(parent);
             let aside = aside.map_err(CorpusError::io("create a folder in", parent))?;
-            rename(folder, &aside.path().join("old"))?;
-            rename(self.path(), folder)?;
+            let old = aside.path().join("old");
+            rename(folder, &old)?;
+            if let Err(error) = rename(self.path(), folder) {
+                rename(&old, folder)?;
+                return Err(error);
+            }
         } else {
             rename(self.path(), folder)?;
         }

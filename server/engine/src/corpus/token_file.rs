@@ -131,7 +131,7 @@ impl TokenFile {
         self.manifest.split(split).n_contexts as usize
     }
 
-    /// The token ids [n_ctx] of context `index` (below [`TokenFile::n_contexts`]) of a split.
+    /// The `n_ctx` token ids of context `index` (below [`TokenFile::n_contexts`]) of a split.
     ///
     /// # Panics
     /// When there is no such context.

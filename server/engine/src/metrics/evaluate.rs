@@ -99,7 +99,7 @@ struct Slot {
     answers: Vec<Answer>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Thread {
     work: Work<f32>,
     clean: Vec<f32>,

@@ -41,7 +41,6 @@ struct Slot<R> {
     shared_seconds: f64,
 }
 
-#[derive(Debug)]
 struct Suffix<R> {
     work: Work<R>,
     tape: Tape<R>,
@@ -69,14 +68,11 @@ impl<R: Real> Default for Suffix<R> {
 }
 
 /// One batch on its way through the model. Its memory is kept from batch to batch.
-#[derive(Debug)]
 pub struct Pass<R> {
     at: HookPoint,
     width: usize,
     slots: Vec<Slot<R>>,
     threads: PerThread<Suffix<R>>,
-    /// The activations at the hook point [n_tokens, width].
-    pub x: Vec<R>,
 }
 
 impl<R: Real> Pass<R> {
@@ -85,12 +81,12 @@ impl<R: Real> Pass<R> {
     /// # Errors
     /// When the model has no such point.
     pub fn new(model: &Model<R>, at: HookPoint) -> Result<Self, ModelError> {
-        Ok(Self { at, width: model.width(at)?, slots: Vec::new(), threads: PerThread::new(), x: Vec::new() })
+        Ok(Self { at, width: model.width(at)?, slots: Vec::new(), threads: PerThread::new() })
     }
 
-    /// Tokens in the batch.
-    pub fn n_tokens(&self) -> usize {
-        self.x.len() / self.width
+    /// Width of the tensor at the hook point.
+    pub fn width(&self) -> usize {
+        self.width
     }
 
     /// Seconds of one thread that the dictionaries of the batch had in common since the last call of this.
@@ -98,20 +94,20 @@ impl<R: Real> Pass<R> {
         self.slots.iter_mut().map(|slot| std::mem::take(&mut slot.shared_seconds)).sum()
     }
 
-    /// Runs the prefix on contexts of equal length and fills `x`.
+    /// Runs the prefix on contexts of equal length; `x` becomes the activations at the hook point [n_tokens, width].
     ///
     /// # Errors
     /// When a context is longer than the model takes or has an unknown token.
-    pub fn prefix(&mut self, model: &Model<R>, contexts: &[&[u32]]) -> Result<(), ModelError> {
+    pub fn prefix(&mut self, model: &Model<R>, contexts: &[&[u32]], x: &mut Vec<R>) -> Result<(), ModelError> {
         let n_ctx = contexts.first().map_or(0, |c| c.len());
         self.slots.resize_with(contexts.len(), || Slot {
             cut: Cut::default(),
             answers: Vec::new(),
             shared_seconds: 0.0,
         });
-        self.x.resize(contexts.len() * n_ctx * self.width, R::ZERO);
+        x.resize(contexts.len() * n_ctx * self.width, R::ZERO);
         let (at, threads) = (self.at, &self.threads);
-        let x = self.x.par_chunks_mut((n_ctx * self.width).max(1));
+        let x = x.par_chunks_mut((n_ctx * self.width).max(1));
         self.slots.par_iter_mut().zip(contexts).zip(x).try_for_each(|((slot, tokens), x)| {
             let start = Instant::now();
             threads.with(|t| model.prefix(tokens, at, &mut slot.cut, &mut NoHooks, &mut t.work))?;

@@ -28,7 +28,7 @@ const SCALE_TOKENS: usize = 1 << 16;
 const PROGRESS: Duration = Duration::from_millis(500);
 
 /// What a run works on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Inputs<'a> {
     /// Its config.
     pub config: &'a TrainConfig,
@@ -85,7 +85,7 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
     let Inputs { config, model, model_hash, tokens, folder } = inputs;
     check(inputs)?;
     let mut order = Order::new(config.data_seed, tokens.n_contexts(Split::Train));
-    let inputs_hash = format!("{model_hash} {}", tokens.manifest().checksum);
+    let inputs_hash = format!("{model_hash} {}", tokens.manifest().train.sha256);
     let mut state = State::new(config, inputs_hash, 1.0);
     let mut trainees = checkpoint::fresh(config, model.width(config.at)?);
     match checkpoint::load(folder, &state, &mut trainees)? {
@@ -180,12 +180,12 @@ fn input_scale(inputs: Inputs<'_>, order: &mut Order) -> Result<f64, TrainError>
     }
     let width = model.width(config.at)?;
     let mut pass = Pass::new(model, config.at)?;
-    let (mut sum, mut n) = (0.0, 0);
+    let (mut sum, mut n, mut x) = (0.0, 0, Vec::new());
     for step in 0..config.n_steps() {
         for contexts in batches(config, tokens, order, step) {
-            pass.prefix(model, &contexts)?;
-            sum += par_sum(pass.n_tokens(), &|t| simd(|| sum_squares(&pass.x[t * width..(t + 1) * width])).into());
-            n += pass.n_tokens();
+            pass.prefix(model, &contexts, &mut x)?;
+            sum += par_sum(x.len() / width, &|t| simd(|| sum_squares(&x[t * width..(t + 1) * width])).into());
+            n += x.len() / width;
         }
         if n >= SCALE_TOKENS {
             break;

@@ -71,7 +71,6 @@ impl<R: Real> Trainee<R> {
 }
 
 /// All that a step needs.
-#[derive(Debug)]
 pub struct Stepper<'m, R> {
     /// The dictionaries.
     pub trainees: Vec<Trainee<R>>,
@@ -83,7 +82,7 @@ pub struct Stepper<'m, R> {
     max_grad_norm: f64,
     pass: Pass<R>,
     scratch: Scratch<R>,
-    scaled: Vec<R>,
+    x: Vec<R>,
 }
 
 impl<'m, R: Real> Stepper<'m, R> {
@@ -101,7 +100,7 @@ impl<'m, R: Real> Stepper<'m, R> {
             max_grad_norm: config.max_grad_norm,
             pass: Pass::new(model, config.at)?,
             scratch: Scratch::new(),
-            scaled: Vec::new(),
+            x: Vec::new(),
         })
     }
 
@@ -148,15 +147,12 @@ impl<'m, R: Real> Stepper<'m, R> {
     }
 
     fn batch(&mut self, contexts: &[&[u32]], weight: f64) -> Result<(), TrainError> {
-        self.pass.prefix(self.model, contexts)?;
-        let (n, d) = (self.pass.n_tokens(), self.model.width(self.at)?);
-        let x = if self.scale == 1.0 {
-            &self.pass.x
-        } else {
-            self.scaled.clone_from(&self.pass.x);
-            scale(&mut self.scaled, R::of(self.scale));
-            &self.scaled
-        };
+        self.pass.prefix(self.model, contexts, &mut self.x)?;
+        let d = self.pass.width();
+        let n = self.x.len() / d;
+        // the pass keeps its own copy for the clean suffix
+        scale(&mut self.x, R::of(self.scale));
+        let x = &self.x;
         let per_number = weight / (n * d) as f64;
         for trainee in &mut self.trainees {
             let start = Instant::now();
