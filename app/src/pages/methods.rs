@@ -1,0 +1,9 @@
+//! x
+
+use leptos::prelude::*;
+
+/// x
+#[component]
+pub fn Methods() -> impl IntoView {
+    view! { <h1>"Methods"</h1> }
+}

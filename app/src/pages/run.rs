@@ -1,0 +1,9 @@
+//! x
+
+use leptos::prelude::*;
+
+/// x
+#[component]
+pub fn Run() -> impl IntoView {
+    view! { <h1>"Run"</h1> }
+}

@@ -1,0 +1,9 @@
+//! x
+
+use leptos::prelude::*;
+
+/// x
+#[component]
+pub fn Runs() -> impl IntoView {
+    view! { <h1>"Runs"</h1> }
+}
