@@ -2,6 +2,7 @@
 //! In reading order: [`App`] names the routes, `pages` has a file for each, `components` what they share,
 //! `client` is the only door to the server, `live` follows its events.
 
+pub mod charts;
 pub mod client;
 mod components;
 mod format;

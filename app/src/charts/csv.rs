@@ -1,0 +1,57 @@
+//! The Pareto page's table for other programs: comma-separated values after RFC 4180.
+
+use api::{METRICS, ParetoView};
+
+/// A row per dictionary: id, objective, coefficient (λ), lr, seed, d_sae, then every metric of the whole dictionary over
+/// the ordinary tokens, in the order of [`METRICS`]; empty where it was not measured. Lines end in CR LF.
+pub fn pareto_csv(view: &ParetoView) -> String {
+    let named = ["id", "objective", "coefficient", "lr", "seed", "d_sae"];
+    let mut out = String::new();
+    push_record(
+        &mut out,
+        named.into_iter().chain(METRICS.iter().map(|m| m.name)).map(String::from),
+    );
+    for d in &view.dictionaries {
+        let c = &d.config;
+        let of = [
+            d.id.to_string(),
+            c.objective.kind().to_string(),
+            c.objective.sparsity().to_string(),
+            c.lr.to_string(),
+            c.seed.to_string(),
+            c.d_sae.to_string(),
+        ];
+        // numbers in full, so that a reader gets the same double back
+        let metrics = METRICS
+            .iter()
+            .map(|m| d.metric(m.name).map(|v| v.to_string()).unwrap_or_default());
+        push_record(&mut out, of.into_iter().chain(metrics));
+    }
+    out
+}
+
+fn push_record(out: &mut String, fields: impl Iterator<Item = String>) {
+    for (i, field) in fields.enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        if field.contains([',', '"', '\r', '\n']) {
+            out.push('"');
+            out.push_str(&field.replace('"', "\"\""));
+            out.push('"');
+        } else {
+            out.push_str(&field);
+        }
+    }
+    out.push_str("\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn fields_are_quoted_where_they_must_be() {
+        let mut out = String::new();
+        super::push_record(&mut out, ["a", "b,c", "say \"x\"", ""].into_iter().map(String::from));
+        assert_eq!(out, "a,\"b,c\",\"say \"\"x\"\"\",\r\n");
+    }
+}

@@ -1,0 +1,231 @@
+//! What every chart has around its data: the place of the plot, axes with titles and ticks, labels at the line ends,
+//! a caption below.
+
+use super::canvas::{Anchor, Canvas, TEXT_SIZE, text_width, wrap};
+use super::labels::push_apart;
+use super::scale::Scale;
+use super::style::{Ink, Style};
+
+/// Least distance of two ticks, in user units.
+const TICK_GAP: (f64, f64) = (64.0, 44.0);
+const LINE_HEIGHT: f64 = 16.0;
+/// Between the plot and the labels at its right.
+const LABEL_GAP: f64 = 14.0;
+
+/// An axis, as asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Axis {
+    /// What it measures, with the unit.
+    pub title: String,
+    /// Logarithmic; where a value is 0 or below, symmetrically so.
+    pub log: bool,
+}
+
+/// A rectangle in SVG user units, y downwards.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Area {
+    /// Its left edge.
+    pub left: f64,
+    /// Its upper edge.
+    pub top: f64,
+    /// Its right edge.
+    pub right: f64,
+    /// Its lower edge.
+    pub bottom: f64,
+}
+
+/// Where everything goes.
+pub(super) struct Frame {
+    pub(super) plot: Area,
+    pub(super) x: Scale,
+    pub(super) y: Scale,
+    caption: Vec<String>,
+    size: (f64, f64),
+}
+
+/// A label at the right of the plot.
+pub(super) struct EndLabel<'a> {
+    pub(super) text: &'a str,
+    pub(super) style: Style,
+    /// The line's end.
+    pub(super) at: (f64, f64),
+}
+
+impl Frame {
+    /// `labels` are the texts that stand at the right.
+    pub(super) fn new<'a>(
+        size: (u32, u32),
+        (x_axis, y_axis): (&Axis, &Axis),
+        (xs, ys): (Vec<f64>, Vec<f64>),
+        labels: impl Iterator<Item = &'a str>,
+        caption: &str,
+    ) -> Self {
+        let (width, height) = (f64::from(size.0), f64::from(size.1));
+        let caption = wrap(caption, (width - 110.0).max(120.0));
+        let below = if caption.is_empty() {
+            0.0
+        } else {
+            caption.len() as f64 * LINE_HEIGHT + 8.0
+        };
+        let (top, bottom) = (14.0, (height - 46.0 - below).max(34.0));
+        // no more ticks than the height has room for, so that their labels' width is known before the left edge is
+        let y = Scale::fit(ys, y_axis.log, (bottom, top));
+        let ticks = y.ticks(TICK_GAP.1).iter().map(|t| text_width(&t.label)).fold(0.0, f64::max);
+        let left = (ticks + 40.0).min(width * 0.4);
+        let widest = labels.map(text_width).fold(0.0, f64::max);
+        let right = if widest > 0.0 {
+            (widest * 1.06 + LABEL_GAP + 6.0).min(width * 0.35)
+        } else {
+            18.0
+        };
+        let right = (width - right).max(left + 20.0);
+        let x = Scale::fit(xs, x_axis.log, (left, right));
+        Self {
+            plot: Area {
+                left,
+                top,
+                right,
+                bottom,
+            },
+            x,
+            y,
+            caption,
+            size: (width, height),
+        }
+    }
+
+    /// Where a value is; none where the scales have no place for it.
+    pub(super) fn place(&self, (x, y): (f64, f64)) -> Option<(f64, f64)> {
+        (self.x.holds(x) && self.y.holds(y)).then(|| (self.x.position(x), self.y.position(y)))
+    }
+
+    /// Grid, axes, titles and caption.
+    pub(super) fn draw(&self, canvas: &mut Canvas, x_axis: &Axis, y_axis: &Axis) {
+        let Area {
+            left,
+            top,
+            right,
+            bottom,
+        } = self.plot;
+        let xs = self.x.ticks(TICK_GAP.0);
+        let ys = self.y.ticks(TICK_GAP.1);
+        let crisp = |p: f64| p.floor() + 0.5;
+        let (left_edge, base) = (crisp(left), crisp(bottom));
+        let rows: Vec<_> = ys.iter().map(|t| crisp(self.y.position(t.value))).collect();
+        let grid: Vec<_> = rows.iter().map(|y| vec![(left_edge, *y), (right, *y)]).collect();
+        canvas.lines("grid", Ink::Grid, 1.0, false, 1.0, &grid);
+        let mut axes = vec![vec![(left_edge, base), (right, base)]];
+        axes.extend(
+            xs.iter()
+                .map(|t| crisp(self.x.position(t.value)))
+                .map(|x| vec![(x, base), (x, base + 5.0)]),
+        );
+        canvas.lines("axis", Ink::Axis, 1.0, false, 1.0, &axes);
+        // where negative values are possible, zero is a line to be seen
+        if self.y.domain().0 < 0.0 && self.y.domain().1 > 0.0 {
+            let zero = crisp(self.y.position(0.0));
+            canvas.lines(
+                "axis zero",
+                Ink::Axis,
+                1.0,
+                false,
+                1.0,
+                &[vec![(left_edge, zero), (right, zero)]],
+            );
+        }
+        for (tick, y) in ys.iter().zip(rows) {
+            canvas.text(
+                &tick.label,
+                (left - 8.0, y + TEXT_SIZE * 0.36),
+                Anchor::End,
+                Ink::Quiet,
+                false,
+                false,
+            );
+        }
+        for tick in &xs {
+            canvas.text(
+                &tick.label,
+                (self.x.position(tick.value), bottom + 20.0),
+                Anchor::Middle,
+                Ink::Quiet,
+                false,
+                false,
+            );
+        }
+        canvas.text(
+            &x_axis.title,
+            ((left + right) / 2.0, bottom + 40.0),
+            Anchor::Middle,
+            Ink::Text,
+            false,
+            false,
+        );
+        canvas.text(
+            &y_axis.title,
+            (14.0, (top + bottom) / 2.0),
+            Anchor::Middle,
+            Ink::Text,
+            false,
+            true,
+        );
+        let first = self.size.1 - 6.0 - (self.caption.len().max(1) - 1) as f64 * LINE_HEIGHT;
+        for (i, line) in self.caption.iter().enumerate() {
+            canvas.text(
+                line,
+                (left, first + i as f64 * LINE_HEIGHT),
+                Anchor::Start,
+                Ink::Quiet,
+                false,
+                false,
+            );
+        }
+    }
+
+    /// Labels in their lines' colours beside the ends of the lines, with a thin leader where they had to move away.
+    /// Lines of one label share it.
+    pub(super) fn draw_labels(&self, canvas: &mut Canvas, labels: &[EndLabel<'_>]) {
+        let mut shared: Vec<(&EndLabel<'_>, Vec<(f64, f64)>)> = Vec::new();
+        for label in labels.iter().filter(|l| !l.text.is_empty()) {
+            match shared
+                .iter_mut()
+                .find(|(l, _)| l.text == label.text && l.style == label.style)
+            {
+                Some((_, ends)) => ends.push(label.at),
+                None => shared.push((label, vec![label.at])),
+            }
+        }
+        let room = ((self.plot.bottom - self.plot.top) / LINE_HEIGHT).floor().max(1.0) as usize + 1;
+        shared.truncate(room);
+        let ends: Vec<(f64, f64)> = shared
+            .iter_mut()
+            .map(|(_, ends)| {
+                ends.sort_by(|a, b| a.1.total_cmp(&b.1));
+                ends[ends.len() / 2]
+            })
+            .collect();
+        let wanted: Vec<f64> = ends.iter().map(|e| e.1).collect();
+        let placed = push_apart(&wanted, LINE_HEIGHT, self.plot.top, self.plot.bottom);
+        let left = self.plot.right + LABEL_GAP;
+        for (((label, _), (x, y)), at) in shared.iter().zip(ends).zip(placed) {
+            if left - x > 34.0 || (at - y).abs() > 8.0 {
+                let leader = vec![(x + 9.0, y), (left - 3.0, at)];
+                canvas.lines("leader", Ink::Series(label.style), 0.8, false, 0.5, &[leader]);
+            }
+            let ink = Ink::Series(label.style);
+            canvas.text(label.text, (left, at + TEXT_SIZE * 0.36), Anchor::Start, ink, true, false);
+        }
+    }
+
+    /// A sentence where data would be.
+    pub(super) fn draw_empty(&self, canvas: &mut Canvas, sentence: &str) {
+        let Area {
+            left,
+            top,
+            right,
+            bottom,
+        } = self.plot;
+        let middle = ((left + right) / 2.0, (top + bottom) / 2.0);
+        canvas.text(sentence, middle, Anchor::Middle, Ink::Quiet, false, false);
+    }
+}

@@ -1,0 +1,22 @@
+//! Charts as SVG, the same on the server, in the page and in `saescope plot`: scales, ticks, labels and hit-testing are
+//! plain functions here, plotters draws the lines and marks. Nothing here knows leptos.
+
+mod canvas;
+mod csv;
+mod frame;
+mod labels;
+mod line;
+mod number;
+mod pareto;
+mod scale;
+mod scatter;
+mod style;
+
+pub use csv::pareto_csv;
+pub use frame::{Area, Axis};
+pub use line::{Line, LineChart, LineHit};
+pub use number::{fixed, significant};
+pub use pareto::{layer_chart, pareto_chart};
+pub use scale::{Scale, Tick};
+pub use scatter::{Hit, Point, ScatterChart, Series};
+pub use style::{FONT_FAMILY, Marker, Style, Theme, objective_style};

@@ -1,0 +1,176 @@
+//! The charts of the Pareto page, from what the server answers.
+
+use api::{DictionaryInfo, METRICS, Measurement, MetricDefinition, ObjectiveKind, ParetoView, TokenSet};
+
+use super::frame::Axis;
+use super::line::{Line, LineChart};
+use super::number::{fixed, significant};
+use super::scatter::{Point, ScatterChart, Series};
+use super::style::objective_style;
+
+/// Beyond this many dictionaries the lines of a layer chart are named by objective only.
+const NAMED: usize = 8;
+
+/// The dictionaries in the plane of the query's two metrics, with each objective's Pareto front.
+pub fn pareto_chart(view: &ParetoView, size: (u32, u32)) -> ScatterChart {
+    let x_name = view.query.x.as_deref().unwrap_or("l0");
+    let y_name = view.query.y.as_deref().unwrap_or("ce_increase");
+    let mut series = Vec::new();
+    for objective in ObjectiveKind::ALL {
+        let of: Vec<_> = view
+            .dictionaries
+            .iter()
+            .filter(|d| d.config.objective.kind() == objective)
+            .collect();
+        if of.is_empty() {
+            continue;
+        }
+        let value = |d: &DictionaryInfo, name: &str| d.metric(name).unwrap_or(f64::NAN);
+        let points = of.iter().map(|d| Point {
+            x: value(d, x_name),
+            y: value(d, y_name),
+            id: d.id.0,
+            title: format!("{}: {}, {}", describe(d), measured(d, x_name), measured(d, y_name)),
+        });
+        let front = view
+            .fronts
+            .iter()
+            .filter(|(kind, _)| *kind == objective)
+            .flat_map(|(_, ids)| ids);
+        let line = front
+            .filter_map(|id| of.iter().find(|d| d.id == *id))
+            .map(|d| (value(d, x_name), value(d, y_name)));
+        series.push(Series {
+            label: objective.to_string(),
+            style: objective_style(objective),
+            line: line.collect(),
+            points: points.collect(),
+        });
+    }
+    ScatterChart {
+        x: axis(x_name, view.query.log_x),
+        y: axis(y_name, view.query.log_y),
+        series,
+        size,
+        caption: caption(view, y_name),
+    }
+}
+
+/// A metric by layer: a line per dictionary over the index of the block.
+pub fn layer_chart(view: &ParetoView, metric: &str, size: (u32, u32)) -> LineChart {
+    let layers = |d: &DictionaryInfo| {
+        let at = |m: &Measurement| m.at.and_then(|at| at.layer()).map(|layer| (layer, m.value));
+        let of = d
+            .metrics
+            .iter()
+            .filter(|m| m.name == metric && m.tokens == TokenSet::Ordinary);
+        let mut points: Vec<(usize, f64)> = of.filter_map(at).collect();
+        points.sort_by_key(|(layer, _)| *layer);
+        points
+            .into_iter()
+            .map(|(layer, value)| (layer as f64, value))
+            .collect::<Vec<_>>()
+    };
+    let mut lines: Vec<(ObjectiveKind, Line)> = Vec::new();
+    let few = view.dictionaries.len() <= NAMED;
+    for d in &view.dictionaries {
+        let points = layers(d);
+        if points.is_empty() {
+            continue;
+        }
+        let objective = d.config.objective.kind();
+        let label = if few {
+            format!("{objective} #{}", d.id)
+        } else {
+            objective.to_string()
+        };
+        lines.push((
+            objective,
+            Line {
+                label,
+                style: objective_style(objective),
+                dash: false,
+                points,
+            },
+        ));
+    }
+    lines.sort_by_key(|(objective, _)| *objective);
+    LineChart {
+        x: Axis {
+            title: "block".into(),
+            log: false,
+        },
+        y: axis(metric, None),
+        lines: lines.into_iter().map(|(_, line)| line).collect(),
+        size,
+    }
+}
+
+fn definition(name: &str) -> Option<&'static MetricDefinition> {
+    METRICS.iter().find(|m| m.name == name)
+}
+
+fn axis(name: &str, log: Option<bool>) -> Axis {
+    let definition = definition(name);
+    let title = match definition {
+        Some(m) if m.unit.is_empty() || m.unit.split(' ').next() == m.label.split(' ').next_back() => m.label.into(),
+        Some(m) => format!("{} ({})", m.label, m.unit),
+        None => name.into(),
+    };
+    Axis {
+        title,
+        log: log.unwrap_or(definition.is_some_and(|m| m.log)),
+    }
+}
+
+/// `#12 local, λ 0.3, learning rate 0.0005, seed 0`.
+fn describe(d: &DictionaryInfo) -> String {
+    let c = &d.config;
+    format!(
+        "#{} {}, λ {}, learning rate {}, seed {}",
+        d.id,
+        c.objective.kind(),
+        c.objective.sparsity(),
+        c.lr,
+        c.seed
+    )
+}
+
+fn measured(d: &DictionaryInfo, name: &str) -> String {
+    let (label, unit) = definition(name).map_or((name, ""), |m| (m.label, m.unit));
+    let value = d.metric(name).map_or_else(|| "not measured".into(), significant);
+    format!("{label} {value} {unit}").trim_end().into()
+}
+
+/// How many tokens and seeds stand behind a point.
+fn caption(view: &ParetoView, metric: &str) -> String {
+    let measured = |d: &DictionaryInfo| {
+        let of = |m: &&Measurement| m.name == metric && m.at.is_none() && m.tokens == TokenSet::Ordinary;
+        d.metrics.iter().find(of).map(|m| m.n_tokens)
+    };
+    let tokens = || view.dictionaries.iter().filter_map(measured);
+    let mut parts = Vec::new();
+    if let (Some(least), Some(most)) = (tokens().min(), tokens().max()) {
+        let number = |n: u64| fixed(n as f64, 0);
+        let range = if least == most {
+            number(least)
+        } else {
+            format!("{} to {}", number(least), number(most))
+        };
+        parts.push(format!(
+            "Each mark is one dictionary, measured on {range} tokens of held-out text"
+        ));
+    }
+    let mut seeds: Vec<u64> = view.dictionaries.iter().map(|d| d.config.seed).collect();
+    seeds.sort_unstable();
+    seeds.dedup();
+    match seeds.len() {
+        0 => {}
+        1 => parts.push("1 seed".into()),
+        n => parts.push(format!("{n} seeds")),
+    }
+    if view.fronts.iter().any(|(_, ids)| ids.len() > 1) {
+        parts.push("lines: Pareto fronts".into());
+    }
+    parts.join(" · ")
+}

@@ -1,0 +1,110 @@
+//! The look: an objective has one colour and one marker on every page and in every chart.
+//! The colours are those of the page's style sheet, from Okabe and Ito's palette that colour-blind readers can tell apart.
+
+use api::ObjectiveKind;
+
+/// The family of the embedded font in public/fonts, which every chart asks for before the system's own.
+pub const FONT_FAMILY: &str = "Inter";
+
+/// The shape of a mark, which carries the meaning as well as the colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Marker {
+    /// ●
+    Circle,
+    /// ■
+    Square,
+    /// ▲
+    Triangle,
+    /// ◆
+    Diamond,
+    /// ✕
+    Cross,
+}
+
+/// How a series looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Style {
+    /// On a light ground, as `#rrggbb`.
+    pub color: &'static str,
+    /// On a dark ground, as `#rrggbb`.
+    pub dark: &'static str,
+    /// The shape of its marks.
+    pub marker: Marker,
+}
+
+/// The look of an objective.
+pub fn objective_style(objective: ObjectiveKind) -> Style {
+    match objective {
+        ObjectiveKind::Local => Style {
+            color: "#0072b2",
+            dark: "#56b4e9",
+            marker: Marker::Circle,
+        },
+        ObjectiveKind::E2e => Style {
+            color: "#d55e00",
+            dark: "#f08a4b",
+            marker: Marker::Square,
+        },
+        ObjectiveKind::E2eDs => Style {
+            color: "#009e73",
+            dark: "#2fc89b",
+            marker: Marker::Triangle,
+        },
+    }
+}
+
+/// Where the chart will be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Theme {
+    /// By itself, on white.
+    Light,
+    /// By itself, on the dark ground.
+    Dark,
+    /// In the page: no ground, and colours that are the style sheet's custom properties, so that they follow its theme.
+    Page,
+}
+
+/// What a colour is for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Ink {
+    /// Axis titles and what is to be read first.
+    Text,
+    /// Tick labels and captions.
+    Quiet,
+    /// The axes' lines.
+    Axis,
+    /// Grid lines.
+    Grid,
+    /// The ground.
+    Paper,
+    /// A series.
+    Series(Style),
+}
+
+impl Ink {
+    /// The colour as SVG says it.
+    pub(super) fn css(self, theme: Theme) -> String {
+        let (light, dark, name) = match self {
+            Ink::Text => ("#1d2327", "#e6e9ec", Some("ink")),
+            Ink::Quiet => ("#57606a", "#a2abb4", Some("ink-2")),
+            Ink::Axis => ("#8b949e", "#717a84", Some("ink-3")),
+            Ink::Grid => ("#e3e6e9", "#2a3036", Some("line")),
+            Ink::Paper => ("#ffffff", "#15191d", Some("paper")),
+            Ink::Series(style) => {
+                let name = match style.color {
+                    "#0072b2" => Some("local"),
+                    "#d55e00" => Some("e2e"),
+                    "#009e73" => Some("e2e-ds"),
+                    _ => None,
+                };
+                (style.color, style.dark, name)
+            }
+        };
+        match (theme, name) {
+            (Theme::Light, _) => light.into(),
+            (Theme::Dark, _) => dark.into(),
+            (Theme::Page, Some(name)) => format!("var(--{name})"),
+            (Theme::Page, None) => format!("light-dark({light},{dark})"),
+        }
+    }
+}
