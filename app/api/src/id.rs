@@ -29,10 +29,12 @@ id!(
 );
 id!(
     /// A job's number.
+    #[derive(Copy)]
     JobId(i64)
 );
 id!(
     /// A dictionary's number.
+    #[derive(Copy)]
     DictionaryId(i64)
 );
 

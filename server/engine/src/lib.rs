@@ -3,3 +3,12 @@
 
 pub mod experiment;
 pub mod kernel;
+
+pub mod corpus;
+pub mod dictionary;
+pub mod file;
+pub mod model;
+
+pub mod metrics;
+pub mod objective;
+pub mod train;

@@ -1,1 +1,22 @@
-//! x
+//! The registry of models, corpora, jobs and dictionaries (SQLite), and the artifacts on disk.
+//!
+//! A data folder holds `registry.sqlite` and the folders that [`Store`] names. Any number of processes may have the same
+//! data folder open: every change is one transaction, a job has one owner at a time, and a file is in its place either
+//! whole or not at all.
+
+mod artifact;
+mod clean;
+mod dictionary;
+mod error;
+mod folder;
+mod history;
+mod job;
+mod open;
+mod registry;
+mod revision;
+
+pub use artifact::{checksum, write_atomic};
+pub use error::StoreError;
+pub use job::{End, Heartbeat};
+pub use open::Store;
+pub use revision::Revision;

@@ -3,8 +3,10 @@
 
 mod matmul;
 mod real;
+mod threads;
 mod vector;
 
 pub use matmul::{Mat, MatMut, matmul, par_matmul};
 pub use real::{Real, simd};
+pub use threads::{PerThread, par_sum};
 pub use vector::{add, axpy, dot, scale, sum, sum_squares};

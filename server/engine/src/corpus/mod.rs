@@ -1,0 +1,26 @@
+//! Text for training and evaluating: found and read ([`inspect`]), tokenised and cut into contexts ([`pack`]),
+//! kept as a memory-mapped token file ([`TokenFile`]) and visited in a seeded order ([`Order`]).
+//!
+//! What a document is: a row of a Parquet file, a line of JSON lines, an element of a JSON array; in plain text see
+//! `text.rs`. A document of white space only is none.
+
+mod error;
+mod json;
+mod order;
+mod pack;
+mod rows;
+mod source;
+mod split;
+mod staging;
+mod text;
+mod token_file;
+mod tokenizer;
+mod writer;
+
+pub use error::CorpusError;
+pub use order::Order;
+pub use pack::pack;
+pub use source::{CorpusFacts, Format, inspect};
+pub use split::{Split, SplitBy};
+pub use token_file::{Manifest, SplitManifest, TokenFile};
+pub use tokenizer::{SpecialTokens, load_tokenizer, special_tokens};

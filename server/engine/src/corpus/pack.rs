@@ -1,0 +1,261 @@
+//! From documents to contexts: documents are tokenised in parallel, joined in order within their split, cut every n_ctx
+//! tokens, and written. Memory holds one chunk of documents, whatever the corpus' size; threads do not change a bit.
+
+use std::{
+    fs::{self, File},
+    path::Path,
+};
+
+use api::Packing;
+use rayon::prelude::*;
+use tokenizers::Tokenizer;
+
+use super::{
+    CorpusError, Format, Manifest, Split, TokenFile,
+    source::{Document, Source, file_hash},
+    split::{self, Assignment},
+    staging::Staging,
+    token_file::split_file,
+    tokenizer,
+    writer::{Layout, Packed, Writer},
+};
+
+/// Documents that are tokenised together, at most.
+const CHUNK: usize = 2_048;
+/// Bytes of text after which a chunk is full, however few documents it has.
+const CHUNK_BYTES: usize = 4 << 20;
+
+/// Tokenises `source` with the tokenizer.json at `tokenizer` and packs it into `folder`, or opens what is there when it
+/// was made from the same source with the same tokenizer and packing (and is sound; a damaged one is made anew).
+/// Special tokens are read from the files beside `tokenizer`. The folder appears whole or not at all.
+/// Where `source` is itself a token file of the same tokenizer and packing, it is copied.
+///
+/// BOS per document, or EOS, is not doubled where tokens given as `input_ids` have it already. With BOS per context, a
+/// context holds n_ctx − 1 tokens of text. Documents are split 90 / 5 / 5 as [`super::SplitBy`] says.
+///
+/// `progress` is told the documents done and in all, and returns false to stop; it starts over when a small corpus has
+/// to be split again.
+///
+/// # Errors
+/// Whatever is wrong with the source or the tokenizer; an id that is not below `d_vocab`; a policy whose token the tokenizer
+/// lacks; too few tokens for three contexts; a disk that does not take it; [`CorpusError::Stopped`].
+pub fn pack(
+    source: &Path,
+    tokenizer: &Path,
+    d_vocab: usize,
+    packing: &Packing,
+    folder: &Path,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<TokenFile, CorpusError> {
+    let beside = tokenizer.parent().unwrap_or(Path::new("."));
+    let tokenizer_hash = file_hash(tokenizer)?;
+    let tokenizer = tokenizer::load(tokenizer, d_vocab)?;
+    let special = tokenizer::special_tokens_of(&tokenizer, beside)?;
+    let layout = Layout::new(packing, &special, beside)?;
+    let found = Source::find(source)?;
+
+    let made_alike = |manifest: &Manifest| {
+        manifest.tokenizer_hash == tokenizer_hash
+            && manifest.packing == *packing
+            && manifest.d_vocab == d_vocab
+            && (manifest.bos, manifest.eos) == (special.bos, special.eos)
+            && manifest.special == special.all
+    };
+    if found.format == Format::TokenFile {
+        let given = TokenFile::open(source)?;
+        if !made_alike(given.manifest()) {
+            let message = "it was made with another tokenizer, vocabulary or packing; give the text it was made from";
+            return Err(CorpusError::token_file(source, message));
+        }
+        return if is_same_folder(source, folder) {
+            Ok(given)
+        } else {
+            copy(source, &given, folder)
+        };
+    }
+
+    let source_hash = found.hash()?;
+    if TokenFile::is_at(folder)
+        && let Ok(there) = TokenFile::open(folder)
+        && made_alike(there.manifest())
+        && there.manifest().source_hash == source_hash
+        && there.manifest().source_format == found.format
+    {
+        return Ok(there);
+    }
+
+    let mut n_documents = 0;
+    found.each_document(&mut |_| {
+        n_documents += 1;
+        Ok(())
+    })?;
+    let staging = Staging::beside(folder)?;
+    let mut packer = Packer {
+        path: source,
+        source: &found,
+        encoder: Encoder {
+            tokenizer: &tokenizer,
+            d_vocab,
+            layout,
+        },
+        n_documents,
+        progress,
+    };
+    let (assignment, packed) = packer.pack_into(staging.path())?;
+    let [train, validation, held_out] = packed.splits;
+    let manifest = Manifest {
+        version: Manifest::VERSION,
+        source_hash,
+        source_format: found.format,
+        tokenizer_hash,
+        packing: *packing,
+        d_vocab,
+        bos: special.bos,
+        eos: special.eos,
+        special: special.all,
+        split_by: assignment.by(),
+        train,
+        validation,
+        held_out,
+        n_dropped_tokens: packed.n_dropped,
+    };
+    staging.finish(&manifest, folder)
+}
+
+struct Packer<'a> {
+    path: &'a Path,
+    source: &'a Source,
+    encoder: Encoder<'a>,
+    n_documents: u64,
+    progress: &'a mut dyn FnMut(u64, u64) -> bool,
+}
+
+impl Packer<'_> {
+    /// Packs by hash and, where that leaves a split without a context, anew by the next way to share out.
+    fn pack_into(&mut self, folder: &Path) -> Result<(Assignment, Packed), CorpusError> {
+        let packed = self.pass(folder, &Assignment::Hash)?;
+        if packed.splits.iter().all(|split| split.n_contexts > 0) {
+            return Ok((Assignment::Hash, packed));
+        }
+        let context_text = self.encoder.layout.context_text() as u64;
+        let n_contexts = packed.n_tokens / context_text;
+        if n_contexts < 3 {
+            return Err(CorpusError::TooSmall {
+                path: self.path.to_owned(),
+                n_tokens: packed.n_tokens,
+                n_needed: 3 * context_text,
+                n_ctx: self.encoder.layout.n_ctx,
+            });
+        }
+        let dealt = packed.documents.and_then(|documents| split::deal(&documents, context_text));
+        let assignment = dealt.unwrap_or_else(|| split::cut(n_contexts));
+        let packed = self.pass(folder, &assignment)?;
+        Ok((assignment, packed))
+    }
+
+    fn pass(&mut self, folder: &Path, assignment: &Assignment) -> Result<Packed, CorpusError> {
+        let source = self.source;
+        let mut writer = Writer::new(folder, self.encoder.layout, assignment)?;
+        let (mut chunk, mut bytes) = (Vec::new(), 0);
+        source.each_document(&mut |document| {
+            bytes += document.content().len();
+            chunk.push(document);
+            if chunk.len() < CHUNK && bytes < CHUNK_BYTES {
+                return Ok(());
+            }
+            bytes = 0;
+            self.flush(&mut chunk, &mut writer)
+        })?;
+        self.flush(&mut chunk, &mut writer)?;
+        writer.finish()
+    }
+
+    fn flush(&mut self, chunk: &mut Vec<Document>, writer: &mut Writer<'_>) -> Result<(), CorpusError> {
+        // only this loop is parallel: `encode_fast` on one text starts no threads of its own
+        let encoder = &self.encoder;
+        let encoded: Vec<_> = chunk.par_iter().map(|document| encoder.encode(document)).collect();
+        chunk.clear();
+        for tokens in encoded {
+            let (hash, ids) = tokens.map_err(|error| match error {
+                Refused::Id(id) => CorpusError::TokenOutOfRange {
+                    path: self.path.to_owned(),
+                    document: writer.n_done,
+                    id,
+                    d_vocab: self.encoder.d_vocab,
+                },
+                Refused::Text(error) => CorpusError::record(self.path, format!("document {}", writer.n_done), error.to_string()),
+            })?;
+            writer.push(hash, &ids)?;
+        }
+        if (self.progress)(writer.n_done, self.n_documents) {
+            Ok(())
+        } else {
+            Err(CorpusError::Stopped)
+        }
+    }
+}
+
+/// What tokenising needs, shared by the threads.
+struct Encoder<'a> {
+    tokenizer: &'a Tokenizer,
+    d_vocab: usize,
+    layout: Layout,
+}
+
+impl Encoder<'_> {
+    /// The document's content hash and its tokens.
+    fn encode(&self, document: &Document) -> Result<(u64, Vec<u32>), Refused> {
+        let mut ids = match document {
+            Document::Tokens(ids) => ids.clone(),
+            // the tokenizer's own template must not add what the policy adds
+            Document::Text(text) => self
+                .tokenizer
+                .encode_fast(text.as_str(), false)
+                .map_err(Refused::Text)?
+                .get_ids()
+                .to_vec(),
+        };
+        if let Some(id) = ids.iter().find(|id| **id as usize >= self.d_vocab) {
+            return Err(Refused::Id(*id));
+        }
+        let given = matches!(document, Document::Tokens(_));
+        if let Some(bos) = self.layout.opens_document
+            && !(given && ids.first() == Some(&bos))
+        {
+            ids.insert(0, bos);
+        }
+        if let Some(eos) = self.layout.closes_document
+            && !(given && ids.last() == Some(&eos))
+        {
+            ids.push(eos);
+        }
+        Ok((split::content_hash(document.content()), ids))
+    }
+}
+
+enum Refused {
+    Id(u32),
+    Text(tokenizers::Error),
+}
+
+fn copy(from: &Path, given: &TokenFile, folder: &Path) -> Result<TokenFile, CorpusError> {
+    if TokenFile::is_at(folder)
+        && let Ok(there) = TokenFile::open(folder)
+        && there.manifest() == given.manifest()
+    {
+        return Ok(there);
+    }
+    let staging = Staging::beside(folder)?;
+    for split in Split::ALL {
+        let to = split_file(staging.path(), split);
+        fs::copy(split_file(from, split), &to).map_err(CorpusError::io("write", &to))?;
+        File::open(&to)
+            .and_then(|file| file.sync_all())
+            .map_err(CorpusError::io("write", &to))?;
+    }
+    staging.finish(given.manifest(), folder)
+}
+
+fn is_same_folder(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}

@@ -1,0 +1,349 @@
+//! A corpus as it lies on disk: which files it has, of which format, their hash, and the documents in them.
+
+use std::{
+    fmt,
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use memmap2::Mmap;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{CorpusError, TokenFile, json, rows, text};
+
+/// What the files of a corpus are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Plain text.
+    Text,
+    /// A JSON value per line.
+    JsonLines,
+    /// One JSON array.
+    JsonArray,
+    /// Apache Parquet.
+    Parquet,
+    /// A folder that [`super::pack`] wrote.
+    TokenFile,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Format::Text => "text",
+            Format::JsonLines => "json_lines",
+            Format::JsonArray => "json_array",
+            Format::Parquet => "parquet",
+            Format::TokenFile => "token_file",
+        })
+    }
+}
+
+/// What a corpus holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CorpusFacts {
+    /// The format of its files.
+    pub format: Format,
+    /// Documents.
+    pub n_documents: u64,
+    /// Bytes of the documents' text; of tokens, four each.
+    pub n_bytes: u64,
+    /// SHA-256 in hexadecimal: of the file's bytes, as `sha256sum FILE` prints it, or of the lines
+    /// `HASH  NAME` that it prints for a folder's files, in the order of their names.
+    pub hash: String,
+}
+
+/// What a file or a folder of files is, told by extension and content. Every document is read, so that whatever is
+/// wrong with one is said here rather than when training starts.
+///
+/// # Errors
+/// A file that cannot be read, is of no known format, or holds a record that is no document; no document at all.
+pub fn inspect(path: &Path) -> Result<CorpusFacts, CorpusError> {
+    let source = Source::find(path)?;
+    let hash = source.hash()?;
+    if source.format == Format::TokenFile {
+        let file = TokenFile::open(path)?;
+        let splits = file.manifest().splits();
+        let n_documents = splits.iter().map(|split| split.n_documents).sum();
+        let n_bytes = splits.iter().map(|split| split.n_tokens * 4).sum();
+        return Ok(CorpusFacts {
+            format: source.format,
+            n_documents,
+            n_bytes,
+            hash,
+        });
+    }
+    let (mut n_documents, mut n_bytes) = (0, 0);
+    source.each_document(&mut |document| {
+        n_documents += 1;
+        n_bytes += document.content().len() as u64;
+        Ok(())
+    })?;
+    Ok(CorpusFacts {
+        format: source.format,
+        n_documents,
+        n_bytes,
+        hash,
+    })
+}
+
+/// A document before it is packed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Document {
+    Text(String),
+    /// Tokenised already.
+    Tokens(Vec<u32>),
+}
+
+impl Document {
+    /// What makes it itself: the text's bytes, or those of the ids.
+    pub fn content(&self) -> &[u8] {
+        match self {
+            Document::Text(text) => text.as_bytes(),
+            Document::Tokens(ids) => bytemuck::cast_slice(ids),
+        }
+    }
+
+    fn is_blank(&self) -> bool {
+        match self {
+            Document::Text(text) => text.trim().is_empty(),
+            Document::Tokens(ids) => ids.is_empty(),
+        }
+    }
+}
+
+/// Takes documents one by one; an error ends the reading and is what the reading returns.
+pub(super) type Sink<'a> = &'a mut dyn FnMut(Document) -> Result<(), CorpusError>;
+
+/// The files of a corpus, in the order of their names.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    path: PathBuf,
+    files: Vec<PathBuf>,
+    pub format: Format,
+}
+
+impl Source {
+    pub fn find(path: &Path) -> Result<Source, CorpusError> {
+        let about = fs::metadata(path).map_err(CorpusError::io("open", path))?;
+        if !about.is_dir() {
+            let format = format_of(path)?;
+            return Ok(Source {
+                path: path.to_owned(),
+                files: vec![path.to_owned()],
+                format,
+            });
+        }
+        let mut files = Vec::new();
+        if TokenFile::is_at(path) {
+            walk(path, 0, &mut |_| true, &mut files)?;
+            return Ok(Source {
+                path: path.to_owned(),
+                files,
+                format: Format::TokenFile,
+            });
+        }
+        walk(path, 0, &mut is_corpus_file, &mut files)?;
+        let Some(first) = files.first() else {
+            return Err(CorpusError::Empty { path: path.to_owned() });
+        };
+        let format = format_of(first)?;
+        for file in &files[1..] {
+            let other = format_of(file)?;
+            if other != format {
+                return Err(CorpusError::MixedFormats {
+                    path: path.to_owned(),
+                    first: name_within(path, first),
+                    first_format: format,
+                    second: name_within(path, file),
+                    second_format: other,
+                });
+            }
+        }
+        Ok(Source {
+            path: path.to_owned(),
+            files,
+            format,
+        })
+    }
+
+    /// As [`CorpusFacts::hash`] says.
+    pub fn hash(&self) -> Result<String, CorpusError> {
+        if self.files.len() == 1 && self.files[0] == self.path {
+            return file_hash(&self.path);
+        }
+        let mut all = Sha256::new();
+        for file in &self.files {
+            all.update(format!("{}  {}\n", file_hash(file)?, name_within(&self.path, file)));
+        }
+        Ok(hex::encode(all.finalize()))
+    }
+
+    /// Hands on every document that is not blank, in order. A corpus without any is an error.
+    pub fn each_document(&self, sink: Sink<'_>) -> Result<(), CorpusError> {
+        let mut found = false;
+        let mut sink = |document: Document| {
+            if document.is_blank() {
+                return Ok(());
+            }
+            found = true;
+            sink(document)
+        };
+        for path in &self.files {
+            match self.format {
+                Format::Parquet => rows::rows(path, &mut sink)?,
+                Format::Text => {
+                    let file = Mapped::open(path)?;
+                    for document in text::documents(file.text()?, self.files.len() == 1) {
+                        sink(Document::Text(document))?;
+                    }
+                }
+                Format::JsonLines => json::lines(path, Mapped::open(path)?.text()?, &mut sink)?,
+                Format::JsonArray => json::array(path, Mapped::open(path)?.text()?, &mut sink)?,
+                Format::TokenFile => {
+                    return Err(CorpusError::token_file(
+                        &self.path,
+                        "its documents are packed already; give the text",
+                    ));
+                }
+            }
+        }
+        if found {
+            Ok(())
+        } else {
+            Err(CorpusError::Empty { path: self.path.clone() })
+        }
+    }
+}
+
+/// A text file in memory, by the page.
+struct Mapped<'a> {
+    path: &'a Path,
+    bytes: Mmap,
+}
+
+impl<'a> Mapped<'a> {
+    fn open(path: &'a Path) -> Result<Self, CorpusError> {
+        let file = File::open(path).map_err(CorpusError::io("open", path))?;
+        // SAFETY: nothing here writes to a source; that nobody else shortens or edits it while it is read is asked of
+        // whoever gives it, as by every program that maps files.
+        #[allow(unsafe_code)]
+        let bytes = unsafe { Mmap::map(&file) }.map_err(CorpusError::io("map", path))?;
+        Ok(Self { path, bytes })
+    }
+
+    /// All of it, without a byte order mark.
+    fn text(&self) -> Result<&str, CorpusError> {
+        let text = std::str::from_utf8(&self.bytes).map_err(|error| CorpusError::NotUtf8 {
+            path: self.path.to_owned(),
+            offset: error.valid_up_to(),
+        })?;
+        Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+    }
+}
+
+/// SHA-256 of a file's bytes, in hexadecimal.
+pub(super) fn file_hash(path: &Path) -> Result<String, CorpusError> {
+    let mut file = File::open(path).map_err(CorpusError::io("open", path))?;
+    let mut hasher = Sha256::new();
+    io::copy(&mut file, &mut hasher).map_err(CorpusError::io("read", path))?;
+    Ok(hex::encode(hasher.finalize()))
+}
+
+fn name_within(folder: &Path, file: &Path) -> String {
+    file.strip_prefix(folder).unwrap_or(file).to_string_lossy().into_owned()
+}
+
+/// Collects files in the order of their names. Links to files are followed (the hub's snapshots are made of them), links
+/// to folders are not.
+fn walk(folder: &Path, depth: usize, wanted: &mut dyn FnMut(&Path) -> bool, files: &mut Vec<PathBuf>) -> Result<(), CorpusError> {
+    const DEEPEST: usize = 8;
+    let entries = fs::read_dir(folder).map_err(CorpusError::io("read", folder))?;
+    let mut entries = entries
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(CorpusError::io("read", folder))?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        if entry.file_name().to_string_lossy().starts_with('.') {
+            continue;
+        }
+        let kind = entry.file_type().map_err(CorpusError::io("open", &path))?;
+        if kind.is_dir() {
+            if depth < DEEPEST {
+                walk(&path, depth + 1, wanted, files)?;
+            }
+        } else if wanted(&path) && path.is_file() {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file in a folder is of the corpus, and not about it.
+fn is_corpus_file(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let about = ["dataset_info.json", "dataset_infos.json", "state.json", "dataset_dict.json"];
+    let aside = ["readme", "license", "licence"];
+    matches!(
+        extension(path).as_str(),
+        "txt" | "text" | "json" | "jsonl" | "ndjson" | "parquet"
+    ) && !about.contains(&name.as_str())
+        && !aside.iter().any(|start| name.starts_with(start))
+}
+
+fn extension(path: &Path) -> String {
+    path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
+}
+
+fn format_of(path: &Path) -> Result<Format, CorpusError> {
+    let mut start = Vec::new();
+    let file = File::open(path).map_err(CorpusError::io("open", path))?;
+    file.take(4096)
+        .read_to_end(&mut start)
+        .map_err(CorpusError::io("read", path))?;
+    let unknown = |found: &str| {
+        Err(CorpusError::UnknownFormat {
+            path: path.to_owned(),
+            found: found.to_owned(),
+        })
+    };
+    let extension = extension(path);
+    if start.starts_with(b"PAR1") {
+        return Ok(Format::Parquet);
+    }
+    if extension == "parquet" {
+        return unknown("named .parquet but does not begin with PAR1");
+    }
+    for (magic, name) in [
+        (&b"\x1f\x8b"[..], "compressed with gzip (unpack it first)"),
+        (b"\x28\xb5\x2f\xfd", "compressed with zstd (unpack it first)"),
+        (b"PK\x03\x04", "a zip archive (unpack it first)"),
+        (b"ARROW1", "an Arrow file (write it as Parquet first)"),
+    ] {
+        if start.starts_with(magic) {
+            return unknown(name);
+        }
+    }
+    let visible: Vec<u8> = start
+        .strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(&start)
+        .iter()
+        .copied()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .take(2)
+        .collect();
+    match (extension.as_str(), visible.as_slice()) {
+        ("txt" | "text", _) => Ok(Format::Text),
+        (_, []) => Err(CorpusError::Empty { path: path.to_owned() }),
+        ("json" | "jsonl" | "ndjson", [b'[', ..]) => Ok(Format::JsonArray),
+        ("json" | "jsonl" | "ndjson", [b'{' | b'"', ..]) => Ok(Format::JsonLines),
+        ("json" | "jsonl" | "ndjson", _) => unknown("named as JSON but does not begin with '[', '{' or '\"'"),
+        // no telling name: only what hardly any prose begins with is taken for JSON
+        (_, [b'[', b'"' | b'{']) => Ok(Format::JsonArray),
+        (_, [b'{', b'"']) => Ok(Format::JsonLines),
+        _ => Ok(Format::Text),
+    }
+}

@@ -1,0 +1,159 @@
+//! A dictionary's file: safetensors with the parameters, and in its metadata everything that is needed to use them.
+
+use api::{DictionaryConfig, DictionaryKind, HookPoint, ResidualFrame};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde::{Deserialize, Serialize};
+use std::{collections::HashMap, path::Path};
+
+use super::{Dictionary, Relu};
+
+/// The metadata's key and the format's version.
+const KEY: &str = "saescope";
+const VERSION: u32 = 1;
+
+/// What a dictionary's file says beside its weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DictionaryFile {
+    /// Version of the format.
+    pub version: u32,
+    /// Kind, width, objective, learning rate and seed.
+    pub config: DictionaryConfig,
+    /// Where it reads and writes.
+    pub at: HookPoint,
+    /// How it reads the residual stream.
+    pub residual: ResidualFrame,
+    /// The dictionary sees `scale · x` and writes `x̂ / scale`.
+    pub scale: f64,
+    /// SHA-256 of the model's folder, in hexadecimal.
+    pub model_hash: String,
+}
+
+impl DictionaryFile {
+    /// Of the current version.
+    pub fn new(config: DictionaryConfig, at: HookPoint, residual: ResidualFrame, scale: f64, model_hash: String) -> Self {
+        Self {
+            version: VERSION,
+            config,
+            at,
+            residual,
+            scale,
+            model_hash,
+        }
+    }
+}
+
+/// A dictionary's file that cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum DictionaryError {
+    /// Reading or writing failed.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: String,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// Not what a dictionary's file holds.
+    #[error("{path}: {message}")]
+    Format {
+        /// The file.
+        path: String,
+        /// What was found and expected.
+        message: String,
+    },
+}
+
+/// Writes `dictionary` to `path`, atomically.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn save(dictionary: &Dictionary<f32>, file: &DictionaryFile, path: &Path) -> Result<(), DictionaryError> {
+    let format = |message: String| DictionaryError::Format {
+        path: path.display().to_string(),
+        message,
+    };
+    let json = serde_json::to_string(file).map_err(|e| format(e.to_string()))?;
+    let views = dictionary
+        .parameters()
+        .0
+        .iter()
+        .map(|t| {
+            Ok((
+                t.name,
+                TensorView::new(Dtype::F32, t.shape.clone(), bytemuck::cast_slice(&t.data))?,
+            ))
+        })
+        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
+        .map_err(|e| format(e.to_string()))?;
+    let bytes =
+        safetensors::serialize(views, Some(HashMap::from([(KEY.to_string(), json)]))).map_err(|e| format(e.to_string()))?;
+    crate::file::write_atomic(path, &bytes).map_err(|source| DictionaryError::Io {
+        path: path.display().to_string(),
+        source,
+    })
+}
+
+/// Reads a dictionary.
+///
+/// # Errors
+/// When the file is missing, damaged, or not a dictionary's of a version this program knows.
+pub fn load(path: &Path) -> Result<(Dictionary<f32>, DictionaryFile), DictionaryError> {
+    let format = |message: String| DictionaryError::Format {
+        path: path.display().to_string(),
+        message,
+    };
+    let bytes = std::fs::read(path).map_err(|source| DictionaryError::Io {
+        path: path.display().to_string(),
+        source,
+    })?;
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| format(format!("not a safetensors file: {e}")))?;
+    let json = metadata.metadata().as_ref().and_then(|m| m.get(KEY)).ok_or_else(|| {
+        format(format!(
+            "its metadata has no '{KEY}'; expected a dictionary written by saescope"
+        ))
+    })?;
+    let file: DictionaryFile = serde_json::from_str(json).map_err(|e| format(format!("metadata '{KEY}': {e}")))?;
+    if file.version != VERSION {
+        return Err(format(format!(
+            "version {}; this program reads version {VERSION}",
+            file.version
+        )));
+    }
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|e| format(format!("not a safetensors file: {e}")))?;
+    let tensor = |name: &str, shape: &[usize]| -> Result<Vec<f32>, DictionaryError> {
+        let view = tensors
+            .tensor(name)
+            .map_err(|_| format(format!("tensor '{name}' is missing")))?;
+        if view.dtype() != Dtype::F32 || view.shape() != shape {
+            return Err(format(format!(
+                "tensor '{name}' is {:?} {:?}; expected F32 {shape:?}",
+                view.dtype(),
+                view.shape()
+            )));
+        }
+        let values: Vec<f32> = bytemuck::pod_collect_to_vec(view.data());
+        match values.iter().position(|v| !v.is_finite()) {
+            Some(i) => Err(format(format!(
+                "tensor '{name}' holds {} at {i}; expected finite numbers",
+                values[i]
+            ))),
+            None => Ok(values),
+        }
+    };
+    let d_sae = file.config.d_sae;
+    let d_in = tensors
+        .tensor("b_dec")
+        .ok()
+        .and_then(|v| v.shape().first().copied())
+        .ok_or_else(|| format("tensor 'b_dec' is missing".into()))?;
+    let dictionary = match file.config.kind {
+        DictionaryKind::Relu => Dictionary::Relu(Relu::new(
+            tensor("W_enc", &[d_sae, d_in])?,
+            tensor("b_enc", &[d_sae])?,
+            tensor("W_dec", &[d_sae, d_in])?,
+            tensor("b_dec", &[d_in])?,
+        )),
+    };
+    Ok((dictionary, file))
+}

@@ -1,0 +1,326 @@
+//! The passes over codes that every dictionary kind is made of: encode, combine (decode), project and outer.
+//!
+//! Each comes in two forms with the same result up to rounding: one that touches only the entries, and, for segments where
+//! more than [`Path::default`]'s share of the features fire (a fresh ReLU dictionary fires half), one that spreads a tile of
+//! the codes out and multiplies matrices. Nothing dense of width d_sae outlives a tile.
+
+use rayon::prelude::*;
+
+use super::codes::{Entries, SEGMENT, Segment, SparseCodes};
+use crate::kernel::{Mat, MatMut, PerThread, Real, axpy, dot, matmul, simd};
+
+/// Features per tile of a segment-wise pass.
+const FEATURES: usize = 1024;
+/// Features per task of [`outer`].
+const OUTER_FEATURES: usize = 256;
+/// Numbers looked at together when what fires is picked out.
+const GROUP: usize = 32;
+
+/// From which density on a pass multiplies matrices.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Path {
+    /// Share of non-zero entries.
+    pub dense_from: f64,
+}
+
+impl Path {
+    /// Always entry by entry.
+    pub const SPARSE: Path = Path {
+        dense_from: f64::INFINITY,
+    };
+    /// Always matrices.
+    pub const DENSE: Path = Path { dense_from: -1.0 };
+}
+
+impl Default for Path {
+    /// Measured: a matrix product is about ten times faster per multiplication than gathering rows.
+    fn default() -> Self {
+        Self { dense_from: 0.1 }
+    }
+}
+
+/// Scratch memory of the passes.
+pub type Scratch<R> = PerThread<Buffers<R>>;
+
+/// What one thread needs to work on one tile.
+#[derive(Debug, Default)]
+pub struct Buffers<R> {
+    dense: Vec<R>,
+    ids: Vec<u32>,
+    values: Vec<R>,
+    counts: Vec<u32>,
+    cursors: Vec<u32>,
+    picked_ids: Vec<u32>,
+    picked: Vec<R>,
+}
+
+fn sized<R: Real>(buffer: &mut Vec<R>, len: usize) -> &mut [R] {
+    if buffer.len() < len {
+        buffer.resize(len, R::ZERO);
+    }
+    &mut buffer[..len]
+}
+
+/// codes = ReLU(x Wᵀ + b), as a tiled product whose epilogue keeps what fires.
+/// `x` [n_tokens, d], `weights` [d_sae, d], `bias` [d_sae].
+///
+/// # Panics
+/// When the lengths do not fit.
+pub fn encode<R: Real>(x: &[R], weights: &[R], bias: &[R], codes: &mut SparseCodes<R>, scratch: &Scratch<R>) {
+    let d_sae = bias.len();
+    let d = weights.len() / d_sae;
+    assert!(
+        weights.len() == d * d_sae && x.len() % d == 0,
+        "{} inputs, {} weights, {d_sae} biases",
+        x.len(),
+        weights.len()
+    );
+    codes.reset(x.len() / d, d_sae);
+    let x_rows = x.par_chunks(SEGMENT * d);
+    codes.segments.par_iter_mut().zip(x_rows).for_each(|(segment, x)| {
+        scratch.with(|buffers| encode_segment(x, d, weights, bias, segment, buffers));
+    });
+}
+
+fn encode_segment<R: Real>(x: &[R], d: usize, weights: &[R], bias: &[R], segment: &mut Segment<R>, buffers: &mut Buffers<R>) {
+    let n = x.len() / d;
+    let n_tiles = bias.len().div_ceil(FEATURES);
+    let Buffers {
+        dense,
+        ids,
+        values,
+        counts,
+        cursors,
+        picked_ids,
+        picked,
+        ..
+    } = buffers;
+    picked_ids.clear();
+    picked.clear();
+    counts.clear();
+    let room = n * FEATURES.min(bias.len()) + GROUP;
+    if ids.len() < room {
+        ids.resize(room, 0);
+    }
+    let values = sized(values, room);
+    for (tile, bias) in bias.chunks(FEATURES).enumerate() {
+        let first = tile * FEATURES;
+        let width = bias.len();
+        let products = sized(dense, n * width);
+        let w = Mat::new(&weights[first * d..(first + width) * d], width, d);
+        matmul(MatMut::new(products, n, width), R::ZERO, R::ONE, Mat::new(x, n, d), w.t());
+        let found = simd(|| {
+            let mut end = 0;
+            for row in products.chunks_exact(width) {
+                let start = end;
+                end = pick_positive(row, bias, first as u32, ids, values, end);
+                counts.push((end - start) as u32);
+            }
+            end
+        });
+        picked_ids.extend_from_slice(&ids[..found]);
+        picked.extend_from_slice(&values[..found]);
+    }
+    // the tiles come one after the other; the segment wants its rows together
+    cursors.clear();
+    let mut total = 0;
+    for r in 0..n {
+        cursors.push(total);
+        total += (0..n_tiles).map(|tile| counts[tile * n + r]).sum::<u32>();
+        segment.offsets.push(total);
+    }
+    segment.ids.resize(total as usize, 0);
+    segment.values.resize(total as usize, R::ZERO);
+    let mut from = 0;
+    for tile in 0..n_tiles {
+        for r in 0..n {
+            let count = counts[tile * n + r] as usize;
+            let to = cursors[r] as usize;
+            segment.ids[to..to + count].copy_from_slice(&picked_ids[from..from + count]);
+            segment.values[to..to + count].copy_from_slice(&picked[from..from + count]);
+            cursors[r] += count as u32;
+            from += count;
+        }
+    }
+}
+
+/// Appends what is positive of `row + bias` at `end` and gives the new end.
+#[inline(always)]
+fn pick_positive<R: Real>(row: &[R], bias: &[R], first: u32, ids: &mut [u32], values: &mut [R], mut end: usize) -> usize {
+    for (group, (row, bias)) in row.chunks(GROUP).zip(bias.chunks(GROUP)).enumerate() {
+        let mut sums = [R::ZERO; GROUP];
+        for ((s, r), b) in sums.iter_mut().zip(row).zip(bias) {
+            *s = *r + *b;
+        }
+        let any = sums.iter().fold(false, |any, s| any | (*s > R::ZERO));
+        if any {
+            let base = first + (group * GROUP) as u32;
+            let (ids, values) = (&mut ids[end..end + GROUP], &mut values[end..end + GROUP]);
+            let mut found = 0;
+            for (i, s) in sums.iter().enumerate() {
+                // written in any case and kept when positive: no branch to mispredict
+                ids[found] = base + i as u32;
+                values[found] = *s;
+                found += usize::from(*s > R::ZERO);
+            }
+            end += found;
+        }
+    }
+    end
+}
+
+/// out_t = bias + Σ_j entry_tj rows_j. `rows` [d_sae, d], `bias` [d] or none for zero, `out` [n_tokens, d].
+pub fn combine<R: Real>(
+    codes: &SparseCodes<R>,
+    which: Entries,
+    rows: &[R],
+    bias: Option<&[R]>,
+    out: &mut [R],
+    path: Path,
+    scratch: &Scratch<R>,
+) {
+    let d = rows.len() / codes.d_sae;
+    codes
+        .segments
+        .par_iter()
+        .zip(out.par_chunks_mut(SEGMENT * d))
+        .for_each(|(segment, out)| {
+            for out in out.chunks_exact_mut(d) {
+                match bias {
+                    Some(bias) => out.copy_from_slice(bias),
+                    None => out.fill(R::ZERO),
+                }
+            }
+            let entries = segment.entries(which);
+            if segment.density(codes.d_sae) < path.dense_from {
+                simd(|| {
+                    for (r, out) in out.chunks_exact_mut(d).enumerate() {
+                        for e in segment.range(r) {
+                            axpy(out, entries[e], row_of(rows, segment.ids[e], d));
+                        }
+                    }
+                });
+                return;
+            }
+            let n = segment.n_rows();
+            scratch.with(|Buffers { dense, .. }| {
+                for first in (0..codes.d_sae).step_by(FEATURES) {
+                    let width = FEATURES.min(codes.d_sae - first);
+                    let tile = sized(dense, n * width);
+                    spread(segment, entries, first, width, tile);
+                    let rows = Mat::new(&rows[first * d..(first + width) * d], width, d);
+                    matmul(MatMut::new(out, n, d), R::ONE, R::ONE, Mat::new(tile, n, width), rows);
+                }
+            });
+        });
+}
+
+/// grad_tj = ⟨g_t, rows_j⟩ + extra at every entry, written to the segments' `grads`. `g` [n_tokens, d], `rows` [d_sae, d].
+pub fn project<R: Real>(codes: &mut SparseCodes<R>, g: &[R], rows: &[R], extra: R, path: Path, scratch: &Scratch<R>) {
+    let d_sae = codes.d_sae;
+    let d = rows.len() / d_sae;
+    codes
+        .segments
+        .par_iter_mut()
+        .zip(g.par_chunks(SEGMENT * d))
+        .for_each(|(segment, g)| {
+            segment.grads.resize(segment.ids.len(), R::ZERO);
+            let n = segment.n_rows();
+            if segment.density(d_sae) < path.dense_from {
+                simd(|| {
+                    for (r, g) in g.chunks_exact(d).enumerate() {
+                        for e in segment.range(r) {
+                            segment.grads[e] = dot(g, row_of(rows, segment.ids[e], d)) + extra;
+                        }
+                    }
+                });
+                return;
+            }
+            scratch.with(|Buffers { dense, .. }| {
+                for first in (0..d_sae).step_by(FEATURES) {
+                    let width = FEATURES.min(d_sae - first);
+                    let tile = sized(dense, n * width);
+                    let rows = Mat::new(&rows[first * d..(first + width) * d], width, d);
+                    matmul(MatMut::new(tile, n, width), R::ZERO, R::ONE, Mat::new(g, n, d), rows.t());
+                    for r in 0..n {
+                        for e in within(segment, r, first, width) {
+                            segment.grads[e] = tile[r * width + segment.ids[e] as usize - first] + extra;
+                        }
+                    }
+                }
+            });
+        });
+}
+
+/// sums_j += Σ_t entry_tj y_t, for every feature j. `y` [n_tokens, d], `sums` [d_sae, d].
+pub fn outer<R: Real>(codes: &SparseCodes<R>, which: Entries, y: &[R], sums: &mut [R], path: Path, scratch: &Scratch<R>) {
+    let d = sums.len() / codes.d_sae;
+    sums.par_chunks_mut(OUTER_FEATURES * d).enumerate().for_each(|(task, sums)| {
+        let first = task * OUTER_FEATURES;
+        let width = sums.len() / d;
+        for (segment, y) in codes.segments.iter().zip(y.chunks(SEGMENT * d)) {
+            let entries = segment.entries(which);
+            let n = segment.n_rows();
+            if segment.density(codes.d_sae) < path.dense_from {
+                simd(|| {
+                    for (r, y) in y.chunks_exact(d).enumerate() {
+                        for e in within(segment, r, first, width) {
+                            let at = (segment.ids[e] as usize - first) * d;
+                            axpy(&mut sums[at..at + d], entries[e], y);
+                        }
+                    }
+                });
+            } else {
+                scratch.with(|Buffers { dense, .. }| {
+                    let tile = sized(dense, n * width);
+                    spread(segment, entries, first, width, tile);
+                    matmul(
+                        MatMut::new(sums, width, d),
+                        R::ONE,
+                        R::ONE,
+                        Mat::new(tile, n, width).t(),
+                        Mat::new(y, n, d),
+                    );
+                });
+            }
+        }
+    });
+}
+
+/// sums_j += Σ_t entry_tj.
+pub fn column_sums<R: Real>(codes: &SparseCodes<R>, which: Entries, sums: &mut [R]) {
+    for segment in &codes.segments {
+        for (id, entry) in segment.ids.iter().zip(segment.entries(which)) {
+            sums[*id as usize] += *entry;
+        }
+    }
+}
+
+#[inline(always)]
+fn row_of<R>(rows: &[R], id: u32, d: usize) -> &[R] {
+    &rows[id as usize * d..(id as usize + 1) * d]
+}
+
+/// The entries of row `r` whose features lie in `first..first + width`.
+#[inline(always)]
+fn within<R: Real>(segment: &Segment<R>, r: usize, first: usize, width: usize) -> std::ops::Range<usize> {
+    let row = segment.range(r);
+    let ids = &segment.ids[row.clone()];
+    let from = if first == 0 {
+        0
+    } else {
+        ids.partition_point(|id| (*id as usize) < first)
+    };
+    let to = from + ids[from..].partition_point(|id| (*id as usize) < first + width);
+    row.start + from..row.start + to
+}
+
+/// The features `first..first + width` of a segment as a dense tile [n_rows, width].
+fn spread<R: Real>(segment: &Segment<R>, entries: &[R], first: usize, width: usize, tile: &mut [R]) {
+    tile.fill(R::ZERO);
+    for r in 0..segment.n_rows() {
+        for e in within(segment, r, first, width) {
+            tile[r * width + segment.ids[e] as usize - first] = entries[e];
+        }
+    }
+}

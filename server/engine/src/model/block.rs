@@ -1,0 +1,207 @@
+//! One block, the same for every family: what lies between its hook points, forward and backward.
+//!
+//! The state between two points is the value there and, while a branch is under way, the residual stream that the branch
+//! will be added to. In sequential blocks attention's branch ends before the MLP's begins; in parallel blocks the MLP
+//! reads the residual that entered the block, and the residual takes attention's output when the MLP's branch begins.
+
+use super::{
+    attention::{Attention, AttentionTape, AttentionWork},
+    mlp::{Mlp, MlpTape},
+    norm::{Norm, NormTape},
+    rope::Rope,
+};
+use crate::kernel::{Real, add, simd};
+use api::Site;
+use std::mem::swap;
+
+/// The weights of a block.
+#[derive(Clone)]
+pub(super) struct Block<R> {
+    pub(super) attention_norm: Norm<R>,
+    pub(super) attention: Attention<R>,
+    pub(super) mlp_norm: Norm<R>,
+    pub(super) mlp: Mlp<R>,
+    /// Attention and MLP both read the residual that enters the block.
+    pub(super) parallel: bool,
+}
+
+/// What the backward pass through a block needs.
+#[derive(Default)]
+pub(super) struct BlockTape<R> {
+    attention_norm: NormTape<R>,
+    attention: AttentionTape<R>,
+    mlp_norm: NormTape<R>,
+    mlp: MlpTape<R>,
+}
+
+/// Scratch of a block, both ways.
+#[derive(Default)]
+pub(super) struct BlockWork<R> {
+    normed: Vec<R>,
+    swap: Vec<R>,
+    attention: AttentionWork<R>,
+}
+
+/// The state of a pass: the value (or its gradient) at the point where it stands, and the pending residual (or its gradient).
+pub(super) struct State<'a, R> {
+    pub(super) n_tokens: usize,
+    pub(super) value: &'a mut Vec<R>,
+    pub(super) residual: &'a mut Vec<R>,
+}
+
+impl<R: Real> Block<R> {
+    /// The site after `site`; none after the last.
+    pub(super) fn next(&self, site: Site) -> Option<Site> {
+        Some(match site {
+            Site::ResidPre => Site::Z,
+            Site::Z => Site::AttnOut,
+            Site::AttnOut if self.parallel => Site::MlpPost,
+            Site::AttnOut => Site::ResidMid,
+            Site::ResidMid => Site::MlpPost,
+            Site::MlpPost => Site::MlpOut,
+            Site::MlpOut => Site::ResidPost,
+            Site::ResidPost => return None,
+        })
+    }
+
+    /// The site before `site`; none before the first.
+    pub(super) fn previous(&self, site: Site) -> Option<Site> {
+        Site::ALL
+            .into_iter()
+            .find(|before| self.width(*before).is_some() && self.next(*before) == Some(site))
+    }
+
+    /// The number of coordinates at a site.
+    pub(super) fn width(&self, site: Site) -> Option<usize> {
+        match site {
+            Site::ResidMid if self.parallel => None,
+            Site::Z => Some(self.attention.heads.z_width()),
+            Site::MlpPost => Some(self.mlp.input.d_out),
+            _ => Some(self.mlp.input.d_in),
+        }
+    }
+
+    /// From `site` to the next one.
+    pub(super) fn step(
+        &self,
+        site: Site,
+        state: State<'_, R>,
+        rope: Option<&Rope<R>>,
+        tape: &mut BlockTape<R>,
+        work: &mut BlockWork<R>,
+    ) {
+        let State {
+            n_tokens,
+            value,
+            residual,
+        } = state;
+        match site {
+            Site::ResidPre => {
+                swap(value, residual);
+                self.attention_norm
+                    .forward(residual, &mut tape.attention_norm, &mut work.normed);
+                self.attention
+                    .forward(&work.normed, n_tokens, rope, value, &mut tape.attention, &mut work.attention);
+            }
+            Site::Z => linear(&self.attention.output, n_tokens, value, &mut work.swap),
+            Site::AttnOut if self.parallel => {
+                self.mlp_norm.forward(residual, &mut tape.mlp_norm, &mut work.normed);
+                plus(residual, value);
+                self.mlp.hidden(&work.normed, value, &mut tape.mlp);
+            }
+            Site::AttnOut => plus(value, residual),
+            Site::ResidMid => {
+                swap(value, residual);
+                self.mlp_norm.forward(residual, &mut tape.mlp_norm, &mut work.normed);
+                self.mlp.hidden(&work.normed, value, &mut tape.mlp);
+            }
+            Site::MlpPost => linear(&self.mlp.output, n_tokens, value, &mut work.swap),
+            Site::MlpOut => plus(value, residual),
+            Site::ResidPost => {}
+        }
+    }
+
+    /// From the gradient at the site after `site` to that at `site`.
+    pub(super) fn step_back(
+        &self,
+        site: Site,
+        state: State<'_, R>,
+        rope: Option<&Rope<R>>,
+        tape: &BlockTape<R>,
+        work: &mut BlockWork<R>,
+    ) {
+        let State {
+            n_tokens,
+            value,
+            residual,
+        } = state;
+        match site {
+            Site::ResidPre => {
+                let dx = &mut work.normed;
+                dx.resize(residual.len(), R::ZERO);
+                self.attention
+                    .backward(&tape.attention, value, n_tokens, rope, dx, &mut work.attention);
+                self.attention_norm.backward(&tape.attention_norm, dx);
+                plus(dx, residual);
+                swap(value, dx);
+            }
+            Site::Z => linear_back(&self.attention.output, n_tokens, value, &mut work.swap),
+            Site::AttnOut if self.parallel => {
+                self.mlp_back(value, residual.len(), tape, work);
+                plus(&mut work.normed, residual);
+                // attention's output went straight into the residual; what entered the block went there and into the MLP
+                swap(value, residual);
+                swap(residual, &mut work.normed);
+            }
+            Site::AttnOut | Site::MlpOut => {
+                residual.clear();
+                residual.extend_from_slice(value);
+            }
+            Site::ResidMid => {
+                self.mlp_back(value, residual.len(), tape, work);
+                plus(&mut work.normed, residual);
+                swap(value, &mut work.normed);
+            }
+            Site::MlpPost => linear_back(&self.mlp.output, n_tokens, value, &mut work.swap),
+            Site::ResidPost => {}
+        }
+    }
+
+    /// From the gradient of the hidden layer to that of the residual which the MLP's norm read, into `work.normed`.
+    fn mlp_back(&self, hidden: &mut [R], len: usize, tape: &BlockTape<R>, work: &mut BlockWork<R>) {
+        work.normed.resize(len, R::ZERO);
+        self.mlp.hidden_backward(&tape.mlp, hidden, &mut work.normed, &mut work.swap);
+        self.mlp_norm.backward(&tape.mlp_norm, &mut work.normed);
+    }
+
+    pub(super) fn to_f64(&self) -> Block<f64> {
+        Block {
+            attention_norm: self.attention_norm.to_f64(),
+            attention: self.attention.to_f64(),
+            mlp_norm: self.mlp_norm.to_f64(),
+            mlp: self.mlp.to_f64(),
+            parallel: self.parallel,
+        }
+    }
+}
+
+/// value ← value W + b.
+fn linear<R: Real>(map: &super::tensor::Linear<R>, n: usize, value: &mut Vec<R>, scratch: &mut Vec<R>) {
+    scratch.resize(n * map.d_out, R::ZERO);
+    map.forward(value, scratch, 0, map.d_out);
+    swap(value, scratch);
+}
+
+/// value ← value Wᵀ.
+fn linear_back<R: Real>(map: &super::tensor::Linear<R>, n: usize, value: &mut Vec<R>, scratch: &mut Vec<R>) {
+    scratch.resize(n * map.d_in, R::ZERO);
+    map.backward(value, 0, map.d_out, scratch, R::ZERO);
+    swap(value, scratch);
+}
+
+fn plus<R: Real>(to: &mut [R], what: &[R]) {
+    simd(
+        #[inline(always)]
+        || add(to, what),
+    );
+}

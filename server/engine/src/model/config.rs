@@ -1,0 +1,139 @@
+//! `config.json` of a checkpoint: typed access to its fields, with errors that name them.
+
+use super::{ModelError, activation::Activation};
+use serde_json::{Map, Value};
+use std::{fs, path::Path};
+
+/// The fields of a `config.json`, or of an object inside it.
+pub(super) struct Config {
+    /// What stands before a field's name in messages.
+    path: String,
+    fields: Map<String, Value>,
+}
+
+impl Config {
+    pub(super) fn read(folder: &Path) -> Result<Self, ModelError> {
+        let path = folder.join("config.json");
+        let bytes = fs::read(&path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => ModelError::Missing {
+                folder: folder.to_owned(),
+                file: "config.json".to_owned(),
+                advice: "expected a Hugging Face model folder",
+            },
+            _ => ModelError::Read {
+                path: path.clone(),
+                source,
+            },
+        })?;
+        let fields = serde_json::from_slice(&bytes).map_err(|error| ModelError::Damaged {
+            path,
+            expected: "a JSON object",
+            reason: error.to_string(),
+        })?;
+        Ok(Self {
+            path: String::new(),
+            fields,
+        })
+    }
+
+    /// An object inside this one; an absent or null one is `None`.
+    pub(super) fn object(&self, name: &str) -> Result<Option<Config>, ModelError> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Object(fields)) => Ok(Some(Config {
+                path: format!("{}{name}.", self.path),
+                fields: fields.clone(),
+            })),
+            Some(_) => Err(self.refuse(name, "an object")),
+        }
+    }
+
+    /// A field's value; an explicit null counts as absent.
+    pub(super) fn get(&self, name: &str) -> Option<&Value> {
+        self.fields.get(name).filter(|value| !value.is_null())
+    }
+
+    /// The error that says that `name` has a value that is not `expected`.
+    pub(super) fn refuse(&self, name: &str, expected: impl Into<String>) -> ModelError {
+        ModelError::Config {
+            field: format!("{}{name}", self.path),
+            found: self.get(name).map_or_else(|| "absent".to_owned(), Value::to_string),
+            expected: expected.into(),
+        }
+    }
+
+    /// A positive whole number.
+    pub(super) fn count(&self, name: &str) -> Result<usize, ModelError> {
+        self.count_or(name, None)?
+            .ok_or_else(|| self.refuse(name, "a positive whole number"))
+    }
+
+    /// A positive whole number, or `default` where the field is absent.
+    pub(super) fn count_or(&self, name: &str, default: Option<usize>) -> Result<Option<usize>, ModelError> {
+        let Some(value) = self.get(name) else {
+            return Ok(default);
+        };
+        value
+            .as_u64()
+            .and_then(|n| usize::try_from(n).ok())
+            .filter(|n| *n > 0 && *n < 1 << 40)
+            .map(Some)
+            .ok_or_else(|| self.refuse(name, "a positive whole number"))
+    }
+
+    /// A positive number, or `default` where the field is absent.
+    pub(super) fn number_or(&self, name: &str, default: f64) -> Result<f64, ModelError> {
+        match self.get(name) {
+            None => Ok(default),
+            Some(_) => self.number(name),
+        }
+    }
+
+    /// A positive number.
+    pub(super) fn number(&self, name: &str) -> Result<f64, ModelError> {
+        self.get(name)
+            .and_then(Value::as_f64)
+            .filter(|x| x.is_finite() && *x > 0.0)
+            .ok_or_else(|| self.refuse(name, "a positive number"))
+    }
+
+    /// True or false, or `default` where the field is absent.
+    pub(super) fn flag(&self, name: &str, default: bool) -> Result<bool, ModelError> {
+        match self.get(name) {
+            None => Ok(default),
+            Some(value) => value.as_bool().ok_or_else(|| self.refuse(name, "true or false")),
+        }
+    }
+
+    /// A string, or `default` where the field is absent.
+    pub(super) fn text<'a>(&'a self, name: &str, default: &'a str) -> Result<&'a str, ModelError> {
+        match self.get(name) {
+            None => Ok(default),
+            Some(value) => value.as_str().ok_or_else(|| self.refuse(name, "a string")),
+        }
+    }
+
+    /// The MLP's nonlinearity.
+    pub(super) fn activation(&self, name: &str, default: &str) -> Result<Activation, ModelError> {
+        Activation::named(self.text(name, default)?).ok_or_else(|| self.refuse(name, Activation::KNOWN))
+    }
+
+    /// Refuses any value but `only`; absent is fine.
+    pub(super) fn only(&self, name: &str, only: bool) -> Result<(), ModelError> {
+        if self.flag(name, only)? == only {
+            Ok(())
+        } else {
+            Err(self.refuse(name, format!("{only}; the other is not supported")))
+        }
+    }
+
+    /// `d_model / n_heads`.
+    pub(super) fn d_head(&self, d_model: usize, heads: &str) -> Result<usize, ModelError> {
+        let n_heads = self.count(heads)?;
+        if d_model % n_heads == 0 {
+            Ok(d_model / n_heads)
+        } else {
+            Err(self.refuse(heads, format!("a divisor of the model's width {d_model}")))
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Checkpoints: everything that the rest of a run depends on, in one file that is either whole or not there.
+
+use api::TrainConfig;
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde::{Deserialize, Serialize};
+use std::{collections::HashMap, fs, path::Path};
+
+use super::{TrainError, step::Trainee};
+use crate::dictionary::{Dictionary, Parameters};
+
+const KEY: &str = "saescope_checkpoint";
+const VERSION: u32 = 1;
+/// The file's name in a job's folder.
+pub const NAME: &str = "checkpoint.safetensors";
+
+/// What a checkpoint says beside weights and moments.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// Version of the format.
+    pub version: u32,
+    /// The run's config; another one does not resume it.
+    pub config: TrainConfig,
+    /// SHA-256 of the training text's tokens and of the model that they belong to.
+    pub inputs: String,
+    /// Optimiser steps made.
+    pub step: usize,
+    /// The dictionaries see `scale · x`.
+    pub scale: f64,
+    /// Per dictionary: Σ of the gradient norms over the run's last half, and their number.
+    pub grad_norms: Vec<(f64, usize)>,
+    /// Per dictionary: seconds of one thread.
+    pub seconds: Vec<f64>,
+    /// Seconds of one thread that they had in common.
+    pub shared_seconds: f64,
+}
+
+impl State {
+    /// Before the first step.
+    pub fn new(config: &TrainConfig, inputs: String, scale: f64) -> Self {
+        let n = config.dictionaries.len();
+        Self {
+            version: VERSION,
+            config: config.clone(),
+            inputs,
+            step: 0,
+            scale,
+            grad_norms: vec![(0.0, 0); n],
+            seconds: vec![0.0; n],
+            shared_seconds: 0.0,
+        }
+    }
+}
+
+/// Writes a checkpoint to `folder`.
+///
+/// # Errors
+/// When the file cannot be written; the former checkpoint is there then.
+pub fn save(folder: &Path, state: &State, trainees: &[Trainee<f32>]) -> Result<(), TrainError> {
+    let path = folder.join(NAME);
+    let failed = |message: String| TrainError::Checkpoint { path: path.display().to_string(), message };
+    let json = serde_json::to_string(state).map_err(|e| failed(e.to_string()))?;
+    let mut views = Vec::new();
+    for (k, trainee) in trainees.iter().enumerate() {
+        for (part, parameters) in
+            [("w", trainee.dictionary.parameters()), ("m", &trainee.adam.first), ("v", &trainee.adam.second)]
+        {
+            for tensor in &parameters.0 {
+                let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytemuck::cast_slice(&tensor.data))
+                    .map_err(|e| failed(e.to_string()))?;
+                views.push((format!("{k}.{part}.{}", tensor.name), view));
+            }
+        }
+    }
+    let bytes = safetensors::serialize(views, Some(HashMap::from([(KEY.to_string(), json)]))).map_err(|e| failed(e.to_string()))?;
+    crate::file::write_atomic(&path, &bytes).map_err(|e| failed(e.to_string()))
+}
+
+/// Reads the checkpoint in `folder`, if there is one, into `trainees`.
+///
+/// # Errors
+/// When it is damaged, of another version, or of another config, model or text.
+pub fn load(folder: &Path, expected: &State, trainees: &mut [Trainee<f32>]) -> Result<Option<State>, TrainError> {
+    let path = folder.join(NAME);
+    let failed = |message: String| TrainError::Checkpoint { path: path.display().to_string(), message };
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(failed(e.to_string())),
+    };
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| failed(format!("damaged: {e}")))?;
+    let json = metadata.metadata().as_ref().and_then(|m| m.get(KEY)).ok_or_else(|| failed("not a checkpoint".into()))?;
+    let state: State = serde_json::from_str(json).map_err(|e| failed(format!("metadata: {e}")))?;
+    if state.version != VERSION {
+        return Err(failed(format!("version {}; this program reads version {VERSION}", state.version)));
+    }
+    if state.config != expected.config || state.inputs != expected.inputs {
+        return Err(failed("belongs to another config, model or text; remove it to start over".into()));
+    }
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|e| failed(format!("damaged: {e}")))?;
+    let read = |k: usize, part: &str, into: &mut Parameters<f32>| -> Result<(), TrainError> {
+        for tensor in &mut into.0 {
+            let name = format!("{k}.{part}.{}", tensor.name);
+            let view = tensors.tensor(&name).map_err(|_| failed(format!("tensor '{name}' is missing")))?;
+            if view.dtype() != Dtype::F32 || view.shape() != tensor.shape {
+                return Err(failed(format!("tensor '{name}' has shape {:?}; expected {:?}", view.shape(), tensor.shape)));
+            }
+            tensor.data = bytemuck::pod_collect_to_vec(view.data());
+        }
+        Ok(())
+    };
+    for (k, trainee) in trainees.iter_mut().enumerate() {
+        let mut result = Ok(());
+        trainee.dictionary.update(|parameters| result = read(k, "w", parameters));
+        result?;
+        read(k, "m", &mut trainee.adam.first)?;
+        read(k, "v", &mut trainee.adam.second)?;
+        trainee.adam.steps = state.step;
+        trainee.seconds = state.seconds[k];
+    }
+    Ok(Some(state))
+}
+
+/// Fresh trainees of a run.
+pub fn fresh(config: &TrainConfig, width: usize) -> Vec<Trainee<f32>> {
+    config
+        .dictionaries
+        .iter()
+        .map(|c| Trainee::new(c.objective, c.lr, Dictionary::random(c.kind, width, c.d_sae, c.seed), config.adam))
+        .collect()
+}

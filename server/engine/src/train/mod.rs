@@ -1,0 +1,61 @@
+//! Training: the run, its step, the optimiser, the schedule and the checkpoints.
+//!
+//! A run trains all its dictionaries from one pass over the text, each exactly as if it were alone. It stops at any step and
+//! goes on from its last checkpoint to the same bits, whatever the number of threads.
+
+pub mod adam;
+mod checkpoint;
+mod pass;
+mod run;
+pub mod schedule;
+mod step;
+
+pub use run::{Inputs, Observer, Outcome, Trained, evaluate, run};
+pub use step::{Stepper, Trainee};
+
+use crate::{corpus::CorpusError, dictionary::DictionaryError, model::ModelError};
+
+/// Why a run cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The model cannot do what was asked.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The text cannot be used.
+    #[error(transparent)]
+    Corpus(#[from] CorpusError),
+    /// A dictionary's file cannot be read or written.
+    #[error(transparent)]
+    Dictionary(#[from] DictionaryError),
+    /// The config does not fit the model or the text.
+    #[error(transparent)]
+    Config(#[from] api::ConfigError),
+    /// A loss or gradient is NaN or infinite; no parameter has moved.
+    #[error("dictionary {dictionary}: the loss is {loss} and the gradient's norm {grad_norm}; try a smaller learning rate")]
+    NotFinite {
+        /// Index into the config's dictionaries.
+        dictionary: usize,
+        /// The loss.
+        loss: f64,
+        /// The gradient's norm.
+        grad_norm: f64,
+    },
+    /// The same, with the step at which it came.
+    #[error("step {step}: {source}; the last checkpoint, of step {kept}, is kept")]
+    Step {
+        /// The step, from 0.
+        step: usize,
+        /// The step that the last checkpoint stands at.
+        kept: usize,
+        /// What happened.
+        source: Box<TrainError>,
+    },
+    /// A checkpoint cannot be read or written.
+    #[error("{path}: {message}")]
+    Checkpoint {
+        /// The file.
+        path: String,
+        /// What was found.
+        message: String,
+    },
+}

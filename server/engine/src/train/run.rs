@@ -1,0 +1,317 @@
+//! A training run from its config to measured dictionaries on disk.
+
+use api::{ConfigError, HistoryPoint, InputScale, Measurement, METRICS, Objective, Progress, TokenSet, TrainConfig};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use super::{
+    TrainError,
+    checkpoint::{self, State},
+    pass::Pass,
+    schedule,
+    step::Stepper,
+};
+use crate::{
+    corpus::{Order, Split, TokenFile},
+    dictionary::{self, DictionaryFile},
+    kernel::{par_sum, simd, sum_squares},
+    metrics::{self, Subject, Text},
+    model::Model,
+};
+
+/// Tokens over which the input's scale is measured, rounded up to whole batches.
+const SCALE_TOKENS: usize = 1 << 16;
+/// How often progress is told at most.
+const PROGRESS: Duration = Duration::from_millis(500);
+
+/// What a run works on.
+#[derive(Clone, Copy)]
+pub struct Inputs<'a> {
+    /// Its config.
+    pub config: &'a TrainConfig,
+    /// The language model, read in the config's residual frame.
+    pub model: &'a Model<f32>,
+    /// SHA-256 of the model's folder, in hexadecimal.
+    pub model_hash: &'a str,
+    /// The text, packed as the config says.
+    pub tokens: &'a TokenFile,
+    /// The run's own folder: its checkpoint and its dictionaries. A checkpoint found there is resumed.
+    pub folder: &'a Path,
+}
+
+/// Who is told of a run, and may stop it.
+pub trait Observer {
+    /// The run begins at `step`; history from there on that an interrupted run left is void.
+    fn resumed(&mut self, step: usize);
+    /// New points of the curves.
+    fn history(&mut self, points: Vec<HistoryPoint>);
+    /// How far the run is.
+    fn progress(&mut self, progress: Progress);
+    /// Asked at every step; true makes a checkpoint and ends the run.
+    fn stop(&mut self) -> bool;
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// With its dictionaries, in the config's order.
+    Done(Vec<Trained>),
+    /// Because its observer said so; its checkpoint stands at `step`.
+    Stopped {
+        /// Steps made.
+        step: usize,
+    },
+}
+
+/// A finished dictionary.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// Its file, in the run's folder.
+    pub file: PathBuf,
+    /// Everything measured on held-out text, and the run's own figures.
+    pub metrics: Vec<Measurement>,
+    /// How often the training text was passed over.
+    pub n_passes: f64,
+}
+
+/// Runs `inputs.config` on the threads of rayon's current pool.
+///
+/// # Errors
+/// When the config does not fit model and text, a loss is not finite, or a file cannot be read or written.
+pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
+    let Inputs { config, model, model_hash, tokens, folder } = inputs;
+    check(inputs)?;
+    let mut order = Order::new(config.data_seed, tokens.n_contexts(Split::Train));
+    let inputs_hash = format!("{model_hash} {}", tokens.manifest().train.sha256);
+    let mut state = State::new(config, inputs_hash, 1.0);
+    let mut trainees = checkpoint::fresh(config, model.width(config.at)?);
+    match checkpoint::load(folder, &state, &mut trainees)? {
+        Some(found) => state = found,
+        None => state.scale = input_scale(inputs, &mut order)?,
+    }
+    let mut stepper = Stepper::new(model, config, state.scale, trainees)?;
+    stepper.shared_seconds = state.shared_seconds;
+    observer.resumed(state.step);
+    let n_steps = config.n_steps();
+    let mut kept = state.step;
+    let mut clock = Clock::new(state.step, config);
+    while state.step < n_steps {
+        let step = state.step;
+        if observer.stop() {
+            save(&mut state, &stepper, folder)?;
+            return Ok(Outcome::Stopped { step });
+        }
+        let batches = batches(config, tokens, &mut order, step);
+        let at_step = |source: TrainError| TrainError::Step { step, kept, source: Box::new(source) };
+        stepper.gradients(&batches).map_err(at_step)?;
+        let factor = schedule::factor(&config.schedule, step, n_steps);
+        let measured = step % config.evaluation.every_steps == 0 || step + 1 == n_steps;
+        if measured || step % config.log_every_steps == 0 {
+            observer.history(history(inputs, &stepper, step, factor, measured)?);
+        }
+        stepper.update(factor);
+        if step >= n_steps / 2 {
+            for (sum, trainee) in state.grad_norms.iter_mut().zip(&stepper.trainees) {
+                *sum = (sum.0 + trainee.grad_norm, sum.1 + 1);
+            }
+        }
+        state.step += 1;
+        if state.step % config.checkpoint_every_steps == 0 || state.step == n_steps {
+            save(&mut state, &stepper, folder)?;
+            kept = state.step;
+        }
+        clock.tell(state.step, config, observer);
+    }
+    finish(inputs, &state, &stepper, observer)
+}
+
+/// Measures a dictionary again: the same metrics as at the end of its run, on the same held-out text.
+///
+/// # Errors
+/// When the file cannot be read or does not fit the model.
+pub fn evaluate(file: &Path, model: &Model<f32>, tokens: &TokenFile, config: &TrainConfig) -> Result<Vec<Measurement>, TrainError> {
+    let (dictionary, facts) = dictionary::load(file)?;
+    let width = model.width(facts.at)?;
+    if dictionary.d_in() != width {
+        return Err(ConfigError::new(
+            "dictionary",
+            format!("{} is {} wide; {} of the model is {width} wide", file.display(), dictionary.d_in(), facts.at),
+        )
+        .into());
+    }
+    let text = Text { tokens, split: Split::HeldOut, batch: config.batch, n_tokens: config.evaluation.n_tokens };
+    let subject = Subject { dictionary: &dictionary, scale: facts.scale };
+    let mut measured = metrics::evaluate(model, facts.at, &[subject], text, &mut |_, _| true)?;
+    Ok(measured.pop().unwrap_or_default())
+}
+
+fn check(inputs: Inputs<'_>) -> Result<(), TrainError> {
+    let Inputs { config, model, tokens, .. } = inputs;
+    config.validate()?;
+    model.width(config.at)?;
+    let later = model.facts().n_layers.saturating_sub(config.at.next_block());
+    if later == 0 && config.dictionaries.iter().any(|d| matches!(d.objective, Objective::E2eDs { .. })) {
+        return Err(ConfigError::new("objective", format!("found e2e+ds at {}; no block comes after it; use e2e", config.at)).into());
+    }
+    if tokens.manifest().packing != config.packing {
+        return Err(ConfigError::new("packing", "the text is packed in another way than the config says").into());
+    }
+    Ok(())
+}
+
+fn batches<'t>(config: &TrainConfig, tokens: &'t TokenFile, order: &mut Order, step: usize) -> Vec<Vec<&'t [u32]>> {
+    let first = step * config.accumulation * config.batch;
+    let mut positions = first..first + config.accumulation * config.batch;
+    (0..config.accumulation)
+        .map(|_| {
+            positions.by_ref().take(config.batch).map(|p| tokens.context(Split::Train, order.at(p as u64))).collect()
+        })
+        .collect()
+}
+
+/// 1, or the factor that makes E‖x‖² = 1 over the first batches.
+fn input_scale(inputs: Inputs<'_>, order: &mut Order) -> Result<f64, TrainError> {
+    let Inputs { config, model, tokens, .. } = inputs;
+    if config.input_scale == InputScale::None {
+        return Ok(1.0);
+    }
+    let width = model.width(config.at)?;
+    let mut pass = Pass::new(model, config.at)?;
+    let (mut sum, mut n, mut x) = (0.0, 0, Vec::new());
+    for step in 0..config.n_steps() {
+        for contexts in batches(config, tokens, order, step) {
+            pass.prefix(model, &contexts, &mut x)?;
+            sum += par_sum(x.len() / width, &|t| simd(|| sum_squares(&x[t * width..(t + 1) * width])).into());
+            n += x.len() / width;
+        }
+        if n >= SCALE_TOKENS {
+            break;
+        }
+    }
+    Ok((n as f64 / sum).sqrt())
+}
+
+fn save(state: &mut State, stepper: &Stepper<'_, f32>, folder: &Path) -> Result<(), TrainError> {
+    state.shared_seconds = stepper.shared_seconds;
+    state.seconds = stepper.trainees.iter().map(|t| t.seconds).collect();
+    checkpoint::save(folder, state, &stepper.trainees)
+}
+
+/// The curves' points of one step: the terms of the loss and, where `measured`, the metrics on validation text.
+fn history(
+    inputs: Inputs<'_>,
+    stepper: &Stepper<'_, f32>,
+    step: usize,
+    factor: f64,
+    measured: bool,
+) -> Result<Vec<HistoryPoint>, TrainError> {
+    let Inputs { config, model, tokens, .. } = inputs;
+    let validation = if measured {
+        let text =
+            Text { tokens, split: Split::Validation, batch: config.batch, n_tokens: config.evaluation.validation_tokens };
+        metrics::evaluate(model, config.at, &subjects(stepper), text, &mut |_, _| true)?
+    } else {
+        vec![Vec::new(); stepper.trainees.len()]
+    };
+    let points = stepper.trainees.iter().zip(validation).enumerate().map(|(index, (trainee, validation))| {
+        let mut values = BTreeMap::from([
+            ("loss".to_string(), trainee.terms.loss(&trainee.objective)),
+            ("loss/reconstruction".to_string(), trainee.terms.reconstruction),
+            ("loss/sparsity".to_string(), trainee.terms.sparsity),
+            ("lr".to_string(), trainee.lr * factor),
+            ("grad_norm".to_string(), trainee.grad_norm),
+            ("l0".to_string(), trainee.l0),
+        ]);
+        if trainee.objective.kl() > 0.0 {
+            values.insert("loss/kl".into(), trainee.terms.kl);
+        }
+        if trainee.objective.downstream() > 0.0 {
+            values.insert("loss/downstream".into(), trainee.terms.downstream);
+        }
+        for m in validation.iter().filter(|m| m.at.is_none() && m.tokens == TokenSet::Ordinary && m.value.is_finite()) {
+            values.insert(format!("validation/{}", m.name), m.value);
+        }
+        let tokens = ((step + 1) * config.accumulation * config.batch_tokens()) as u64;
+        HistoryPoint { step, tokens, dictionary: index, values }
+    });
+    Ok(points.collect())
+}
+
+fn subjects<'a>(stepper: &'a Stepper<'_, f32>) -> Vec<Subject<'a>> {
+    stepper.trainees.iter().map(|t| Subject { dictionary: &t.dictionary, scale: stepper.scale() }).collect()
+}
+
+fn finish(
+    inputs: Inputs<'_>,
+    state: &State,
+    stepper: &Stepper<'_, f32>,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, TrainError> {
+    let Inputs { config, model, model_hash, tokens, folder } = inputs;
+    let text = Text { tokens, split: Split::HeldOut, batch: config.batch, n_tokens: config.evaluation.n_tokens };
+    let mut told = Instant::now();
+    let mut stopped = false;
+    let measured = metrics::evaluate(model, config.at, &subjects(stepper), text, &mut |done, total| {
+        if told.elapsed() > PROGRESS {
+            told = Instant::now();
+            let stage = "measuring on held-out text".to_string();
+            observer.progress(Progress { stage, done, total, unit: "tokens".into(), rate: 0.0 });
+        }
+        stopped = observer.stop();
+        !stopped
+    })?;
+    if stopped {
+        return Ok(Outcome::Stopped { step: state.step });
+    }
+    let n_contexts = (config.n_steps() * config.accumulation * config.batch) as f64;
+    let n_passes = n_contexts / tokens.n_contexts(Split::Train) as f64;
+    let mut trained = Vec::with_capacity(measured.len());
+    for (index, mut metrics) in measured.into_iter().enumerate() {
+        let facts =
+            DictionaryFile::new(config.dictionaries[index], config.at, config.residual, state.scale, model_hash.to_string());
+        let file = folder.join(format!("dictionary-{index}.safetensors"));
+        dictionary::save(&stepper.trainees[index].dictionary, &facts, &file)?;
+        let (sum, n) = state.grad_norms[index];
+        let shared = state.shared_seconds / config.dictionaries.len() as f64;
+        let trained_on = (config.n_steps() * config.accumulation * config.batch_tokens()) as u64;
+        for (name, value) in [("grad_norm", sum / n.max(1) as f64), ("train_seconds", state.seconds[index] + shared)] {
+            let version = METRICS.iter().find(|m| m.name == name).map_or(0, |m| m.version);
+            let n_tokens = trained_on;
+            metrics.push(Measurement { name: name.into(), version, at: None, tokens: TokenSet::Ordinary, n_tokens, value });
+        }
+        trained.push(Trained { file, metrics, n_passes });
+    }
+    Ok(Outcome::Done(trained))
+}
+
+/// Tells of progress now and then, with the rate since it last did.
+struct Clock {
+    told: Instant,
+    at_step: usize,
+    tokens_per_step: u64,
+}
+
+impl Clock {
+    fn new(step: usize, config: &TrainConfig) -> Self {
+        Self { told: Instant::now(), at_step: step, tokens_per_step: (config.batch_tokens() * config.accumulation) as u64 }
+    }
+
+    fn tell(&mut self, step: usize, config: &TrainConfig, observer: &mut dyn Observer) {
+        let elapsed = self.told.elapsed();
+        if elapsed < PROGRESS && step != config.n_steps() {
+            return;
+        }
+        let rate = ((step - self.at_step) as u64 * self.tokens_per_step) as f64 / elapsed.as_secs_f64().max(1e-9);
+        *self = Self { told: Instant::now(), at_step: step, ..*self };
+        observer.progress(Progress {
+            stage: "training".into(),
+            done: step as u64 * self.tokens_per_step,
+            total: config.n_steps() as u64 * self.tokens_per_step,
+            unit: "tokens".into(),
+            rate,
+        });
+    }
+}

@@ -1,0 +1,196 @@
+//! Laws of the dictionaries: hand-set weights, sparse = dense, gradients against finite differences, files.
+
+use api::{DictionaryConfig, DictionaryKind, HookPoint, Objective, ResidualFrame};
+use engine::dictionary::{Dictionary, DictionaryFile, Path, Relu, Scratch, SparseCodes, load, save};
+use engine::kernel::Real;
+use rand::{Rng, SeedableRng};
+
+fn numbers<R: Real>(n: usize, seed: u64) -> Vec<R> {
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    (0..n).map(|_| R::of(rng.random_range(-1.0..1.0))).collect()
+}
+
+#[test]
+fn hand_set_weights() {
+    // two features along the axes; the decoder's lengths do not matter
+    let relu = Relu::new(
+        vec![2.0, 0.0, 0.0, 1.0],
+        vec![0.0, -1.0],
+        vec![5.0, 0.0, 0.0, 0.25],
+        vec![10.0, 20.0],
+    );
+    let scratch = Scratch::new();
+    let mut codes = SparseCodes::default();
+    relu.encode(&[1.0, 0.5, -1.0, 3.0], &mut codes, &scratch);
+    assert_eq!(codes.to_dense(), [2.0, 0.0, 0.0, 2.0]);
+    assert_eq!(codes.nnz(), 2);
+    assert_eq!(codes.l1(), 4.0);
+    let mut out = [0.0f32; 4];
+    relu.decode(&codes, &mut out, Path::SPARSE, &scratch);
+    assert_eq!(out, [12.0, 20.0, 10.0, 22.0]);
+}
+
+#[test]
+fn codes_are_those_of_the_definition() {
+    // more tokens than a segment, more features than a tile
+    let (n, d, f) = (1100, 5, 2100);
+    let relu = Dictionary::<f64>::random(DictionaryKind::Relu, d, f, 3);
+    let x = numbers::<f64>(n * d, 4);
+    let mut codes = SparseCodes::default();
+    relu.encode(&x, &mut codes, &Scratch::new());
+    let p = &relu.parameters().0;
+    let mut expected = vec![0.0; n * f];
+    for t in 0..n {
+        for j in 0..f {
+            let pre: f64 = (0..d).map(|i| x[t * d + i] * p[0].data[j * d + i]).sum::<f64>() + p[1].data[j];
+            expected[t * f + j] = pre.max(0.0);
+        }
+    }
+    for (i, (a, b)) in codes.to_dense().iter().zip(&expected).enumerate() {
+        assert!((a - b).abs() < 1e-12, "{i}: {a} and {b}");
+    }
+    assert_eq!(SparseCodes::from_dense(&expected, f).to_dense(), expected);
+    for t in [0, 511, 512, 1099] {
+        assert!(codes.row(t).0.is_sorted());
+    }
+}
+
+fn gradients<R: Real>(n: usize, d: usize, f: usize, path: Path) -> (Vec<Vec<R>>, Vec<R>, Vec<R>) {
+    let dictionary = Dictionary::<R>::random(DictionaryKind::Relu, d, f, 1);
+    let (x, g) = (numbers::<R>(n * d, 2), numbers::<R>(n * d, 3));
+    let scratch = Scratch::new();
+    let mut codes = SparseCodes::default();
+    dictionary.encode(&x, &mut codes, &scratch);
+    let mut out = vec![R::ZERO; n * d];
+    dictionary.decode(&codes, &mut out, path, &scratch);
+    let mut grads = dictionary.parameters().zeros_like();
+    let mut grad_x = vec![R::ZERO; n * d];
+    dictionary.backward(&x, &mut codes, &g, R::of(0.1), &mut grads, Some(&mut grad_x), path, &scratch);
+    dictionary.finish(&mut grads);
+    (grads.0.into_iter().map(|t| t.data).collect(), grad_x, out)
+}
+
+fn close<R: Real>(a: &[R], b: &[R], bound: f64) {
+    let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
+    let error = norm(&mut a.iter().zip(b).map(|(a, b)| a.f64() - b.f64())) / norm(&mut b.iter().map(|b| b.f64()));
+    assert!(error < bound, "relative difference {error}");
+}
+
+#[test]
+fn the_dense_path_gives_the_same() {
+    let (n, d, f) = (700, 24, 1500);
+    let (sparse, dense) = (
+        gradients::<f32>(n, d, f, Path::SPARSE),
+        gradients::<f32>(n, d, f, Path::DENSE),
+    );
+    for (a, b) in sparse.0.iter().zip(&dense.0) {
+        close(a, b, 1e-5);
+    }
+    close(&sparse.1, &dense.1, 1e-5);
+    close(&sparse.2, &dense.2, 1e-5);
+}
+
+#[test]
+fn f32_is_f64_rounded() {
+    let (n, d, f) = (300, 24, 200);
+    let (single, double) = (
+        gradients::<f32>(n, d, f, Path::default()),
+        gradients::<f64>(n, d, f, Path::default()),
+    );
+    for (a, b) in single.0.iter().zip(&double.0) {
+        let a: Vec<f64> = a.iter().map(|v| v.f64()).collect();
+        close(&a, b, 1e-4);
+    }
+}
+
+#[test]
+fn gradients_are_finite_differences() {
+    let (n, d, f) = (6, 4, 9);
+    let dictionary = Dictionary::<f64>::random(DictionaryKind::Relu, d, f, 1);
+    let (x, g) = (numbers::<f64>(n * d, 2), numbers::<f64>(n * d, 3));
+    let scratch = Scratch::new();
+    // the loss whose derivative by x̂ is g and by each activation 0.1
+    let loss = |dictionary: &Dictionary<f64>, x: &[f64]| {
+        let mut codes = SparseCodes::default();
+        dictionary.encode(x, &mut codes, &scratch);
+        let mut out = vec![0.0; n * d];
+        dictionary.decode(&codes, &mut out, Path::SPARSE, &scratch);
+        out.iter().zip(&g).map(|(o, g)| o * g).sum::<f64>() + 0.1 * codes.l1()
+    };
+    let (grads, grad_x, _) = gradients::<f64>(n, d, f, Path::SPARSE);
+    let h = 1e-6;
+    for (t, grads) in grads.iter().enumerate() {
+        for (i, grad) in grads.iter().enumerate() {
+            let moved = |by: f64| {
+                let mut dictionary = dictionary.clone();
+                dictionary.update(|p| p.0[t].data[i] += by);
+                loss(&dictionary, &x)
+            };
+            let slope = (moved(h) - moved(-h)) / (2.0 * h);
+            assert!(
+                (slope - grad).abs() < 1e-7 * (1.0 + slope.abs()),
+                "tensor {t}[{i}]: {grad} and {slope}"
+            );
+        }
+    }
+    for (i, grad) in grad_x.iter().enumerate() {
+        let moved = |by: f64| {
+            let mut x = x.clone();
+            x[i] += by;
+            loss(&dictionary, &x)
+        };
+        let slope = (moved(h) - moved(-h)) / (2.0 * h);
+        assert!(
+            (slope - grad).abs() < 1e-7 * (1.0 + slope.abs()),
+            "x[{i}]: {grad} and {slope}"
+        );
+    }
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| gradients::<f32>(1500, 48, 1300, Path::default()))
+    };
+    let one = run(1);
+    for threads in [2, 3] {
+        assert_eq!(run(threads), one);
+    }
+}
+
+#[test]
+fn files_round_trip_and_say_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dictionary.safetensors");
+    let dictionary = Dictionary::<f32>::random(DictionaryKind::Relu, 4, 8, 0);
+    let config = DictionaryConfig {
+        kind: DictionaryKind::Relu,
+        d_sae: 8,
+        objective: Objective::Local { sparsity: 0.5 },
+        lr: 1e-3,
+        seed: 0,
+    };
+    let file = DictionaryFile::new(config, HookPoint::resid_pre(2), ResidualFrame::Raw, 1.0, "abc".into());
+    save(&dictionary, &file, &path).unwrap();
+    let (back, facts) = load(&path).unwrap();
+    assert_eq!(back.parameters(), dictionary.parameters());
+    assert_eq!(facts, file);
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() - 7]).unwrap();
+    let error = load(&path).unwrap_err().to_string();
+    assert!(
+        error.contains("dictionary.safetensors") && error.contains("not a safetensors file"),
+        "{error}"
+    );
+    let wide = DictionaryFile {
+        config: DictionaryConfig { d_sae: 9, ..config },
+        ..file.clone()
+    };
+    save(&dictionary, &wide, &path).unwrap();
+    let error = load(&path).unwrap_err().to_string();
+    assert!(
+        error.contains("'W_enc'") && error.contains("[8, 4]") && error.contains("[9, 4]"),
+        "{error}"
+    );
+}

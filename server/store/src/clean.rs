@@ -1,0 +1,91 @@
+//! Removing what crashes left behind: temporary files, and weights that never got their row.
+
+use std::{
+    collections::HashSet,
+    fs, io,
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+use api::DictionaryId;
+
+use crate::{Store, StoreError, artifact::is_temporary, folder::FOLDERS, open::At};
+
+/// A temporary file that nobody wrote to for so long belongs to nobody.
+const GRACE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How deep temporary files are looked for below the data folder: corpora/<id>/<packing>/<file>.
+const DEPTH: usize = 4;
+
+impl Store {
+    /// Weights are moved into their place inside the transaction that adds their row. So while this holds the write lock, a file
+    /// without a row is nobody's, however young it is. Temporary files may be another process' and are left for a day.
+    pub(crate) async fn clean(&self) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let ids: Vec<i64> = sqlx::query_scalar("select id from dictionary")
+            .fetch_all(&mut *tx)
+            .await
+            .at(self)?;
+        let known: HashSet<i64> = ids.into_iter().collect();
+        let store = self.clone();
+        tokio::task::spawn_blocking(move || store.remove_orphans(&known)).await??;
+        tx.commit().await.at(self)?;
+        let data = self.data().to_owned();
+        tokio::task::spawn_blocking(move || {
+            FOLDERS
+                .iter()
+                .try_for_each(|folder| remove_temporary(&data.join(folder), DEPTH - 1))
+        })
+        .await?
+    }
+
+    fn remove_orphans(&self, known: &HashSet<i64>) -> Result<(), StoreError> {
+        let folder = self.dictionaries_folder();
+        for entry in fs::read_dir(&folder).map_err(|e| StoreError::file(&folder, e))? {
+            let path = entry.map_err(|e| StoreError::file(&folder, e))?.path();
+            let number = path
+                .file_stem()
+                .and_then(|stem| stem.to_str())
+                .and_then(|stem| stem.parse().ok());
+            // only what this program itself would have named so
+            if let Some(number) = number
+                && !known.contains(&number)
+                && path == self.dictionary_file(DictionaryId(number))
+            {
+                remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn remove_temporary(folder: &Path, depth: usize) -> Result<(), StoreError> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        // another process may clean at the same time
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(StoreError::file(folder, e)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(|e| StoreError::file(folder, e))?;
+        let path = entry.path();
+        // not followed: a link leads out of the data folder
+        let Ok(metadata) = entry.metadata() else { continue };
+        if metadata.is_dir() && depth > 0 {
+            remove_temporary(&path, depth - 1)?;
+        } else if metadata.is_file() && entry.file_name().to_str().is_some_and(is_temporary) {
+            let modified = metadata.modified().map_err(|e| StoreError::file(&path, e))?;
+            if SystemTime::now().duration_since(modified).is_ok_and(|age| age > GRACE) {
+                remove(&path)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn remove(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(StoreError::file(path, e)),
+        _ => Ok(()),
+    }
+}

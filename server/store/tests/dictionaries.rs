@@ -1,0 +1,142 @@
+//! Dictionaries: row and file come together or not at all.
+
+mod common;
+
+use std::fs;
+
+use api::{DictionaryId, ErrorKind, JobState};
+use common::{LEASE, dictionary, enqueue, measurement, store, weights};
+use store::{Store, StoreError};
+
+/// SHA-256 of "abc" (FIPS 180-4, example).
+const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+#[tokio::test]
+async fn a_run_ends_with_all_its_dictionaries() {
+    let (_folder, store) = store().await;
+    let id = enqueue(&store, 1).await[0];
+    store.claim("a", LEASE).await.unwrap();
+    let made = || {
+        vec![
+            (dictionary(id), weights(&store, id, "0", "abc")),
+            (dictionary(id), weights(&store, id, "1", "d")),
+        ]
+    };
+    let before = store.revision().await.unwrap();
+    let ids = store.finish_with(id, "a", made()).await.unwrap();
+    assert!(store.revision().await.unwrap().registry > before.registry);
+    let job = store.job(id).await.unwrap().unwrap();
+    assert_eq!((job.state, &job.dictionaries), (JobState::Done, &ids));
+    let listed = store.dictionaries().await.unwrap();
+    assert_eq!(listed.iter().map(|d| d.id).collect::<Vec<_>>(), ids);
+    assert_eq!(listed[0].checksum, ABC);
+    assert_eq!(listed[0].metrics, [measurement("l0", 12.25)]);
+    assert_eq!(fs::read(store.verify_dictionary(ids[0]).await.unwrap()).unwrap(), b"abc");
+
+    let again = made();
+    let error = store.finish_with(id, "a", again.clone()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert_eq!(store.dictionaries().await.unwrap().len(), 2);
+    assert!(again.iter().all(|(_, file)| file.exists()), "the files stay where they were");
+}
+
+#[tokio::test]
+async fn a_missing_file_adds_nothing() {
+    let (_folder, store) = store().await;
+    let id = enqueue(&store, 1).await[0];
+    store.claim("a", LEASE).await.unwrap();
+    let first = weights(&store, id, "0", "abc");
+    let gone = store.job_folder(id).join("gone");
+    let made = vec![(dictionary(id), first.clone()), (dictionary(id), gone.clone())];
+    let error = store.finish_with(id, "a", made).await.unwrap_err();
+    assert!(error.to_string().contains(gone.to_str().unwrap()), "{error}");
+    assert!(first.exists());
+    assert_eq!(store.dictionaries().await.unwrap(), []);
+    assert_eq!(store.job(id).await.unwrap().unwrap().state, JobState::Running);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_placed_undoes_the_others() {
+    let (_folder, store) = store().await;
+    let id = enqueue(&store, 1).await[0];
+    store.claim("a", LEASE).await.unwrap();
+    let files = [weights(&store, id, "0", "abc"), weights(&store, id, "1", "d")];
+    // a folder in the second one's place
+    fs::create_dir_all(store.dictionary_file(DictionaryId(2)).join("x")).unwrap();
+    let made = files.iter().map(|f| (dictionary(id), f.clone())).collect();
+    let error = store.finish_with(id, "a", made).await.unwrap_err();
+    assert!(matches!(error, StoreError::File { .. }), "{error}");
+    assert!(files.iter().all(|f| f.exists()));
+    assert!(!store.dictionary_file(DictionaryId(1)).exists());
+    assert_eq!(store.dictionaries().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn damage_is_named() {
+    let (_folder, store) = store().await;
+    let id = enqueue(&store, 1).await[0];
+    let added = store
+        .add_dictionary(dictionary(id), &weights(&store, id, "0", "abc"))
+        .await
+        .unwrap();
+    assert!(added.created > 0);
+    let file = store.dictionary_file(added.id);
+    fs::write(&file, "abd").unwrap();
+    let error = store.verify_dictionary(added.id).await.unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Checksum { expected, .. } if expected == ABC),
+        "{error}"
+    );
+    assert!(error.to_string().starts_with(file.to_str().unwrap()), "{error}");
+    assert_eq!(
+        store.verify_dictionary(DictionaryId(9)).await.unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+}
+
+#[tokio::test]
+async fn metrics_are_replaced() {
+    let (_folder, store) = store().await;
+    let id = enqueue(&store, 1).await[0];
+    let added = store
+        .add_dictionary(dictionary(id), &weights(&store, id, "0", "abc"))
+        .await
+        .unwrap();
+    let before = store.revision().await.unwrap();
+    let metrics = [measurement("b", 0.1), measurement("nan", f64::NAN), measurement("a", -3.0)];
+    store.set_metrics(added.id, &metrics).await.unwrap();
+    let now = store.dictionary(added.id).await.unwrap().unwrap();
+    assert_eq!(now.metrics, [metrics[0].clone(), metrics[2].clone()]);
+    assert!(store.revision().await.unwrap().registry > before.registry);
+    assert_eq!(
+        store.set_metrics(DictionaryId(9), &[]).await.unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+}
+
+#[tokio::test]
+async fn opening_removes_what_a_crash_left() {
+    let (folder, store) = store().await;
+    let id = enqueue(&store, 1).await[0];
+    let added = store
+        .add_dictionary(dictionary(id), &weights(&store, id, "0", "abc"))
+        .await
+        .unwrap();
+    let orphan = store.dictionary_file(DictionaryId(77));
+    let foreign = folder.path().join("dictionaries/notes.txt");
+    let young = folder.path().join("jobs/1/.saescope-young.tmp");
+    let old = folder.path().join("jobs/1/.saescope-old.tmp");
+    for path in [&orphan, &foreign, &young, &old] {
+        fs::write(path, "x").unwrap();
+    }
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3 * 86_400);
+    fs::File::options()
+        .write(true)
+        .open(&old)
+        .unwrap()
+        .set_modified(long_ago)
+        .unwrap();
+    Store::open(folder.path()).await.unwrap();
+    assert!(!orphan.exists() && !old.exists());
+    assert!(foreign.exists() && young.exists() && store.dictionary_file(added.id).exists());
+}

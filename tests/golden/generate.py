@@ -1,0 +1,23 @@
+"""Writes the golden files: `python tests/golden/generate.py NAME ...`, a NAME per module in this folder (such as `models`).
+
+Needs torch, transformers, tokenizers and safetensors. The files are committed; tests only read them.
+"""
+
+import importlib
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    modules = sorted(path.stem for path in HERE.glob("*.py") if path.stem != "generate")
+    names = sys.argv[1:]
+    if not names or any(name not in modules for name in names):
+        sys.exit(f"usage: generate.py NAME ..., with NAME one of {', '.join(modules)}")
+    for name in names:
+        importlib.import_module(name).generate(HERE / name)
+
+
+if __name__ == "__main__":
+    main()
