@@ -164,19 +164,31 @@ pub fn listen(heard: impl Fn(Heard) + 'static) {
 }
 
 async fn get<T: DeserializeOwned>(path: impl Into<String>) -> Answer<T> {
-    let request = Request { method: "GET", path: path.into(), body: None };
+    let request = Request {
+        method: "GET",
+        path: path.into(),
+        body: None,
+    };
     read(exchange(request).await?)
 }
 
 async fn post<B: Serialize, T: DeserializeOwned>(path: &str, body: &B) -> Answer<T> {
     let body = serde_json::to_string(body).map_err(|e| ApiError::new(ErrorKind::Invalid, format!("cannot be sent: {e}")))?;
-    let request = Request { method: "POST", path: path.into(), body: Some(body) };
+    let request = Request {
+        method: "POST",
+        path: path.into(),
+        body: Some(body),
+    };
     read(exchange(request).await?)
 }
 
 /// A POST without a body whose answer says nothing more than that it was done.
 async fn command(path: String) -> Answer<()> {
-    let request = Request { method: "POST", path, body: None };
+    let request = Request {
+        method: "POST",
+        path,
+        body: None,
+    };
     accepted(exchange(request).await?).map(drop)
 }
 

@@ -38,7 +38,11 @@ pub fn compact(n: u64) -> String {
 /// A measured value in three significant digits, or as many as its whole part has: `0.0471`, `61.3`, `12,345`, `3.1e-6`.
 pub fn number(value: f64) -> String {
     if !value.is_finite() {
-        return if value.is_nan() { "not a number".into() } else { "infinite".into() };
+        return if value.is_nan() {
+            "not a number".into()
+        } else {
+            "infinite".into()
+        };
     }
     let size = value.abs();
     if size == 0.0 {
@@ -52,12 +56,20 @@ pub fn number(value: f64) -> String {
     let rounded: f64 = format!("{size:.decimals$}").parse().unwrap_or(size);
     let decimals = (2 - rounded.log10().floor() as i32).max(0) as usize;
     let sign = if value < 0.0 { "-" } else { "" };
-    if decimals == 0 { format!("{sign}{}", count(size.round() as u64)) } else { format!("{sign}{size:.decimals$}") }
+    if decimals == 0 {
+        format!("{sign}{}", count(size.round() as u64))
+    } else {
+        format!("{sign}{size:.decimals$}")
+    }
 }
 
 /// A value that was given, not measured: as short as it can be written.
 pub fn exact(value: f64) -> String {
-    if value != 0.0 && !(1e-4..1e7).contains(&value.abs()) { format!("{value:e}") } else { format!("{value}") }
+    if value != 0.0 && !(1e-4..1e7).contains(&value.abs()) {
+        format!("{value:e}")
+    } else {
+        format!("{value}")
+    }
 }
 
 /// Seconds as people say them: `3.2 s`, `2 min 5 s`, `1 h 4 min`.
@@ -99,7 +111,11 @@ pub fn time(seconds: i64) -> String {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", rest / 3600, rest % 3600 / 60)
 }
@@ -159,7 +175,13 @@ mod tests {
 
     #[test]
     fn durations_have_two_parts_at_most() {
-        for (seconds, text) in [(0.04, "0.0 s"), (3.21, "3.2 s"), (59.4, "59 s"), (125.0, "2 min 5 s"), (3840.0, "1 h 4 min")] {
+        for (seconds, text) in [
+            (0.04, "0.0 s"),
+            (3.21, "3.2 s"),
+            (59.4, "59 s"),
+            (125.0, "2 min 5 s"),
+            (3840.0, "1 h 4 min"),
+        ] {
             assert_eq!(duration(seconds), text);
         }
     }
@@ -178,7 +200,12 @@ mod tests {
 
     #[test]
     fn time_left_needs_a_rate() {
-        let mut progress = Progress { done: 50, total: 100, rate: 10.0, ..Progress::default() };
+        let mut progress = Progress {
+            done: 50,
+            total: 100,
+            rate: 10.0,
+            ..Progress::default()
+        };
         assert_eq!((share(&progress), seconds_left(&progress)), (Some(0.5), Some(5.0)));
         progress.rate = 0.0;
         assert_eq!(seconds_left(&progress), None);

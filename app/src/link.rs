@@ -57,13 +57,26 @@ pub fn pareto_query(params: &ParamsMap) -> Result<ParetoQuery, ApiError> {
     })
 }
 
+/// The address at `path` with these parameters, those named in `changes` set or, for none, left out.
+pub fn changed(path: &str, params: &ParamsMap, changes: &[(&'static str, Option<String>)]) -> String {
+    let mut params = params.clone();
+    for (name, value) in changes {
+        params.remove(name);
+        if let Some(value) = value {
+            params.insert(*name, value.clone());
+        }
+    }
+    format!("{path}{}", params.to_query_string())
+}
+
 /// A number in a path, such as a run's.
 ///
 /// # Errors
 /// There is nothing of that number.
 pub fn number(params: &ParamsMap, what: &str) -> Result<i64, ApiError> {
     let text = params.get("id").unwrap_or_default();
-    text.parse().map_err(|_| ApiError::new(ErrorKind::NotFound, format!("there is no {what} '{text}'; expected a number")))
+    text.parse()
+        .map_err(|_| ApiError::new(ErrorKind::NotFound, format!("there is no {what} '{text}'; expected a number")))
 }
 
 fn given(params: &ParamsMap, name: &str) -> Option<String> {
@@ -72,7 +85,10 @@ fn given(params: &ParamsMap, name: &str) -> Option<String> {
 
 fn read<T: FromStr>(params: &ParamsMap, name: &str, expected: &str) -> Result<Option<T>, ConfigError> {
     given(params, name)
-        .map(|text| text.parse().map_err(|_| ConfigError::new(name, format!("found '{text}'; expected {expected}"))))
+        .map(|text| {
+            text.parse()
+                .map_err(|_| ConfigError::new(name, format!("found '{text}'; expected {expected}")))
+        })
         .transpose()
 }
 
@@ -93,6 +109,15 @@ mod tests {
         };
         assert_eq!(pareto_query(&pareto_params(&query)).unwrap(), query);
         assert_eq!(pareto_query(&ParamsMap::new()).unwrap(), ParetoQuery::default());
+    }
+
+    #[test]
+    fn a_change_keeps_the_rest() {
+        let mut params = ParamsMap::new();
+        params.insert("x", "l0".into());
+        params.insert("sweep", "3".into());
+        let url = changed("/pareto", &params, &[("x", Some("alive".into())), ("sweep", None)]);
+        assert_eq!(url, "/pareto?x=alive");
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl Live {
             }
             Heard::Lost => self.lost.set(true),
             Heard::Event(Event::Job { job }) => self.jobs.update(|jobs| {
-                jobs.insert(job.id.clone(), *job);
+                jobs.insert(job.id, *job);
             }),
             Heard::Event(Event::History { job, n_points }) => self.points.update(|points| {
                 points.insert(job, n_points);

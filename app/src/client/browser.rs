@@ -23,7 +23,9 @@ impl Files {
     /// The name of the first file, or of the folder it lies in.
     pub fn name(&self) -> String {
         let Some(file) = self.0.get(0) else { return String::new() };
-        let path = js_sys::Reflect::get(&file, &"webkitRelativePath".into()).ok().and_then(|v| v.as_string());
+        let path = js_sys::Reflect::get(&file, &"webkitRelativePath".into())
+            .ok()
+            .and_then(|v| v.as_string());
         match path.as_deref().and_then(|p| p.split_once('/')) {
             Some((folder, _)) => folder.to_string(),
             None => file.name(),
@@ -32,7 +34,10 @@ impl Files {
 }
 
 fn unreachable(_: gloo_net::Error) -> ApiError {
-    ApiError::new(ErrorKind::Unreachable, "the server does not answer; see that saescope still runs, then try again")
+    ApiError::new(
+        ErrorKind::Unreachable,
+        "the server does not answer; see that saescope still runs, then try again",
+    )
 }
 
 async fn answer(response: Result<Response, gloo_net::Error>) -> Answer<(u16, String)> {
@@ -50,7 +55,14 @@ pub(crate) fn exchange(request: Request) -> impl Future<Output = Answer<(u16, St
             gloo_net::http::Method::GET
         });
         let sent = match request.body {
-            Some(body) => builder.header("content-type", "application/json").body(body).map_err(unreachable)?.send().await,
+            Some(body) => {
+                builder
+                    .header("content-type", "application/json")
+                    .body(body)
+                    .map_err(unreachable)?
+                    .send()
+                    .await
+            }
             None => builder.send().await,
         };
         answer(sent).await
@@ -62,9 +74,13 @@ pub(crate) async fn upload(path: &str, name: &str, files: Files) -> Answer<(u16,
     let form = FormData::new().map_err(refused)?;
     form.append_with_str("name", name).map_err(refused)?;
     for file in (0..files.0.length()).filter_map(|i| files.0.get(i)) {
-        form.append_with_blob_and_filename("files", &file, &file.name()).map_err(refused)?;
+        form.append_with_blob_and_filename("files", &file, &file.name())
+            .map_err(refused)?;
     }
-    let request = RequestBuilder::new(path).method(gloo_net::http::Method::POST).body(form).map_err(unreachable)?;
+    let request = RequestBuilder::new(path)
+        .method(gloo_net::http::Method::POST)
+        .body(form)
+        .map_err(unreachable)?;
     answer(request.send().await).await
 }
 

@@ -21,7 +21,10 @@ impl Files {
 }
 
 fn nowhere(path: &str) -> ApiError {
-    ApiError::new(ErrorKind::Unreachable, format!("{path}: built without ssr and hydrate, so there is no server to ask"))
+    ApiError::new(
+        ErrorKind::Unreachable,
+        format!("{path}: built without ssr and hydrate, so there is no server to ask"),
+    )
 }
 
 pub(crate) async fn exchange(request: Request) -> Answer<(u16, String)> {

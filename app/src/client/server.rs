@@ -51,7 +51,10 @@ pub(crate) async fn exchange(request: Request) -> Answer<(u16, String)> {
 }
 
 pub(crate) async fn upload(path: &str, _: &str, _: Files) -> Answer<(u16, String)> {
-    Err(ApiError::new(ErrorKind::Invalid, format!("{path}: files are uploaded from the browser")))
+    Err(ApiError::new(
+        ErrorKind::Invalid,
+        format!("{path}: files are uploaded from the browser"),
+    ))
 }
 
 /// Events are followed in the browser only.

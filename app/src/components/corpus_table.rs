@@ -40,4 +40,5 @@ pub fn CorpusTable(
             </table>
         </div>
     }
+    .into_any()
 }

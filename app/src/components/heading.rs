@@ -26,4 +26,5 @@ pub fn Heading(
             <p class="answer">{children()}</p>
         </header>
     }
+    .into_any()
 }

@@ -18,6 +18,7 @@ pub fn JobState(
             {word}
         </span>
     }
+    .into_any()
 }
 
 /// How far a job is, as a bar and in words.
@@ -34,6 +35,7 @@ pub fn Progress(
             <span class="progress-words">{move || job.with(words)}</span>
         </span>
     }
+    .into_any()
 }
 
 fn words(job: &Job) -> String {
@@ -46,7 +48,10 @@ fn words(job: &Job) -> String {
             (Some(share), None) => format!("{stage}, {share}"),
             (None, _) => stage.clone(),
         },
-        State::Done => job.started.zip(job.finished).map_or_else(String::new, |(from, to)| format::duration((to - from) as f64)),
+        State::Done => job
+            .started
+            .zip(job.finished)
+            .map_or_else(String::new, |(from, to)| format::duration((to - from) as f64)),
         State::Failed | State::Cancelled => format!("stopped after {} {unit}", format::count(*done)),
     }
 }
@@ -59,7 +64,7 @@ pub fn JobList(
     jobs: Signal<Vec<Job>>,
 ) -> impl IntoView {
     let row = move |id: api::JobId| {
-        let shown = id.clone();
+        let shown = id;
         let job = Memo::new(move |before: Option<&Option<Job>>| {
             let now = jobs.with(|jobs| jobs.iter().find(|job| job.id == shown).cloned());
             now.or_else(|| before.cloned().flatten())
@@ -103,4 +108,5 @@ pub fn JobList(
             </table>
         </div>
     }
+    .into_any()
 }

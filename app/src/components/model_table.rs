@@ -46,4 +46,5 @@ pub fn ModelTable(
             </table>
         </div>
     }
+    .into_any()
 }

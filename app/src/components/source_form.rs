@@ -1,7 +1,9 @@
 //! The form behind "add a model" and "add a corpus": a path of the server's disk, a name on the hub, or files of this computer.
 
 use api::ApiError;
-use leptos::{attr::custom::custom_attribute, ev::SubmitEvent, html::Input, prelude::*, task::spawn_local, web_sys::HtmlInputElement};
+use leptos::{
+    attr::custom::custom_attribute, ev::SubmitEvent, html::Input, prelude::*, task::spawn_local, web_sys::HtmlInputElement,
+};
 
 use super::Problem;
 use crate::client::{Answer, Files};
@@ -58,12 +60,23 @@ where
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
         let given = match from.get_untracked() {
-            From::Path => Some(text.get_untracked().trim().to_string()).filter(|t| !t.is_empty()).map(Given::Path),
-            From::Hub => Some(text.get_untracked().trim().to_string()).filter(|t| !t.is_empty()).map(Given::Hub),
-            From::Files => files.get_untracked().and_then(|input: HtmlInputElement| Files::chosen(&input)).map(Given::Files),
+            From::Path => Some(text.get_untracked().trim().to_string())
+                .filter(|t| !t.is_empty())
+                .map(Given::Path),
+            From::Hub => Some(text.get_untracked().trim().to_string())
+                .filter(|t| !t.is_empty())
+                .map(Given::Hub),
+            From::Files => files
+                .get_untracked()
+                .and_then(|input: HtmlInputElement| Files::chosen(&input))
+                .map(Given::Files),
         };
         let Some(given) = given else {
-            let nothing = if from.get_untracked() == From::Files { "choose files first" } else { "fill in the field first" };
+            let nothing = if from.get_untracked() == From::Files {
+                "choose files first"
+            } else {
+                "fill in the field first"
+            };
             return error.set(Some(ApiError::new(api::ErrorKind::Invalid, nothing)));
         };
         busy.set(true);
@@ -122,4 +135,5 @@ where
             <p class="done" role="status">{move || added.get().map(|name| format!("Added {name}."))}</p>
         </form>
     }
+    .into_any()
 }

@@ -65,13 +65,18 @@ fn Content(data: Memo<Everything>, everything: Resource<Result<Everything, ApiEr
             </section>
         </div>
     }
+    .into_any()
 }
 
 /// The page's answer in one sentence or two.
 fn answer(data: &Everything, jobs: &[api::Job]) -> String {
     let running = jobs.iter().filter(|job| job.state == JobState::Running).count();
     let queued = jobs.iter().filter(|job| job.state == JobState::Queued).count();
-    let corpora = if data.corpora.len() == 1 { "1 corpus".into() } else { format!("{} corpora", count(data.corpora.len() as u64)) };
+    let corpora = if data.corpora.len() == 1 {
+        "1 corpus".into()
+    } else {
+        format!("{} corpora", count(data.corpora.len() as u64))
+    };
     let dictionaries = counted(data.n_dictionaries as usize, "dictionary");
     let here = format!("{}, {corpora} and {dictionaries}.", counted(data.models.len(), "model"));
     match (running, queued) {
