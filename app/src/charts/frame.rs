@@ -61,7 +61,7 @@ impl Frame {
         caption: &str,
     ) -> Self {
         let (width, height) = (f64::from(size.0), f64::from(size.1));
-        let caption = wrap(caption, width - 24.0);
+        let caption = wrap(caption, (width - 110.0).max(120.0));
         let below = if caption.is_empty() {
             0.0
         } else {

@@ -113,7 +113,7 @@ fn definition(name: &str) -> Option<&'static MetricDefinition> {
 fn axis(name: &str, log: Option<bool>) -> Axis {
     let definition = definition(name);
     let title = match definition {
-        Some(m) if m.unit.is_empty() || m.unit.split(' ').next() == m.label.split(' ').last() => m.label.into(),
+        Some(m) if m.unit.is_empty() || m.unit.split(' ').next() == m.label.split(' ').next_back() => m.label.into(),
         Some(m) => format!("{} ({})", m.label, m.unit),
         None => name.into(),
     };

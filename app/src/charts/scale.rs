@@ -298,3 +298,35 @@ fn log_ticks((low, high): (f64, f64), rungs: &Rungs) -> Vec<f64> {
         .filter(|v| *v >= low * (1.0 - 1e-9) && *v <= high * (1.0 + 1e-9))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn logarithmic_axes_cope_with_zero_and_below() {
+        assert!(matches!(Scale::fit([0.1, 1.0], true, (0.0, 100.0)), Scale::Log { .. }));
+        let scale = Scale::fit([-0.02, 0.0, 0.9], true, (0.0, 400.0));
+        assert!(matches!(scale, Scale::SymLog { .. }));
+        assert!(scale.ticks(40.0).iter().any(|t| t.value == 0.0));
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip_and_ticks(values in prop::collection::vec(-1e6..1e6f64, 0..9), log: bool, positive: bool) {
+            let values: Vec<f64> = values.into_iter().map(|v| if positive { v.abs() + 1e-6 } else { v }).collect();
+            let scale = Scale::fit(values.iter().copied(), log, (60.0, 700.0));
+            let (low, high) = scale.domain();
+            prop_assert!(low < high);
+            for v in values {
+                let p = scale.position(v);
+                prop_assert!((60.0..=700.0).contains(&p));
+                prop_assert!((scale.position(scale.value(p)) - p).abs() < 1e-4);
+            }
+            let ticks = scale.ticks(50.0);
+            prop_assert!(ticks.windows(2).all(|w| w[0].value < w[1].value && w[0].label != w[1].label));
+            prop_assert!(ticks.iter().all(|t| (59.9..=700.1).contains(&scale.position(t.value))));
+        }
+    }
+}

@@ -151,3 +151,61 @@ impl ScatterChart {
         Frame::new(self.size, (&self.x, &self.y), (xs, ys), labels, &caption)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::charts::objective_style;
+    use proptest::prelude::*;
+
+    fn chart(points: Vec<(f64, f64)>, log: bool) -> ScatterChart {
+        let points = points.into_iter().enumerate().map(|(i, (x, y))| Point {
+            x,
+            y,
+            id: i as i64,
+            title: format!("<{i}>"),
+        });
+        let style = objective_style(api::ObjectiveKind::Local);
+        let series = vec![Series {
+            label: "local".into(),
+            style,
+            points: points.collect(),
+            line: Vec::new(),
+        }];
+        let axis = |title: &str| Axis {
+            title: title.into(),
+            log,
+        };
+        ScatterChart {
+            x: axis("x"),
+            y: axis("y"),
+            series,
+            size: (720, 430),
+            caption: String::new(),
+        }
+    }
+
+    #[test]
+    fn what_has_no_value_is_left_out_and_counted() {
+        let svg = chart(vec![(1.0, 2.0), (f64::NAN, 1.0), (1.0, f64::INFINITY)], true).svg(Theme::Page);
+        assert_eq!(svg.matches("class=\"mark\"").count(), 1);
+        assert!(svg.contains("2 points without a finite value left out") && !svg.contains("NaN"));
+        assert!(chart(vec![], true).svg(Theme::Light).contains("Nothing to show"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_mark_is_hit_at_its_own_position(points in prop::collection::vec((-1e3..1e3f64, -1e3..1e3f64), 1..9), log: bool) {
+            let chart = chart(points.clone(), log);
+            let svg = chart.svg(Theme::Dark);
+            prop_assert!(!svg.contains("NaN"));
+            for i in 0..points.len() {
+                let id = format!("data-id=\"{i}\"");
+                prop_assert!(svg.contains(&id));
+                let (x, y) = chart.position(0, i);
+                let hit = chart.hit(x, y, 1.0).expect("a mark is here");
+                prop_assert!((hit.x - x).hypot(hit.y - y) < 1e-9);
+            }
+        }
+    }
+}

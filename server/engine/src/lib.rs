@@ -1,6 +1,7 @@
 //! The machine learning of saescope: language models, dictionaries, objectives, training and metrics.
 //! Pure: it reads the files it is given and returns values; it speaks no HTTP and no SQL and prints nothing.
 
+pub mod experiment;
 pub mod kernel;
 
 pub mod corpus;

@@ -1,0 +1,3 @@
+//! What is concluded from many dictionaries together. Pure: numbers in, numbers out.
+
+pub mod pareto;
