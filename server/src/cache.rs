@@ -41,7 +41,10 @@ struct State {
 impl ModelCache {
     /// An empty cache that keeps at most `budget_bytes` of weights that no one uses.
     pub fn new(budget_bytes: u64) -> Self {
-        Self { budget_bytes, state: Mutex::default() }
+        Self {
+            budget_bytes,
+            state: Mutex::default(),
+        }
     }
 
     /// The model in `folder`, whose content has the hash `hash`, read in `frame`.
@@ -49,7 +52,11 @@ impl ModelCache {
     /// # Errors
     /// What the engine refuses to load.
     pub fn get(&self, folder: &Path, hash: &str, frame: ResidualFrame) -> Result<SharedModel, ModelError> {
-        let key = Key { folder: folder.to_owned(), hash: hash.to_owned(), frame };
+        let key = Key {
+            folder: folder.to_owned(),
+            hash: hash.to_owned(),
+            frame,
+        };
         let cell = self.touch(&key);
         let mut cell = cell.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(model) = &*cell {
@@ -77,7 +84,11 @@ impl ModelCache {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.clock += 1;
         let clock = state.clock;
-        let slot = state.slots.entry(key.clone()).or_insert_with(|| Slot { model: Arc::default(), bytes: 0, last_used: 0 });
+        let slot = state.slots.entry(key.clone()).or_insert_with(|| Slot {
+            model: Arc::default(),
+            bytes: 0,
+            last_used: 0,
+        });
         slot.last_used = clock;
         slot.model.clone()
     }
@@ -106,5 +117,8 @@ impl ModelCache {
 fn is_unused(slot: &Slot) -> bool {
     // someone holds the slot: it is being loaded or has just been asked for
     Arc::strong_count(&slot.model) == 1
-        && slot.model.try_lock().is_ok_and(|model| model.as_ref().is_none_or(|model| Arc::strong_count(model) == 1))
+        && slot
+            .model
+            .try_lock()
+            .is_ok_and(|model| model.as_ref().is_none_or(|model| Arc::strong_count(model) == 1))
 }

@@ -19,7 +19,13 @@ pub enum Show {
 }
 
 /// Files of a model that are fetched where they exist, beside the weights.
-const SMALL_FILES: &[&str] = &["generation_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt"];
+const SMALL_FILES: &[&str] = &[
+    "generation_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+];
 
 /// Endings of a data set's files that can be read.
 const DATA_ENDINGS: &[&str] = &[".parquet", ".jsonl", ".json"];
@@ -29,7 +35,9 @@ const DATA_ENDINGS: &[&str] = &[".parquet", ".jsonl", ".json"];
 /// # Errors
 /// A name that is none, a hub that cannot be reached, a model without safetensors.
 pub async fn pull_model(name: String, show: Show) -> Result<PathBuf> {
-    tokio::task::spawn_blocking(move || model(&name, show)).await.context("the download ended early")?
+    tokio::task::spawn_blocking(move || model(&name, show))
+        .await
+        .context("the download ended early")?
 }
 
 /// Fetches the files of the data set `name`, or those of them that are named in `files`; answers the file or folder that holds
@@ -38,23 +46,29 @@ pub async fn pull_model(name: String, show: Show) -> Result<PathBuf> {
 /// # Errors
 /// As [`pull_model`]; a data set without files that can be read.
 pub async fn pull_dataset(name: String, files: Vec<String>, show: Show) -> Result<PathBuf> {
-    tokio::task::spawn_blocking(move || dataset(&name, &files, show)).await.context("the download ended early")?
+    tokio::task::spawn_blocking(move || dataset(&name, &files, show))
+        .await
+        .context("the download ended early")?
 }
 
 fn model(name: &str, show: Show) -> Result<PathBuf> {
     let repo = open(Repo::model(checked(name)?.into()), name, show)?;
     let names = listing(&repo, name)?;
     if !names.iter().any(|file| file == "config.json") {
-        bail!(refusal(format!("'{name}' on the hub has no config.json; expected a transformers model")));
+        bail!(refusal(format!(
+            "'{name}' on the hub has no config.json; expected a transformers model"
+        )));
     }
     let weights: Vec<_> = weights_of(&names).collect();
     if weights.is_empty() {
-        bail!(refusal(format!("'{name}' on the hub has no safetensors; convert it, or choose another copy of the model")));
+        bail!(refusal(format!(
+            "'{name}' on the hub has no safetensors; convert it, or choose another copy of the model"
+        )));
     }
     let config = fetch(&repo, name, "config.json")?;
-    let others = names.iter().filter(|file| {
-        SMALL_FILES.contains(&file.as_str()) || (file.starts_with("tokenizer") && file.ends_with(".json"))
-    });
+    let others = names
+        .iter()
+        .filter(|file| SMALL_FILES.contains(&file.as_str()) || (file.starts_with("tokenizer") && file.ends_with(".json")));
     for file in others.chain(weights) {
         fetch(&repo, name, file)?;
     }
@@ -83,14 +97,22 @@ fn dataset(name: &str, files: &[String], show: Show) -> Result<PathBuf> {
             .iter()
             .map(|ending| names.iter().filter(|file| is_data(file, ending)).collect::<Vec<_>>())
             .find(|found| !found.is_empty())
-            .ok_or_else(|| refusal(format!("the data set '{name}' has no file that can be read; expected one of {}", DATA_ENDINGS.join(", "))))?
+            .ok_or_else(|| {
+                refusal(format!(
+                    "the data set '{name}' has no file that can be read; expected one of {}",
+                    DATA_ENDINGS.join(", ")
+                ))
+            })?
     } else {
         files.iter().collect()
     };
     let mut paths = Vec::with_capacity(wanted.len());
     for file in wanted {
         if !names.contains(file) {
-            bail!(refusal(format!("the data set '{name}' has no file '{file}'; it has {}", names.join(", "))));
+            bail!(refusal(format!(
+                "the data set '{name}' has no file '{file}'; it has {}",
+                names.join(", ")
+            )));
         }
         paths.push(fetch(&repo, name, file)?);
     }
@@ -143,13 +165,20 @@ fn fetch(repo: &ApiRepo, name: &str, file: &str) -> Result<PathBuf> {
 /// `name` as the hub writes it: `owner/name`, or `name` alone.
 fn checked(name: &str) -> Result<&str, ConfigError> {
     let is_part = |part: &str| {
-        !part.is_empty() && !part.starts_with('.') && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
     };
     let n_parts = name.split('/').count();
     if n_parts <= 2 && name.split('/').all(is_part) {
         return Ok(name);
     }
-    Err(ConfigError::new("hub", format!("'{name}' is no name on the hub; expected one such as EleutherAI/pythia-70m")))
+    Err(ConfigError::new(
+        "hub",
+        format!("'{name}' is no name on the hub; expected one such as EleutherAI/pythia-70m"),
+    ))
 }
 
 fn failed(name: &str, what: &str, error: HubError) -> anyhow::Error {
@@ -161,7 +190,9 @@ fn failed(name: &str, what: &str, error: HubError) -> anyhow::Error {
     } else {
         "check the network and HF_ENDPOINT, or give the folder or file where it lies on this machine"
     };
-    anyhow!(refusal(format!("cannot fetch {what} of '{name}' from the hub: {text}; {advice}")))
+    anyhow!(refusal(format!(
+        "cannot fetch {what} of '{name}' from the hub: {text}; {advice}"
+    )))
 }
 
 /// The network's and the hub's refusals are told to whoever asked: only they can mend the name or bring the folder.
@@ -186,9 +217,18 @@ mod tests {
     #[test]
     fn the_weights_are_the_shards_or_the_one_file() {
         let files = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let one = files(&["config.json", "model.safetensors", "pytorch_model.bin", "onnx/model.safetensors"]);
+        let one = files(&[
+            "config.json",
+            "model.safetensors",
+            "pytorch_model.bin",
+            "onnx/model.safetensors",
+        ]);
         assert_eq!(weights_of(&one).collect::<Vec<_>>(), ["model.safetensors"]);
-        let shards = files(&["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"]);
+        let shards = files(&[
+            "model-00001-of-00002.safetensors",
+            "model-00002-of-00002.safetensors",
+            "model.safetensors.index.json",
+        ]);
         assert_eq!(weights_of(&shards).count(), 3);
     }
 

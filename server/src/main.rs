@@ -18,8 +18,10 @@ use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_env("SAESCOPE_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("warn,saescope=info,tower_http=info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let filter = EnvFilter::try_from_env("SAESCOPE_LOG").unwrap_or_else(|_| EnvFilter::new("warn,saescope=info,tower_http=info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
     commands::run(commands::Cli::parse())
 }

@@ -19,7 +19,11 @@ pub fn routes(api: Router, address: SocketAddr) -> Router {
     if !site::is_built() {
         return Router::new().fallback(get(|| async { site::missing() }));
     }
-    let options = LeptosOptions::builder().output_name("saescope").site_pkg_dir("pkg").site_addr(address).build();
+    let options = LeptosOptions::builder()
+        .output_name("saescope")
+        .site_pkg_dir("pkg")
+        .site_addr(address)
+        .build();
     let provide = move || {
         app::client::provide_router(api.clone());
         set_policy();
@@ -37,7 +41,9 @@ pub fn routes(api: Router, address: SocketAddr) -> Router {
 
 /// Scripts run only when they carry the answer's nonce or come from those that do; nothing is loaded from elsewhere.
 fn set_policy() {
-    let (Some(nonce), Some(response)) = (use_nonce(), use_context::<ResponseOptions>()) else { return };
+    let (Some(nonce), Some(response)) = (use_nonce(), use_context::<ResponseOptions>()) else {
+        return;
+    };
     let policy = format!(
         "default-src 'self'; script-src 'nonce-{nonce}' 'strict-dynamic' 'wasm-unsafe-eval'; style-src 'self' 'nonce-{nonce}'; \
          img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use api::{
-    ConfigError, Direction, DictionaryInfo, HookPoint, JobId, METRICS, MetricDefinition, ModelId, ObjectiveKind, ParetoQuery,
+    ConfigError, DictionaryInfo, Direction, HookPoint, JobId, METRICS, MetricDefinition, ModelId, ObjectiveKind, ParetoQuery,
     ParetoView, metric,
 };
 use app::charts::{Theme, pareto_chart, pareto_csv};
@@ -38,10 +38,28 @@ pub fn view(all: Vec<DictionaryInfo>, query: ParetoQuery) -> Result<ParetoView, 
     if newest.is_none() && (query.model.is_some() || query.at.is_some() || query.sweep.is_some()) {
         return Err(nothing(&query, &choices));
     }
-    let here: Vec<_> = all.into_iter().filter(|d| Some(&d.model) == query.model.as_ref() && Some(d.at) == query.at).collect();
-    let sweeps = here.iter().map(|d| d.sweep).collect::<BTreeSet<JobId>>().into_iter().collect();
-    let dictionaries: Vec<_> = here.into_iter().filter(|d| query.sweep.is_none_or(|sweep| d.sweep.0 == sweep)).collect();
-    Ok(ParetoView { fronts: fronts(&dictionaries, x, y), summary: summary(&dictionaries, x, y), query, choices, sweeps, dictionaries })
+    let here: Vec<_> = all
+        .into_iter()
+        .filter(|d| Some(&d.model) == query.model.as_ref() && Some(d.at) == query.at)
+        .collect();
+    let sweeps = here
+        .iter()
+        .map(|d| d.sweep)
+        .collect::<BTreeSet<JobId>>()
+        .into_iter()
+        .collect();
+    let dictionaries: Vec<_> = here
+        .into_iter()
+        .filter(|d| query.sweep.is_none_or(|sweep| d.sweep.0 == sweep))
+        .collect();
+    Ok(ParetoView {
+        fronts: fronts(&dictionaries, x, y),
+        summary: summary(&dictionaries, x, y),
+        query,
+        choices,
+        sweeps,
+        dictionaries,
+    })
 }
 
 /// The chart as SVG.
@@ -57,7 +75,10 @@ pub fn csv(view: &ParetoView) -> String {
 fn definition(field: &str, name: &str) -> Result<&'static MetricDefinition, ConfigError> {
     metric(name).ok_or_else(|| {
         let names: Vec<_> = METRICS.iter().map(|m| m.name).collect();
-        ConfigError::new(field, format!("unknown metric '{name}'; expected one of {}", names.join(", ")))
+        ConfigError::new(
+            field,
+            format!("unknown metric '{name}'; expected one of {}", names.join(", ")),
+        )
     })
 }
 
@@ -67,12 +88,21 @@ fn choices(all: &[DictionaryInfo]) -> Vec<(ModelId, Vec<HookPoint>)> {
     for dictionary in all {
         by_model.entry(dictionary.model.clone()).or_default().insert(dictionary.at);
     }
-    by_model.into_iter().map(|(model, points)| (model, points.into_iter().collect())).collect()
+    by_model
+        .into_iter()
+        .map(|(model, points)| (model, points.into_iter().collect()))
+        .collect()
 }
 
 /// The first part of the query that nothing answers to.
 fn nothing(query: &ParetoQuery, choices: &[(ModelId, Vec<HookPoint>)]) -> ConfigError {
-    let list = |names: Vec<String>| if names.is_empty() { "none yet".into() } else { names.join(", ") };
+    let list = |names: Vec<String>| {
+        if names.is_empty() {
+            "none yet".into()
+        } else {
+            names.join(", ")
+        }
+    };
     if let Some(model) = &query.model {
         let Some((_, points)) = choices.iter().find(|(id, _)| id == model) else {
             let names = list(choices.iter().map(|(id, _)| id.to_string()).collect());
@@ -82,7 +112,10 @@ fn nothing(query: &ParetoQuery, choices: &[(ModelId, Vec<HookPoint>)]) -> Config
             && !points.contains(&at)
         {
             let names = list(points.iter().map(ToString::to_string).collect());
-            return ConfigError::new("at", format!("no dictionary of '{model}' at '{at}'; there are some at: {names}"));
+            return ConfigError::new(
+                "at",
+                format!("no dictionary of '{model}' at '{at}'; there are some at: {names}"),
+            );
         }
     }
     match (query.sweep, query.at) {
@@ -103,7 +136,10 @@ fn fronts(
     ObjectiveKind::ALL
         .into_iter()
         .filter_map(|objective| {
-            let of: Vec<_> = dictionaries.iter().filter(|d| d.config.objective.kind() == objective).collect();
+            let of: Vec<_> = dictionaries
+                .iter()
+                .filter(|d| d.config.objective.kind() == objective)
+                .collect();
             let points: Vec<_> = of.iter().map(|d| (value(d, x), value(d, y))).collect();
             let front = pareto::front(&points, lower(x), lower(y));
             (!front.is_empty()).then(|| (objective, front.into_iter().map(|i| of[i].id).collect()))
@@ -170,13 +206,24 @@ mod tests {
 
     #[test]
     fn fronts_and_summary_by_objective() {
-        let query = ParetoQuery { at: Some(HookPoint::resid_pre(2)), ..ParetoQuery::default() };
+        let query = ParetoQuery {
+            at: Some(HookPoint::resid_pre(2)),
+            ..ParetoQuery::default()
+        };
         let view = view(some(), query).unwrap();
-        let ids: Vec<Vec<i64>> = view.fronts.iter().map(|(_, ids)| ids.iter().map(|id| id.0).collect()).collect();
+        let ids: Vec<Vec<i64>> = view
+            .fronts
+            .iter()
+            .map(|(_, ids)| ids.iter().map(|id| id.0).collect())
+            .collect();
         assert_eq!(ids, [vec![2, 1], vec![5, 4]]);
         assert_eq!(view.summary.len(), 1);
         // local's curve holds dictionary 3 too, which lies above the line from 2 to 1, so the ratio is below a half
-        assert!(view.summary[0].ratio > 0.3 && view.summary[0].ratio < 0.5, "{:?}", view.summary);
+        assert!(
+            view.summary[0].ratio > 0.3 && view.summary[0].ratio < 0.5,
+            "{:?}",
+            view.summary
+        );
     }
 
     #[test]

@@ -15,7 +15,12 @@ static FONT_DATABASE: LazyLock<Arc<usvg::fontdb::Database>> = LazyLock::new(|| {
     for font in FONTS {
         database.load_font_data(font.to_vec());
     }
-    if let Some(family) = database.faces().next().and_then(|face| face.families.first()).map(|(name, _)| name.clone()) {
+    let family = database
+        .faces()
+        .next()
+        .and_then(|face| face.families.first())
+        .map(|(name, _)| name.clone());
+    if let Some(family) = family {
         database.set_sans_serif_family(family);
     }
     Arc::new(database)
@@ -26,11 +31,13 @@ static FONT_DATABASE: LazyLock<Arc<usvg::fontdb::Database>> = LazyLock::new(|| {
 /// # Errors
 /// An SVG that cannot be read, or one without area.
 pub fn png(svg: &str) -> Result<Vec<u8>> {
-    let options = usvg::Options { fontdb: FONT_DATABASE.clone(), ..usvg::Options::default() };
+    let options = usvg::Options {
+        fontdb: FONT_DATABASE.clone(),
+        ..usvg::Options::default()
+    };
     let tree = usvg::Tree::from_str(svg, &options).context("the chart's SVG cannot be read")?;
     let (width, height) = (tree.size().width() * SCALE, tree.size().height() * SCALE);
-    let mut pixels =
-        tiny_skia::Pixmap::new(width.ceil() as u32, height.ceil() as u32).context("the chart's SVG has no area")?;
+    let mut pixels = tiny_skia::Pixmap::new(width.ceil() as u32, height.ceil() as u32).context("the chart's SVG has no area")?;
     resvg::render(&tree, tiny_skia::Transform::from_scale(SCALE, SCALE), &mut pixels.as_mut());
     pixels.encode_png().context("the chart's PNG cannot be written")
 }
@@ -49,7 +56,9 @@ mod tests {
     fn text_is_drawn_with_the_embedded_font() {
         let svg = |body: &str| format!(r#"<svg xmlns="http://www.w3.org/2000/svg" width="100" height="40">{body}</svg>"#);
         assert_eq!(dark_pixels(&svg("")), 0);
-        let text = dark_pixels(&svg(r#"<text x="5" y="30" font-family="sans-serif" font-size="24">L0</text>"#));
+        let text = dark_pixels(&svg(
+            r#"<text x="5" y="30" font-family="sans-serif" font-size="24">L0</text>"#,
+        ));
         assert!(text > 100, "{text} pixels of text");
     }
 }

@@ -54,7 +54,10 @@ mod tests {
     #[tokio::test]
     async fn work_runs_on_the_pool_and_a_panic_is_an_error() {
         let pool = ShortPool::new(1).unwrap();
-        let name = pool.run(|| Ok(std::thread::current().name().map(String::from))).await.unwrap();
+        let name = pool
+            .run(|| Ok(std::thread::current().name().map(String::from)))
+            .await
+            .unwrap();
         assert_eq!(name.as_deref(), Some("short-0"));
         let error = pool.run::<()>(|| panic!("no {}", "luck")).await.unwrap_err();
         assert_eq!(error.to_string(), "panicked: no luck");

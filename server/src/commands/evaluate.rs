@@ -30,15 +30,25 @@ impl Evaluate {
         workspace::block_on(async {
             let workspace = workspace::open(global).await?;
             let id = DictionaryId(self.dictionary);
-            let info = workspace.store.dictionary(id).await?.with_context(|| format!("there is no dictionary {id}"))?;
-            let job = workspace.store.job(info.job).await?.with_context(|| format!("there is no job {}", info.job))?;
+            let info = workspace
+                .store
+                .dictionary(id)
+                .await?
+                .with_context(|| format!("there is no dictionary {id}"))?;
+            let job = workspace
+                .store
+                .job(info.job)
+                .await?
+                .with_context(|| format!("there is no job {}", info.job))?;
             let mut config = job.config;
             if let Some(tokens) = self.tokens {
                 config.evaluation.n_tokens = tokens;
             }
             config.validate()?;
             let measured = measure(&workspace, &info, config).await?;
-            measured.iter().for_each(|measurement| println!("{}", line(measurement, stored(&info, measurement))));
+            measured
+                .iter()
+                .for_each(|measurement| println!("{}", line(measurement, stored(&info, measurement))));
             if self.store {
                 workspace.store.set_metrics(id, &with_the_runs_own(&info, measured)).await?;
             }
@@ -49,17 +59,33 @@ impl Evaluate {
 
 async fn measure(workspace: &Arc<Workspace>, info: &DictionaryInfo, config: TrainConfig) -> Result<Vec<Measurement>> {
     let file = workspace.store.verify_dictionary(info.id).await?;
-    let model = workspace.store.model(&info.model).await?.with_context(|| format!("there is no model '{}'", info.model))?;
-    let corpus = workspace.store.corpus(&info.corpus).await?.with_context(|| format!("there is no corpus '{}'", info.corpus))?;
+    let model = workspace
+        .store
+        .model(&info.model)
+        .await?
+        .with_context(|| format!("there is no model '{}'", info.model))?;
+    let corpus = workspace
+        .store
+        .corpus(&info.corpus)
+        .await?
+        .with_context(|| format!("there is no corpus '{}'", info.corpus))?;
     let pool = workspace.job_pool()?;
     let workspace = workspace.clone();
     let work = move || {
         let report = Report::new("evaluating".into());
-        report.show(&api::Progress { stage: "reading the model and the text".into(), ..Default::default() });
+        report.show(&api::Progress {
+            stage: "reading the model and the text".into(),
+            ..Default::default()
+        });
         let weights = workspace.models.get(model.folder.as_ref(), &model.hash, config.residual)?;
         let tokens = pack_corpus(&workspace.store, &model, &corpus, &config.packing, &mut |_, _| true)?;
-        let Some(tokens) = tokens else { bail!("tokenising was stopped") };
-        report.show(&api::Progress { stage: "measuring on held-out text".into(), ..Default::default() });
+        let Some(tokens) = tokens else {
+            bail!("tokenising was stopped")
+        };
+        report.show(&api::Progress {
+            stage: "measuring on held-out text".into(),
+            ..Default::default()
+        });
         let measured = engine::train::evaluate(&file, &weights, &tokens, &config)?;
         report.end("done");
         Ok(measured)
@@ -98,7 +124,11 @@ fn line(measured: &Measurement, stored: Option<f64>) -> String {
         |stored| format!("stored {stored:.6}, differs by {:.1e}", measured.value - stored),
     );
     let value = format!("{:.6} {unit}", measured.value);
-    format!("{name}: {} ({compared}; {} tokens): {definition}", value.trim_end(), measured.n_tokens)
+    format!(
+        "{name}: {} ({compared}; {} tokens): {definition}",
+        value.trim_end(),
+        measured.n_tokens
+    )
 }
 
 #[cfg(test)]
@@ -107,10 +137,21 @@ mod tests {
 
     #[test]
     fn a_line_has_value_unit_difference_and_definition() {
-        let measured =
-            Measurement { name: "ce_increase".into(), version: 1, at: None, tokens: api::TokenSet::Ordinary, n_tokens: 500, value: 0.25 };
+        let measured = Measurement {
+            name: "ce_increase".into(),
+            version: 1,
+            at: None,
+            tokens: api::TokenSet::Ordinary,
+            n_tokens: 500,
+            value: 0.25,
+        };
         let text = line(&measured, Some(0.125));
-        for part in ["ce_increase: 0.250000 nats per token", "differs by 1.2e-1", "500 tokens", "CE of the model"] {
+        for part in [
+            "ce_increase: 0.250000 nats per token",
+            "differs by 1.2e-1",
+            "500 tokens",
+            "CE of the model",
+        ] {
             assert!(text.contains(part), "{text}");
         }
         assert!(line(&measured, None).contains("not stored"));

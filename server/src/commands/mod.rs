@@ -82,24 +82,30 @@ impl Global {
         };
         Err(api::ConfigError::new(
             "device",
-            format!("found {name}; this build lacks the feature '{name}' and computes on the cpu only: leave --device out, or give cpu"),
+            format!(
+                "found {name}; this build lacks the feature '{name}' and computes on the cpu only: leave --device out, or give cpu"
+            ),
         ))
     }
 }
 
 /// Runs what the command line asks for. Exit status: 0 done, 1 failed, 2 what was asked for cannot be used.
 pub fn run(cli: Cli) -> ExitCode {
-    let result = cli.global.check_device().map_err(Into::into).and_then(|()| match cli.command {
-        Command::Serve(command) => command.run(&cli.global),
-        Command::Train(command) => command.run(&cli.global),
-        Command::Sweep(command) => command.run(&cli.global),
-        Command::Evaluate(command) => command.run(&cli.global),
-        Command::Plot(command) => command.run(&cli.global),
-        Command::Pull(command) => command.run(&cli.global),
-        Command::Jobs(command) => command.run(&cli.global),
-        Command::Cancel(command) => command.run(&cli.global),
-        Command::Resume(command) => command.run(&cli.global),
-    });
+    let result = cli
+        .global
+        .check_device()
+        .map_err(Into::into)
+        .and_then(|()| match cli.command {
+            Command::Serve(command) => command.run(&cli.global),
+            Command::Train(command) => command.run(&cli.global),
+            Command::Sweep(command) => command.run(&cli.global),
+            Command::Evaluate(command) => command.run(&cli.global),
+            Command::Plot(command) => command.run(&cli.global),
+            Command::Pull(command) => command.run(&cli.global),
+            Command::Jobs(command) => command.run(&cli.global),
+            Command::Cancel(command) => command.run(&cli.global),
+            Command::Resume(command) => command.run(&cli.global),
+        });
     match result {
         Ok(code) => code,
         Err(error) => {
@@ -124,7 +130,11 @@ mod tests {
     fn every_subcommand_shows_an_example() {
         for sub in Cli::command().get_subcommands_mut().filter(|s| s.get_name() != "help") {
             let help = sub.render_long_help().to_string();
-            assert!(help.contains(&format!("saescope {}", sub.get_name())), "{}: {help}", sub.get_name());
+            assert!(
+                help.contains(&format!("saescope {}", sub.get_name())),
+                "{}: {help}",
+                sub.get_name()
+            );
             assert!(help.contains("Example"), "{}: {help}", sub.get_name());
         }
     }

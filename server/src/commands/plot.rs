@@ -65,7 +65,10 @@ impl Plot {
             let all = workspace::open(global).await?.store.dictionaries().await?;
             let view = pareto::view(all, query)?;
             if view.dictionaries.is_empty() {
-                anyhow::bail!("there is no dictionary in '{}' to plot; train some with saescope sweep", global.data.display());
+                anyhow::bail!(
+                    "there is no dictionary in '{}' to plot; train some with saescope sweep",
+                    global.data.display()
+                );
             }
             let bytes = match format {
                 Format::Svg => pareto::svg(&view).into_bytes(),
@@ -80,11 +83,19 @@ impl Plot {
 }
 
 fn format(out: &Path) -> Result<Format, ConfigError> {
-    match out.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase).as_deref() {
+    match out
+        .extension()
+        .and_then(|ending| ending.to_str())
+        .map(str::to_ascii_lowercase)
+        .as_deref()
+    {
         Some("svg") => Ok(Format::Svg),
         Some("png") => Ok(Format::Png),
         Some("csv") => Ok(Format::Csv),
-        _ => Err(ConfigError::new("out", format!("found '{}'; expected a name that ends in .svg, .png or .csv", out.display()))),
+        _ => Err(ConfigError::new(
+            "out",
+            format!("found '{}'; expected a name that ends in .svg, .png or .csv", out.display()),
+        )),
     }
 }
 

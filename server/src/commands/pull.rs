@@ -32,10 +32,16 @@ impl Pull {
             let workspace = workspace::open(global).await?;
             if self.dataset {
                 let corpus = workspace::pull_dataset(&workspace, &self.name, self.file).await?;
-                println!("corpus {}: {} documents, {} bytes, in {}", corpus.id, corpus.n_documents, corpus.n_bytes, corpus.path);
+                println!(
+                    "corpus {}: {} documents, {} bytes, in {}",
+                    corpus.id, corpus.n_documents, corpus.n_bytes, corpus.path
+                );
             } else {
                 let model = workspace::pull_model(&workspace, &self.name).await?;
-                println!("model {}: {}, {} parameters, in {}", model.id, model.family, model.n_params, model.folder);
+                println!(
+                    "model {}: {}, {} parameters, in {}",
+                    model.id, model.family, model.n_params, model.folder
+                );
             }
             Ok(ExitCode::SUCCESS)
         })

@@ -43,7 +43,9 @@ impl Report {
             }
             Out::Lines(last) => {
                 let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-                let is_due = last.as_ref().is_none_or(|(stage, at)| *stage != progress.stage || at.elapsed() >= EVERY);
+                let is_due = last
+                    .as_ref()
+                    .is_none_or(|(stage, at)| *stage != progress.stage || at.elapsed() >= EVERY);
                 if is_due {
                     eprintln!("{}: {}", self.title, words(progress));
                     *last = Some((progress.stage.clone(), Instant::now()));
@@ -62,12 +64,20 @@ impl Report {
 }
 
 fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{prefix} [{bar:30}] {msg}").unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+    ProgressStyle::with_template("{prefix} [{bar:30}] {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
 }
 
 /// "training, 120,000 of 1,228,800 tokens (9 %), 35,000 tokens/s, 31 s left".
 fn words(progress: &Progress) -> String {
-    let Progress { stage, done, total, unit, rate } = progress;
+    let Progress {
+        stage,
+        done,
+        total,
+        unit,
+        rate,
+    } = progress;
     if unit.is_empty() {
         return stage.clone();
     }
@@ -112,12 +122,33 @@ mod tests {
 
     #[test]
     fn progress_in_words() {
-        let mut progress =
-            Progress { stage: "training".into(), done: 120_000, total: 1_228_800, unit: "tokens".into(), rate: 35_000.4 };
-        assert_eq!(words(&progress), "training, 120,000 of 1,228,800 tokens (9 %), 35,000 tokens/s, 32 s left");
-        progress = Progress { total: 0, rate: 0.0, ..progress };
+        let mut progress = Progress {
+            stage: "training".into(),
+            done: 120_000,
+            total: 1_228_800,
+            unit: "tokens".into(),
+            rate: 35_000.4,
+        };
+        assert_eq!(
+            words(&progress),
+            "training, 120,000 of 1,228,800 tokens (9 %), 35,000 tokens/s, 32 s left"
+        );
+        progress = Progress {
+            total: 0,
+            rate: 0.0,
+            ..progress
+        };
         assert_eq!(words(&progress), "training, 120,000 tokens");
-        assert_eq!(words(&Progress { stage: "loading the model".into(), ..Progress::default() }), "loading the model");
-        assert_eq!((duration(150.0), duration(7300.0)), ("3 min".to_string(), "2 h 1 min".to_string()));
+        assert_eq!(
+            words(&Progress {
+                stage: "loading the model".into(),
+                ..Progress::default()
+            }),
+            "loading the model"
+        );
+        assert_eq!(
+            (duration(150.0), duration(7300.0)),
+            ("3 min".to_string(), "2 h 1 min".to_string())
+        );
     }
 }

@@ -95,7 +95,11 @@ impl Serve {
 
     /// Says where the page is, and the token where it was made here.
     fn greet(&self, address: SocketAddr, access: &Access, data: &std::path::Path) {
-        println!("saescope {} listens on http://{address}, data in {}", env!("CARGO_PKG_VERSION"), data.display());
+        println!(
+            "saescope {} listens on http://{address}, data in {}",
+            env!("CARGO_PKG_VERSION"),
+            data.display()
+        );
         if let (Access::Token(token), None) = (access, &self.token) {
             println!("changing anything needs the token {token}");
         }
@@ -109,14 +113,21 @@ impl Serve {
 /// An address that is in use or not this machine's, with what to do.
 async fn listen(address: SocketAddr) -> Result<TcpListener> {
     use std::io::ErrorKind;
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}")).map_err(|error| {
-        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-        match kind {
-            Some(ErrorKind::AddrInUse) => error.context("the port is in use; stop what uses it, or give another address with --bind, such as 127.0.0.1:3001"),
-            Some(ErrorKind::PermissionDenied) => error.context("ports below 1024 need more rights; give another address with --bind"),
-            _ => error.context("give an address of this machine with --bind"),
-        }
-    })
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}"))
+        .map_err(|error| {
+            let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+            match kind {
+                Some(ErrorKind::AddrInUse) => error.context(
+                    "the port is in use; stop what uses it, or give another address with --bind, such as 127.0.0.1:3001",
+                ),
+                Some(ErrorKind::PermissionDenied) => {
+                    error.context("ports below 1024 need more rights; give another address with --bind")
+                }
+                _ => error.context("give an address of this machine with --bind"),
+            }
+        })
 }
 
 async fn until_down(mut shutdown: watch::Receiver<bool>) {
@@ -151,7 +162,11 @@ mod tests {
     use super::*;
 
     fn serve(bind: &str, token: Option<&str>) -> Serve {
-        Serve { bind: bind.parse().unwrap(), token: token.map(String::from), jobs: 1 }
+        Serve {
+            bind: bind.parse().unwrap(),
+            token: token.map(String::from),
+            jobs: 1,
+        }
     }
 
     #[test]
@@ -159,10 +174,18 @@ mod tests {
         assert!(matches!(serve("127.0.0.1:0", None).access().unwrap(), Access::Loopback));
         assert!(matches!(serve("[::1]:0", Some("x")).access().unwrap(), Access::Loopback));
         for (given, length) in [(None, 32), (Some("secret"), 6)] {
-            let Access::Token(token) = serve("0.0.0.0:0", given).access().unwrap() else { panic!("no token") };
+            let Access::Token(token) = serve("0.0.0.0:0", given).access().unwrap() else {
+                panic!("no token")
+            };
             assert_eq!(token.len(), length);
         }
-        assert!(serve("0.0.0.0:0", Some("")).access().unwrap_err().to_string().contains("token"));
+        assert!(
+            serve("0.0.0.0:0", Some(""))
+                .access()
+                .unwrap_err()
+                .to_string()
+                .contains("token")
+        );
     }
 
     #[tokio::test]
@@ -170,6 +193,9 @@ mod tests {
         let first = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = first.local_addr().unwrap();
         let message = format!("{:#}", listen(address).await.unwrap_err());
-        assert!(message.contains(&address.to_string()) && message.contains("--bind"), "{message}");
+        assert!(
+            message.contains(&address.to_string()) && message.contains("--bind"),
+            "{message}"
+        );
     }
 }

@@ -52,7 +52,11 @@ impl Sweep {
 
     /// Runs the command under the name of `command`, which is `train` or `sweep`.
     pub fn run_as(self, command: &'static str, global: &Global) -> Result<ExitCode> {
-        if let Some(folder) = self.csv.as_deref().and_then(|path| path.parent()).filter(|folder| !folder.as_os_str().is_empty())
+        if let Some(folder) = self
+            .csv
+            .as_deref()
+            .and_then(|path| path.parent())
+            .filter(|folder| !folder.as_os_str().is_empty())
             && !folder.is_dir()
         {
             // found now, and not after hours of training
@@ -81,7 +85,9 @@ impl Sweep {
             match run_or_follow(&workspace, id, &owner, &stop).await? {
                 Ended::Done(_) => {}
                 Ended::Failed(message) => failed.push(format!("job {id}: {message}")),
-                Ended::Cancelled => failed.push(format!("job {id} was cancelled; the same command goes on from its checkpoint")),
+                Ended::Cancelled => failed.push(format!(
+                    "job {id} was cancelled; the same command goes on from its checkpoint"
+                )),
                 Ended::Lost => failed.push(format!("job {id} was taken over by another process")),
                 Ended::Released => {
                     cancel_queued(&workspace, &ids).await?;
@@ -107,7 +113,10 @@ fn one_dictionary(runs: &[TrainConfig]) -> Result<(), ConfigError> {
     let n: usize = runs.iter().map(|run| run.dictionaries.len()).sum();
     match n {
         1 => Ok(()),
-        n => Err(ConfigError::new("train", format!("found {n} dictionaries; expected one value of each option, or use saescope sweep"))),
+        n => Err(ConfigError::new(
+            "train",
+            format!("found {n} dictionaries; expected one value of each option, or use saescope sweep"),
+        )),
     }
 }
 
@@ -154,7 +163,9 @@ async fn run_or_follow(workspace: &Arc<Workspace>, id: JobId, owner: &str, stop:
             return run(workspace, job, owner, stop).await;
         }
         let job = workspace.store.job(id).await?;
-        let Some(job) = job else { bail!("job {id} is no longer in the registry") };
+        let Some(job) = job else {
+            bail!("job {id} is no longer in the registry")
+        };
         let end = |text: &str| {
             if report.is_some() {
                 eprintln!("job {id}: {text}");
@@ -169,7 +180,9 @@ async fn run_or_follow(workspace: &Arc<Workspace>, id: JobId, owner: &str, stop:
             JobState::Cancelled => return Ok(Ended::Cancelled),
             JobState::Queued | JobState::Running => {
                 let owner = job.owner.as_deref().unwrap_or("nobody yet");
-                report.get_or_insert_with(|| Report::new(format!("job {id}, run by {owner}"))).show(&job.progress);
+                report
+                    .get_or_insert_with(|| Report::new(format!("job {id}, run by {owner}")))
+                    .show(&job.progress);
                 tokio::time::sleep(EVERY).await;
             }
         }
@@ -181,7 +194,9 @@ async fn run(workspace: &Arc<Workspace>, job: Job, owner: &str, stop: &Arc<Atomi
     let report = Report::new(format!("job {} (seed {}, {n} dictionaries)", job.id, job.config.data_seed));
     let (workspace, owner, stop, runtime) = (workspace.clone(), owner.to_owned(), stop.clone(), Handle::current());
     let running = tokio::task::spawn_blocking(move || {
-        let ended = execute(&workspace, &runtime, &job, &owner, &stop, &|progress: &Progress| report.show(progress));
+        let ended = execute(&workspace, &runtime, &job, &owner, &stop, &|progress: &Progress| {
+            report.show(progress)
+        });
         report.end(match &ended {
             Ended::Done(_) => "done",
             Ended::Failed(_) => "failed",
@@ -206,7 +221,11 @@ async fn stop_on_signal(stop: Arc<AtomicBool>) {
 /// The user stopped the command: what it had queued does not stay behind for a server to start.
 async fn cancel_queued(workspace: &Workspace, ids: &[JobId]) -> Result<()> {
     for &id in ids {
-        let is_queued = workspace.store.job(id).await?.is_some_and(|job| job.state == JobState::Queued);
+        let is_queued = workspace
+            .store
+            .job(id)
+            .await?
+            .is_some_and(|job| job.state == JobState::Queued);
         if is_queued {
             workspace.store.request_cancel(id).await?;
         }

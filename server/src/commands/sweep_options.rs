@@ -137,7 +137,16 @@ mod tests {
     }
 
     const REQUIRED: [&str; 10] = [
-        "--model", "m", "--corpus", "c", "--at", "blocks.2.hook_resid_pre", "--objective", "local", "--coefficient", "1",
+        "--model",
+        "m",
+        "--corpus",
+        "c",
+        "--at",
+        "blocks.2.hook_resid_pre",
+        "--objective",
+        "local",
+        "--coefficient",
+        "1",
     ];
 
     #[test]
@@ -146,11 +155,46 @@ mod tests {
         line[7] = "local,e2e,e2e+ds";
         line[9] = "local=0.1,0.3;e2e=1;e2e+ds=2";
         line.extend([
-            "--kind", "relu", "--kl-coefficient", "e2e=1;e2e+ds=0.5", "--ds-coefficient", "2.5", "--lr", "0.002", "--d-sae",
-            "512", "--n-ctx", "128", "--batch", "8", "--accumulation", "2", "--tokens", "1000000", "--seed", "0,1",
-            "--warmup-steps", "5", "--min-lr-factor", "0.2", "--max-grad-norm", "7", "--residual", "centred", "--input-scale",
-            "unit_norm", "--bos", "context", "--eos", "document", "--eval-tokens", "1000", "--validation-tokens", "100",
-            "--eval-every-steps", "9",
+            "--kind",
+            "relu",
+            "--kl-coefficient",
+            "e2e=1;e2e+ds=0.5",
+            "--ds-coefficient",
+            "2.5",
+            "--lr",
+            "0.002",
+            "--d-sae",
+            "512",
+            "--n-ctx",
+            "128",
+            "--batch",
+            "8",
+            "--accumulation",
+            "2",
+            "--tokens",
+            "1000000",
+            "--seed",
+            "0,1",
+            "--warmup-steps",
+            "5",
+            "--min-lr-factor",
+            "0.2",
+            "--max-grad-norm",
+            "7",
+            "--residual",
+            "centred",
+            "--input-scale",
+            "unit_norm",
+            "--bos",
+            "context",
+            "--eos",
+            "document",
+            "--eval-tokens",
+            "1000",
+            "--validation-tokens",
+            "100",
+            "--eval-every-steps",
+            "9",
         ]);
         let request = parse(&line).unwrap().request(ModelId("m".into()), CorpusId("c".into()));
         let command = request.command().replace('"', "");

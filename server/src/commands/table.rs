@@ -9,7 +9,15 @@ const HEADER: &str = "objective,coefficient,seed,l0,alive,ce_model,ce_spliced,ce
                       lr,kl_coefficient,ds_coefficient,dictionary";
 
 /// The metrics among the columns, in their order.
-const METRICS: [&str; 7] = ["l0", "alive", "ce_model", "ce_spliced", "ce_increase", "kl", "explained_variance"];
+const METRICS: [&str; 7] = [
+    "l0",
+    "alive",
+    "ce_model",
+    "ce_spliced",
+    "ce_increase",
+    "kl",
+    "explained_variance",
+];
 
 /// A row per dictionary, under a header. `n_tokens` is the number of held-out tokens behind the metrics; what was not measured
 /// is empty.
@@ -18,8 +26,15 @@ pub fn csv(dictionaries: &[DictionaryInfo]) -> String {
     for dictionary in dictionaries {
         let config = &dictionary.config;
         let objective = config.objective;
-        let n_tokens = dictionary.metrics.iter().find(|m| m.name == "l0" && m.at.is_none() && m.tokens == api::TokenSet::Ordinary);
-        let mut row = vec![objective.kind().to_string(), objective.sparsity().to_string(), config.seed.to_string()];
+        let n_tokens = dictionary
+            .metrics
+            .iter()
+            .find(|m| m.name == "l0" && m.at.is_none() && m.tokens == api::TokenSet::Ordinary);
+        let mut row = vec![
+            objective.kind().to_string(),
+            objective.sparsity().to_string(),
+            config.seed.to_string(),
+        ];
         row.extend(METRICS.map(|name| dictionary.metric(name).map(|value| value.to_string()).unwrap_or_default()));
         row.push(n_tokens.map(|m| m.n_tokens.to_string()).unwrap_or_default());
         row.extend([config.lr, objective.kl(), objective.downstream()].map(|value| value.to_string()));
@@ -55,9 +70,11 @@ mod tests {
         .unwrap();
         let text = csv(&[dictionary]);
         let (header, row) = text.trim_end().split_once('\n').unwrap();
-        assert!(header.starts_with(
-            "objective,coefficient,seed,l0,alive,ce_model,ce_spliced,ce_increase,kl,explained_variance,n_tokens,"
-        ));
+        assert!(
+            header.starts_with(
+                "objective,coefficient,seed,l0,alive,ce_model,ce_spliced,ce_increase,kl,explained_variance,n_tokens,"
+            )
+        );
         assert_eq!(row, "e2e+ds,0.3,3,12.5,900,1.5,1.75,0.25,0.2,,65000,0.001,0.5,2.5,7");
         assert_eq!(header.split(',').count(), row.split(',').count());
     }

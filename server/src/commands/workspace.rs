@@ -5,15 +5,14 @@ use api::{ConfigError, CorpusId, CorpusInfo, ModelId, ModelInfo};
 use std::{future::Future, path::Path, sync::Arc};
 
 use super::Global;
-use crate::{
-    hub,
-    jobs::import,
-    workspace::Workspace,
-};
+use crate::{hub, jobs::import, workspace::Workspace};
 
 /// Runs `work` on a runtime of its own.
 pub fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
     let result = runtime.block_on(work);
     // a thread may still wait for a file or the network: what is done is done, and nobody waits for the rest
     runtime.shutdown_background();
@@ -23,7 +22,9 @@ pub fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 /// Opens the data folder.
 pub async fn open(global: &Global) -> Result<Arc<Workspace>> {
     let workspace = Workspace::open(&global.data, global.n_threads()).await;
-    Ok(Arc::new(workspace.with_context(|| format!("the data folder '{}' cannot be opened", global.data.display()))?))
+    Ok(Arc::new(workspace.with_context(|| {
+        format!("the data folder '{}' cannot be opened", global.data.display())
+    })?))
 }
 
 /// The model that `given` names: its id, a folder, or its name on the hub. Added to the registry if it is not there.
@@ -34,7 +35,12 @@ pub async fn model(workspace: &Arc<Workspace>, given: &str) -> Result<ModelInfo>
     if Path::new(given).exists() {
         return import::model(workspace, Path::new(given), given, None).await;
     }
-    let pulled = workspace.store.models().await?.into_iter().find(|model| model.source == given);
+    let pulled = workspace
+        .store
+        .models()
+        .await?
+        .into_iter()
+        .find(|model| model.source == given);
     match pulled {
         Some(known) => Ok(known),
         None if is_hub_name(given) => pull_model(workspace, given).await,
@@ -50,7 +56,12 @@ pub async fn corpus(workspace: &Arc<Workspace>, given: &str) -> Result<CorpusInf
     if Path::new(given).exists() {
         return import::corpus(workspace, Path::new(given), given, None).await;
     }
-    let pulled = workspace.store.corpora().await?.into_iter().find(|corpus| corpus.source == given);
+    let pulled = workspace
+        .store
+        .corpora()
+        .await?
+        .into_iter()
+        .find(|corpus| corpus.source == given);
     match pulled {
         Some(known) => Ok(known),
         None if is_hub_name(given) => pull_dataset(workspace, given, Vec::new()).await,
@@ -72,7 +83,11 @@ pub async fn pull_dataset(workspace: &Arc<Workspace>, name: &str, files: Vec<Str
 
 fn show() -> hub::Show {
     use std::io::IsTerminal as _;
-    if std::io::stderr().is_terminal() { hub::Show::Bars } else { hub::Show::Nothing }
+    if std::io::stderr().is_terminal() {
+        hub::Show::Bars
+    } else {
+        hub::Show::Nothing
+    }
 }
 
 /// `owner/name`, and not a path that is mistyped.
@@ -83,7 +98,9 @@ fn is_hub_name(given: &str) -> bool {
 }
 
 fn unknown(given: &str, what: &str, example: &str) -> String {
-    format!("there is no '{given}': neither in the registry nor as a {what} on this machine; give one of these, or a name on the hub such as {example}")
+    format!(
+        "there is no '{given}': neither in the registry nor as a {what} on this machine; give one of these, or a name on the hub such as {example}"
+    )
 }
 
 #[cfg(test)]

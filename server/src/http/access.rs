@@ -50,7 +50,9 @@ fn check_loopback(headers: &HeaderMap) -> Result<(), Failure> {
     if !is_loopback(host_name(host)) {
         return Err(Failure::with_status(
             StatusCode::FORBIDDEN,
-            format!("host '{host}' is not a loopback name; changing anything needs localhost, 127.0.0.1 or [::1], or a server with --bind and --token"),
+            format!(
+                "host '{host}' is not a loopback name; changing anything needs localhost, 127.0.0.1 or [::1], or a server with --bind and --token"
+            ),
         ));
     }
     let Some(origin) = text(headers, header::ORIGIN) else {
@@ -69,7 +71,10 @@ fn check_token(headers: &HeaderMap, token: &str) -> Result<(), Failure> {
     let given = text(headers, header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
     match given {
         Some(given) if same(given.trim().as_bytes(), token.as_bytes()) => Ok(()),
-        Some(_) => Err(Failure::with_status(StatusCode::UNAUTHORIZED, "the token is wrong; the server printed the right one when it started")),
+        Some(_) => Err(Failure::with_status(
+            StatusCode::UNAUTHORIZED,
+            "the token is wrong; the server printed the right one when it started",
+        )),
         None => Err(Failure::with_status(
             StatusCode::UNAUTHORIZED,
             "changing anything needs the server's token: send the header 'Authorization: Bearer TOKEN'; the server printed it when it started",
@@ -104,7 +109,10 @@ mod tests {
     use super::*;
 
     fn check(access: &Access, method: Method, headers: &[(HeaderName, &str)]) -> Result<(), StatusCode> {
-        let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value.parse().unwrap()))
+            .collect();
         access.check(&method, &headers).map_err(|failure| failure.status.unwrap())
     }
 
@@ -120,7 +128,11 @@ mod tests {
             assert_eq!(post(&[(HOST, host)]), Err(StatusCode::FORBIDDEN), "{host}");
         }
         for origin in ["http://evil.example", "http://localhost:8000", "null"] {
-            assert_eq!(post(&[(HOST, "localhost:3000"), (ORIGIN, origin)]), Err(StatusCode::FORBIDDEN), "{origin}");
+            assert_eq!(
+                post(&[(HOST, "localhost:3000"), (ORIGIN, origin)]),
+                Err(StatusCode::FORBIDDEN),
+                "{origin}"
+            );
         }
         assert_eq!(check(&Access::Loopback, Method::GET, &[]), Ok(()));
     }

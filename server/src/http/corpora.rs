@@ -12,7 +12,12 @@ use super::{AppState, error::Failure, extract::ApiJson, upload};
 use crate::{hub, jobs::import};
 
 /// Any file may be text; the corpus' reader says what it cannot read.
-const ACCEPTED: upload::Accepted = upload::Accepted { names: &[], prefixes: &[""], suffixes: &[], what: "any file of text" };
+const ACCEPTED: upload::Accepted = upload::Accepted {
+    names: &[],
+    prefixes: &[""],
+    suffixes: &[],
+    what: "any file of text",
+};
 
 pub fn router() -> Router<AppState> {
     Router::new().route("/corpora", get(list))
@@ -49,5 +54,7 @@ pub async fn add(State(state): State<AppState>, ApiJson(source): ApiJson<CorpusS
     responses((status = 200, body = CorpusInfo), (status = "default", body = ApiError)))]
 pub async fn upload(State(state): State<AppState>, form: Multipart) -> Result<Json<CorpusInfo>, Failure> {
     let files = upload::receive(form, state.workspace.store.data(), &ACCEPTED).await?;
-    Ok(Json(import::uploaded_corpus(&state.workspace, files.folder, &files.name).await?))
+    Ok(Json(
+        import::uploaded_corpus(&state.workspace, files.folder, &files.name).await?,
+    ))
 }

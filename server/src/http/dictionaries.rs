@@ -6,7 +6,9 @@ use axum::{Json, Router, extract::State, routing::get};
 use super::{AppState, error::Failure, extract::ApiPath};
 
 pub fn router() -> Router<AppState> {
-    Router::new().route("/dictionaries", get(list)).route("/dictionaries/{id}", get(one))
+    Router::new()
+        .route("/dictionaries", get(list))
+        .route("/dictionaries/{id}", get(one))
 }
 
 /// Every dictionary with its metrics.

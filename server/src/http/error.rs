@@ -26,7 +26,10 @@ pub struct Failure {
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self { error: classify(error.into()), status: None }
+        Self {
+            error: classify(error.into()),
+            status: None,
+        }
     }
 }
 
@@ -39,7 +42,10 @@ impl Failure {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ErrorKind::Forbidden,
             _ => ErrorKind::Invalid,
         };
-        Self { error: ApiError::new(kind, message), status: Some(status) }
+        Self {
+            error: ApiError::new(kind, message),
+            status: Some(status),
+        }
     }
 }
 
@@ -59,7 +65,11 @@ impl IntoResponse for Failure {
 
 /// What a client is told about `error`: the causes that describe its own input keep their words.
 pub fn classify(error: anyhow::Error) -> ApiError {
-    let told = |kind, field| ApiError { kind, message: format!("{error:#}"), field };
+    let told = |kind, field| ApiError {
+        kind,
+        message: format!("{error:#}"),
+        field,
+    };
     for cause in error.chain() {
         if let Some(api) = cause.downcast_ref::<ApiError>() {
             return told(api.kind, api.field.clone());
@@ -79,7 +89,10 @@ pub fn classify(error: anyhow::Error) -> ApiError {
     }
     let id = log_id();
     tracing::error!(%id, "{error:#}");
-    ApiError::new(ErrorKind::Internal, format!("the server could not do it; its log has the reason under {id}"))
+    ApiError::new(
+        ErrorKind::Internal,
+        format!("the server could not do it; its log has the reason under {id}"),
+    )
 }
 
 /// What a handler that panicked answers.
@@ -87,7 +100,11 @@ pub fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let id = log_id();
     tracing::error!(%id, "a request {}", panic_message(&*panic));
     let message = format!("the server met a bug; its log has the reason under {id}");
-    Failure { error: ApiError::new(ErrorKind::Internal, message), status: None }.into_response()
+    Failure {
+        error: ApiError::new(ErrorKind::Internal, message),
+        status: None,
+    }
+    .into_response()
 }
 
 /// A number that finds a line in the log: the process' start and a count.
@@ -104,7 +121,9 @@ mod tests {
 
     #[test]
     fn the_clients_own_mistakes_keep_their_words() {
-        let error = Err::<(), _>(ConfigError::new("lr", "found 0; expected more")).context("the sweep").unwrap_err();
+        let error = Err::<(), _>(ConfigError::new("lr", "found 0; expected more"))
+            .context("the sweep")
+            .unwrap_err();
         let told = classify(error);
         assert_eq!(told.kind, ErrorKind::Invalid);
         assert_eq!(told.field.as_deref(), Some("lr"));
@@ -115,6 +134,10 @@ mod tests {
     fn the_servers_own_failures_stay_in_the_log() {
         let told = classify(anyhow!("a secret"));
         assert_eq!(told.kind, ErrorKind::Internal);
-        assert!(!told.message.contains("secret") && told.message.contains('-'), "{}", told.message);
+        assert!(
+            !told.message.contains("secret") && told.message.contains('-'),
+            "{}",
+            told.message
+        );
     }
 }

@@ -86,7 +86,9 @@ impl Watcher {
         if now.jobs != before.jobs || is_first {
             for job in store.changed_jobs(before.jobs).await? {
                 match job.state {
-                    JobState::Running => drop(self.running.entry(job.id).or_insert(0)),
+                    JobState::Running => {
+                        self.running.entry(job.id).or_insert(0);
+                    }
                     _ => ended.push(job.id),
                 }
                 events.push(Event::Job { job: Box::new(job) });
@@ -105,7 +107,7 @@ impl Watcher {
             events.push(Event::Registry);
         }
         // only now, so that the last points of a job that ended were told
-        ended.iter().for_each(|id| drop(self.running.remove(id)));
+        self.running.retain(|id, _| !ended.contains(id));
         self.seen = Some(now);
         Ok(if is_first { Vec::new() } else { events })
     }
@@ -118,12 +120,13 @@ pub fn router() -> Router<AppState> {
 /// What happens, as server-sent events. First comes an event for each job that waits or runs.
 #[utoipa::path(get, path = "/api/events",
     responses((status = 200, content_type = "text/event-stream", body = Event), (status = "default", body = ApiError)))]
-pub async fn stream(
-    State(state): State<AppState>,
-) -> Result<Sse<impl Stream<Item = Result<sse::Event, axum::Error>>>, Failure> {
+pub async fn stream(State(state): State<AppState>) -> Result<Sse<impl Stream<Item = Result<sse::Event, axum::Error>>>, Failure> {
     let live = BroadcastStream::new(state.events.sender.subscribe()); // before the jobs are read, so that none is missed
     let jobs = state.workspace.store.jobs().await?;
-    let open = jobs.into_iter().filter(|job| !job.state.is_final()).map(|job| Event::Job { job: Box::new(job) });
+    let open = jobs
+        .into_iter()
+        .filter(|job| !job.state.is_final())
+        .map(|job| Event::Job { job: Box::new(job) });
     let events = stream::iter(open).chain(live.map(|event| match event {
         Ok(event) => event,
         // events were dropped because the page was slow: it has to ask anew

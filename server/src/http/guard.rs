@@ -43,7 +43,10 @@ pub async fn time_limit(request: Request, next: Next) -> Response {
     match tokio::time::timeout(TIME_LIMIT, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
-            let message = format!("the server took longer than {} seconds; try again when fewer jobs run", TIME_LIMIT.as_secs());
+            let message = format!(
+                "the server took longer than {} seconds; try again when fewer jobs run",
+                TIME_LIMIT.as_secs()
+            );
             Failure::with_status(StatusCode::SERVICE_UNAVAILABLE, message).into_response()
         }
     }
@@ -60,7 +63,10 @@ mod tests {
     async fn a_panic_is_answered_as_json_and_its_words_stay_in_the_log() {
         let api = Router::new().route("/api/bug", get(|| async { panic!("a secret") as &'static str }));
         let server = server(api, Router::new(), Access::Loopback);
-        let response = server.oneshot(Request::get("/api/bug").body(Body::empty()).unwrap()).await.unwrap();
+        let response = server
+            .oneshot(Request::get("/api/bug").body(Body::empty()).unwrap())
+            .await
+            .unwrap();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
         let body = response.into_body().collect().await.unwrap().to_bytes();

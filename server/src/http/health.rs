@@ -23,5 +23,8 @@ pub fn router() -> Router<AppState> {
 #[utoipa::path(get, path = "/api/health", responses((status = 200, body = Health), (status = "default", body = ApiError)))]
 pub async fn health(State(state): State<AppState>) -> Result<Json<Health>, Failure> {
     state.workspace.store.revision().await?;
-    Ok(Json(Health { ok: true, version: env!("CARGO_PKG_VERSION") }))
+    Ok(Json(Health {
+        ok: true,
+        version: env!("CARGO_PKG_VERSION"),
+    }))
 }

@@ -44,7 +44,12 @@ pub async fn list(State(state): State<AppState>) -> Result<Json<Vec<Job>>, Failu
 #[utoipa::path(get, path = "/api/jobs/{id}", params(("id" = i64, Path, description = "The job's number")),
     responses((status = 200, body = Job), (status = "default", body = ApiError)))]
 pub async fn one(State(state): State<AppState>, ApiPath(id): ApiPath<JobId>) -> Result<Json<Job>, Failure> {
-    let job = state.workspace.store.job(id).await?.ok_or_else(|| ApiError::not_found(format!("job {id}")))?;
+    let job = state
+        .workspace
+        .store
+        .job(id)
+        .await?
+        .ok_or_else(|| ApiError::not_found(format!("job {id}")))?;
     Ok(Json(job))
 }
 

@@ -19,10 +19,12 @@ mod state;
 mod sweeps;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 pub use access::Access;
-pub use error::{classify, log_id};
+pub use error::log_id;
 pub use events::Events;
 pub use guard::server;
 pub use state::AppState;
@@ -68,11 +70,20 @@ pub fn api(state: AppState) -> Router {
 }
 
 async fn unknown_path(uri: Uri) -> Failure {
-    let message = format!("there is no '{}' under /api; /api/openapi.json lists what there is", uri.path());
+    let message = format!(
+        "there is no '{}' under /api; /api/openapi.json lists what there is",
+        uri.path()
+    );
     Failure::with_status(StatusCode::NOT_FOUND, message)
 }
 
 async fn wrong_method() -> Failure {
-    let error = ApiError::new(ErrorKind::Invalid, "this path takes other methods; the answer's header 'allow' and /api/openapi.json say which");
-    Failure { error, status: Some(StatusCode::METHOD_NOT_ALLOWED) }
+    let error = ApiError::new(
+        ErrorKind::Invalid,
+        "this path takes other methods; the answer's header 'allow' and /api/openapi.json say which",
+    );
+    Failure {
+        error,
+        status: Some(StatusCode::METHOD_NOT_ALLOWED),
+    }
 }

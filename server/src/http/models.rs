@@ -13,7 +13,14 @@ use crate::{hub, jobs::import};
 
 /// What the page offers as a model: what a Hugging Face folder holds and the engine reads.
 const ACCEPTED: upload::Accepted = upload::Accepted {
-    names: &["config.json", "generation_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt"],
+    names: &[
+        "config.json",
+        "generation_config.json",
+        "special_tokens_map.json",
+        "added_tokens.json",
+        "vocab.json",
+        "merges.txt",
+    ],
     prefixes: &["tokenizer"],
     suffixes: &[".safetensors", ".safetensors.index.json"],
     what: "a Hugging Face folder's config.json, tokenizer.json, *.safetensors and their index",
@@ -54,5 +61,7 @@ pub async fn add(State(state): State<AppState>, ApiJson(source): ApiJson<ModelSo
     responses((status = 200, body = ModelInfo), (status = "default", body = ApiError)))]
 pub async fn upload(State(state): State<AppState>, form: Multipart) -> Result<Json<ModelInfo>, Failure> {
     let files = upload::receive(form, state.workspace.store.data(), &ACCEPTED).await?;
-    Ok(Json(import::uploaded_model(&state.workspace, files.folder, &files.name).await?))
+    Ok(Json(
+        import::uploaded_model(&state.workspace, files.folder, &files.name).await?,
+    ))
 }

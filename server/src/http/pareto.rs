@@ -32,21 +32,18 @@ pub async fn view(State(state): State<AppState>, ApiQuery(query): ApiQuery<Paret
 /// The chart as SVG.
 #[utoipa::path(get, path = "/api/pareto.svg", params(ParetoQuery),
     responses((status = 200, content_type = "image/svg+xml", body = String), (status = "default", body = ApiError)))]
-pub async fn svg(
-    State(state): State<AppState>,
-    ApiQuery(query): ApiQuery<ParetoQuery>,
-) -> Result<Attachment<String>, Failure> {
+pub async fn svg(State(state): State<AppState>, ApiQuery(query): ApiQuery<ParetoQuery>) -> Result<Attachment<String>, Failure> {
     let view = pareto::view(state.workspace.store.dictionaries().await?, query)?;
-    Ok((attachment("image/svg+xml", "attachment; filename=\"pareto.svg\""), pareto::svg(&view)))
+    Ok((
+        attachment("image/svg+xml", "attachment; filename=\"pareto.svg\""),
+        pareto::svg(&view),
+    ))
 }
 
 /// The chart as PNG.
 #[utoipa::path(get, path = "/api/pareto.png", params(ParetoQuery),
     responses((status = 200, content_type = "image/png", body = Vec<u8>), (status = "default", body = ApiError)))]
-pub async fn png(
-    State(state): State<AppState>,
-    ApiQuery(query): ApiQuery<ParetoQuery>,
-) -> Result<Attachment<Vec<u8>>, Failure> {
+pub async fn png(State(state): State<AppState>, ApiQuery(query): ApiQuery<ParetoQuery>) -> Result<Attachment<Vec<u8>>, Failure> {
     let view = pareto::view(state.workspace.store.dictionaries().await?, query)?;
     let png = state.workspace.short.run(move || render::png(&pareto::svg(&view))).await?;
     Ok((attachment("image/png", "attachment; filename=\"pareto.png\""), png))
@@ -55,14 +52,17 @@ pub async fn png(
 /// The points as a table.
 #[utoipa::path(get, path = "/api/pareto.csv", params(ParetoQuery),
     responses((status = 200, content_type = "text/csv", body = String), (status = "default", body = ApiError)))]
-pub async fn csv(
-    State(state): State<AppState>,
-    ApiQuery(query): ApiQuery<ParetoQuery>,
-) -> Result<Attachment<String>, Failure> {
+pub async fn csv(State(state): State<AppState>, ApiQuery(query): ApiQuery<ParetoQuery>) -> Result<Attachment<String>, Failure> {
     let view = pareto::view(state.workspace.store.dictionaries().await?, query)?;
-    Ok((attachment("text/csv; charset=utf-8", "attachment; filename=\"pareto.csv\""), pareto::csv(&view)))
+    Ok((
+        attachment("text/csv; charset=utf-8", "attachment; filename=\"pareto.csv\""),
+        pareto::csv(&view),
+    ))
 }
 
 fn attachment(content_type: &'static str, disposition: &'static str) -> [(HeaderName, &'static str); 2] {
-    [(header::CONTENT_TYPE, content_type), (header::CONTENT_DISPOSITION, disposition)]
+    [
+        (header::CONTENT_TYPE, content_type),
+        (header::CONTENT_DISPOSITION, disposition),
+    ]
 }

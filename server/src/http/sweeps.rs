@@ -16,7 +16,9 @@ pub struct Started {
 }
 
 pub fn router() -> Router<AppState> {
-    Router::new().route("/sweeps", post(start)).route("/sweeps/resolve", post(resolve))
+    Router::new()
+        .route("/sweeps", post(start))
+        .route("/sweeps/resolve", post(resolve))
 }
 
 /// Checks a request and fills in its defaults; starts nothing.

@@ -41,7 +41,10 @@ pub struct Uploaded {
 /// # Errors
 /// A form that breaks off, a file that is not `accepted`, no file at all, a full disk.
 pub async fn receive(mut form: Multipart, data: &Path, accepted: &Accepted) -> Result<Uploaded, Failure> {
-    let folder = tempfile::Builder::new().prefix(".upload-").tempdir_in(data).context("cannot make a folder for the upload")?;
+    let folder = tempfile::Builder::new()
+        .prefix(".upload-")
+        .tempdir_in(data)
+        .context("cannot make a folder for the upload")?;
     let (mut name, mut first_file) = (None, None);
     while let Some(field) = form.next_field().await.map_err(broken)? {
         let field_name = field.name().unwrap_or_default().to_string();
@@ -54,7 +57,10 @@ pub async fn receive(mut form: Multipart, data: &Path, accepted: &Accepted) -> R
         first_file.get_or_insert(file_name);
     }
     let first_file = first_file.ok_or_else(|| ConfigError::new("files", format!("found none; expected {}", accepted.what)))?;
-    Ok(Uploaded { folder, name: name.unwrap_or(first_file) })
+    Ok(Uploaded {
+        folder,
+        name: name.unwrap_or(first_file),
+    })
 }
 
 /// The last part of the field's name, which must be one that is accepted: browsers put the folder before it.
@@ -64,14 +70,27 @@ fn file_name(field: &str, accepted: &Accepted) -> Result<String, ConfigError> {
         || accepted.prefixes.iter().any(|prefix| name.starts_with(prefix))
         || accepted.suffixes.iter().any(|suffix| name.ends_with(suffix));
     if name.is_empty() || name.starts_with('.') || name.contains('\0') || !is_accepted {
-        return Err(ConfigError::new("files", format!("found '{field}'; expected {}", accepted.what)));
+        return Err(ConfigError::new(
+            "files",
+            format!("found '{field}'; expected {}", accepted.what),
+        ));
     }
     Ok(name.into())
 }
 
 async fn save(mut field: Field<'_>, path: &Path) -> Result<(), Failure> {
-    let named = || format!("cannot write the uploaded '{}'", path.file_name().unwrap_or_default().display());
-    let file = tokio::fs::OpenOptions::new().write(true).create_new(true).open(path).await.with_context(named)?;
+    let named = || {
+        format!(
+            "cannot write the uploaded '{}'",
+            path.file_name().unwrap_or_default().display()
+        )
+    };
+    let file = tokio::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .await
+        .with_context(named)?;
     let mut file = tokio::io::BufWriter::with_capacity(1 << 20, file);
     while let Some(piece) = field.chunk().await.map_err(broken)? {
         file.write_all(&piece).await.with_context(named)?;
@@ -85,7 +104,10 @@ fn broken(error: axum::extract::multipart::MultipartError) -> Failure {
     match error.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Failure::with_status(
             StatusCode::PAYLOAD_TOO_LARGE,
-            format!("an upload may have {} GiB; put the files on the server's disk and give their folder instead", LIMIT >> 30),
+            format!(
+                "an upload may have {} GiB; put the files on the server's disk and give their folder instead",
+                LIMIT >> 30
+            ),
         ),
         status => Failure::with_status(status, format!("the upload cannot be read: {}", error.body_text())),
     }
@@ -97,7 +119,12 @@ mod tests {
 
     #[test]
     fn only_files_of_the_kind_and_never_a_path() {
-        let accepted = Accepted { names: &["config.json"], prefixes: &["tokenizer"], suffixes: &[".safetensors"], what: "a model" };
+        let accepted = Accepted {
+            names: &["config.json"],
+            prefixes: &["tokenizer"],
+            suffixes: &[".safetensors"],
+            what: "a model",
+        };
         for (field, name) in [
             ("config.json", "config.json"),
             ("folder/model.safetensors", "model.safetensors"),
@@ -108,7 +135,10 @@ mod tests {
         }
         for field in ["pytorch_model.bin", "", "..", "folder/", ".safetensors"] {
             let message = file_name(field, &accepted).unwrap_err().to_string();
-            assert!(message.contains(&format!("'{field}'")) && message.contains("a model"), "{message}");
+            assert!(
+                message.contains(&format!("'{field}'")) && message.contains("a model"),
+                "{message}"
+            );
         }
     }
 }

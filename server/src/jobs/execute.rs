@@ -55,7 +55,10 @@ impl Stage<'_> {
 
     /// Tells that a stage of unknown length begins.
     pub fn begin(&self, stage: &str) {
-        self.progress(Progress { stage: stage.into(), ..Progress::default() });
+        self.progress(Progress {
+            stage: stage.into(),
+            ..Progress::default()
+        });
     }
 
     /// Whether the job should stop.
@@ -80,7 +83,15 @@ pub fn execute(
     report: &(dyn Fn(&Progress) + Sync),
 ) -> Ended {
     let lease = Lease::hold(workspace.store.clone(), runtime, job.id, owner.to_owned());
-    let stage = Stage { workspace, runtime, job, owner, lease, stop, report };
+    let stage = Stage {
+        workspace,
+        runtime,
+        job,
+        owner,
+        lease,
+        stop,
+        report,
+    };
     let result = catch_unwind(AssertUnwindSafe(|| train::train(&stage)));
     let ended = match result {
         Ok(Ok(Some(dictionaries))) => return Ended::Done(dictionaries),
@@ -107,7 +118,9 @@ fn leave(stage: &Stage<'_>, ended: &Ended) -> Result<()> {
         Ended::Released => End::Released,
         Ended::Done(_) | Ended::Lost => return Ok(()), // already written, or no longer ours to write
     };
-    Ok(stage.runtime.block_on(stage.workspace.store.finish(stage.job.id, stage.owner, end))?)
+    Ok(stage
+        .runtime
+        .block_on(stage.workspace.store.finish(stage.job.id, stage.owner, end))?)
 }
 
 fn bug(job: &Job, message: &str) -> String {

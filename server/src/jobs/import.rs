@@ -22,12 +22,29 @@ pub async fn model(workspace: &Arc<Workspace>, folder: &Path, source: &str, name
     let folder = absolute("folder", folder)?;
     let name = name.map_or_else(|| last_name(&folder), String::from);
     let facts = model_facts(workspace, &folder).await?;
-    if let Some(known) = workspace.store.models().await?.into_iter().find(|known| known.hash == facts.hash && Path::new(&known.folder) == folder) {
+    if let Some(known) = workspace
+        .store
+        .models()
+        .await?
+        .into_iter()
+        .find(|known| known.hash == facts.hash && Path::new(&known.folder) == folder)
+    {
         return Ok(known);
     }
-    let ids = workspace.store.models().await?.into_iter().map(|m| (m.id, m.hash)).collect::<Vec<_>>();
+    let ids = workspace
+        .store
+        .models()
+        .await?
+        .into_iter()
+        .map(|m| (m.id, m.hash))
+        .collect::<Vec<_>>();
     let id = free_id(&name, |id| taken(&ids, &ModelId::from_name(id), &facts.hash));
-    let info = ModelInfo { id: ModelId::from_name(&id), source: source.into(), folder: utf8(&folder)?, ..facts };
+    let info = ModelInfo {
+        id: ModelId::from_name(&id),
+        source: source.into(),
+        folder: utf8(&folder)?,
+        ..facts
+    };
     workspace.store.add_model(&info).await?;
     workspace.store.model(&info.id).await?.context("the model was just added")
 }
@@ -49,7 +66,12 @@ pub async fn uploaded_model(workspace: &Arc<Workspace>, folder: TempDir, name: &
     });
     let id = ModelId::from_name(&id);
     let place = keep(folder, &workspace.store.model_folder(&id))?;
-    let info = ModelInfo { id, source: format!("uploaded as {name}"), folder: utf8(&place)?, ..facts };
+    let info = ModelInfo {
+        id,
+        source: format!("uploaded as {name}"),
+        folder: utf8(&place)?,
+        ..facts
+    };
     workspace.store.add_model(&info).await?;
     Ok(info)
 }
@@ -64,7 +86,10 @@ pub async fn corpus(workspace: &Arc<Workspace>, path: &Path, source: &str, name:
     let name = name.map_or_else(|| last_name(&path), String::from);
     let facts = corpus_facts(workspace, &path).await?;
     let corpora = workspace.store.corpora().await?;
-    if let Some(known) = corpora.iter().find(|known| known.hash == facts.hash && Path::new(&known.path) == path) {
+    if let Some(known) = corpora
+        .iter()
+        .find(|known| known.hash == facts.hash && Path::new(&known.path) == path)
+    {
         return Ok(known.clone());
     }
     let ids: Vec<_> = corpora.into_iter().map(|c| (c.id, c.hash)).collect();
@@ -148,7 +173,9 @@ fn corpus_info(id: CorpusId, source: &str, path: &Path, facts: &CorpusFacts) -> 
 /// `path` as it can be found again from any working folder.
 fn absolute(field: &str, path: &Path) -> Result<PathBuf> {
     // links are kept as they are: the hub's client names files by links to their content
-    let found = std::path::absolute(path).ok().filter(|path| path.exists() && !path.as_os_str().is_empty());
+    let found = std::path::absolute(path)
+        .ok()
+        .filter(|path| path.exists() && !path.as_os_str().is_empty());
     found.ok_or_else(|| ConfigError::new(field, format!("there is no '{}' on this machine", path.display())).into())
 }
 
@@ -159,7 +186,8 @@ fn utf8(path: &Path) -> Result<String> {
 
 /// The last part of the path that says something: a snapshot of the hub's is named by its content.
 fn last_name(path: &Path) -> String {
-    path.file_name().map_or_else(|| "unnamed".into(), |name| name.to_string_lossy().into_owned())
+    path.file_name()
+        .map_or_else(|| "unnamed".into(), |name| name.to_string_lossy().into_owned())
 }
 
 /// Whether `id` stands for other content than `hash`.
@@ -186,7 +214,9 @@ fn keep(folder: TempDir, place: &Path) -> Result<PathBuf> {
 
 /// The one file in `folder`, or the folder where there are more.
 fn one_file_or_folder(folder: &Path) -> Result<PathBuf> {
-    let files = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+    let files = fs::read_dir(folder)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<std::io::Result<Vec<_>>>()?;
     match files.as_slice() {
         [one] => Ok(one.clone()),
         _ => Ok(folder.to_owned()),
@@ -194,7 +224,9 @@ fn one_file_or_folder(folder: &Path) -> Result<PathBuf> {
 }
 
 fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs() as i64)
 }
 
 #[cfg(test)]
@@ -212,6 +244,9 @@ mod tests {
     #[test]
     fn what_is_not_there_is_named() {
         let message = absolute("folder", Path::new("no/such/folder")).unwrap_err().to_string();
-        assert!(message.starts_with("folder:") && message.contains("'no/such/folder'"), "{message}");
+        assert!(
+            message.starts_with("folder:") && message.contains("'no/such/folder'"),
+            "{message}"
+        );
     }
 }

@@ -30,7 +30,13 @@ pub fn tokens(stage: &Stage<'_>, model: &ModelInfo) -> Result<Option<TokenFile>>
         if told.elapsed() >= EVERY {
             told = Instant::now();
             let rate = done as f64 / began.elapsed().as_secs_f64();
-            stage.progress(Progress { stage: "tokenising".into(), done, total, unit: "documents".into(), rate });
+            stage.progress(Progress {
+                stage: "tokenising".into(),
+                done,
+                total,
+                unit: "documents".into(),
+                rate,
+            });
         }
         !stage.should_stop()
     })

@@ -1,7 +1,7 @@
 //! The training job: model, tokens, training, and its dictionaries into the registry.
 
-use anyhow::{Context as _, Result};
-use api::{DictionaryId, DictionaryInfo, HistoryPoint, Progress};
+use anyhow::{Context as _, Result, ensure};
+use api::{DictionaryId, DictionaryInfo, HistoryPoint, ModelInfo, Progress};
 use engine::train::{Inputs, Observer, Outcome, Trained};
 use store::StoreError;
 
@@ -18,12 +18,21 @@ pub fn train(stage: &Stage<'_>) -> Result<Option<Vec<DictionaryId>>> {
     let info = info.with_context(|| format!("there is no model '{}' in the registry any more", config.model))?;
     stage.begin("loading the model");
     let pool = stage.workspace.job_pool()?;
+    check_unchanged(&info)?;
     let model = pool.install(|| stage.workspace.models.get(info.folder.as_ref(), &info.hash, config.residual))?;
-    let Some(tokens) = pool.install(|| tokens(stage, &info))? else { return Ok(None) };
-    let folder = store.job_folder(stage.job.id)?;
+    let Some(tokens) = pool.install(|| tokens(stage, &info))? else {
+        return Ok(None);
+    };
+    let folder = store.job_folder(stage.job.id);
     stage.begin("preparing");
     let mut recorder = Recorder { stage, error: None };
-    let inputs = Inputs { config, model: &model, tokens: &tokens, folder: &folder };
+    let inputs = Inputs {
+        config,
+        model: &model,
+        model_hash: &info.hash,
+        tokens: &tokens,
+        folder: &folder,
+    };
     let outcome = pool.install(|| engine::train::run(inputs, &mut recorder));
     if let Some(error) = recorder.error {
         return Err(error).context("the curves could not be written");
@@ -32,6 +41,19 @@ pub fn train(stage: &Stage<'_>) -> Result<Option<Vec<DictionaryId>>> {
         Outcome::Stopped { .. } => Ok(None),
         Outcome::Done(trained) => register(stage, trained).map(Some),
     }
+}
+
+/// A result names its model: it must be the one that was added under that name.
+fn check_unchanged(info: &ModelInfo) -> Result<()> {
+    let found = engine::model::content_hash(info.folder.as_ref())?;
+    ensure!(
+        found == info.hash,
+        "'{}' has changed since it was added as model '{}': found the hash {found}, expected {}; put the former files back, or add the new ones",
+        info.folder,
+        info.id,
+        info.hash
+    );
+    Ok(())
 }
 
 /// Moves the dictionaries into the registry and ends the job, all or nothing.

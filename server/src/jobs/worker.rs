@@ -38,8 +38,14 @@ impl Workers {
             .map(|i| {
                 let (workspace, runtime, stop) = (workspace.clone(), runtime.clone(), stop.clone());
                 // workers of one process are told apart: a lease has one owner
-                let owner = owner(&if n == 1 { "server".to_string() } else { format!("server worker {i},") });
-                thread::Builder::new().name(format!("worker-{i}")).spawn(move || work(&workspace, &runtime, &owner, &stop))
+                let owner = owner(&if n == 1 {
+                    "server".to_string()
+                } else {
+                    format!("server worker {i},")
+                });
+                thread::Builder::new()
+                    .name(format!("worker-{i}"))
+                    .spawn(move || work(&workspace, &runtime, &owner, &stop))
             })
             .collect::<std::io::Result<_>>()?;
         Ok(Self { stop, threads })
