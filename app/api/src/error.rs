@@ -32,6 +32,8 @@ pub enum ErrorKind {
     Invalid,
     /// Nothing has that name or number (404).
     NotFound,
+    /// Whoever asks may not do it: the token is missing or wrong (401), or another page asks (403).
+    Forbidden,
     /// It cannot be done in the present state (409).
     Conflict,
     /// The request is larger than the server takes (413).

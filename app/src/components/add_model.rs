@@ -1,0 +1,46 @@
+//! Adding a language model.
+
+use api::ModelSource;
+use leptos::prelude::*;
+
+use super::source_form::{Given, SourceForm};
+use crate::client;
+
+/// The form that adds a model; `on_added` is called when it is in the registry.
+#[component]
+pub fn AddModel(
+    /// Called after it was added.
+    on_added: Callback<()>,
+) -> impl IntoView {
+    let add = move |given: Given| async move {
+        let added = match given {
+            Given::Path(folder) => client::add_model(&ModelSource::Folder(folder)).await,
+            Given::Hub(name) => client::add_model(&ModelSource::Hub(name)).await,
+            Given::Files(files) => client::upload_model(&files.name(), files).await,
+        };
+        added.map(|model| {
+            on_added.run(());
+            model.id.0
+        })
+    };
+    view! {
+        <SourceForm
+            what="model"
+            path_name="folder"
+            path_words=[
+                "Folder on the server's disk",
+                "A Hugging Face folder: config.json, model.safetensors (or its shards and index), tokenizer.json. \
+                Families: gpt2, gpt_neo, gpt_neox, llama.",
+                "/models/pythia-70m",
+            ]
+            hub_words=[
+                "Name on the Hugging Face hub",
+                "Downloaded by the server; HF_HOME, HF_ENDPOINT and HF_TOKEN are respected.",
+                "EleutherAI/pythia-70m",
+            ]
+            file_words=["Folder on this computer", "Its files are sent to the server and kept in its data folder."]
+            folder=true
+            add
+        />
+    }
+}

@@ -1,0 +1,126 @@
+//! Dictionaries and what was measured of them, sortable by any column.
+
+use api::{DictionaryInfo, MetricDefinition};
+use leptos::{either::Either, prelude::*};
+
+use super::{MetricName, ObjectiveKey};
+use crate::{
+    format::{exact, number},
+    link,
+};
+
+/// How the table is sorted: by a metric's name, `coefficient` or `id`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sort {
+    /// The column.
+    pub by: String,
+    /// Largest first.
+    pub descending: bool,
+}
+
+/// The metrics that are always shown; those on the axes come first.
+const USUAL: [&str; 6] = ["l0", "alive", "ce_increase", "kl", "explained_variance", "train_seconds"];
+
+fn columns(x: &str, y: &str) -> Vec<&'static MetricDefinition> {
+    let mut columns: Vec<&'static MetricDefinition> = Vec::new();
+    for metric in [x, y].into_iter().chain(USUAL).filter_map(api::metric) {
+        if !columns.iter().any(|column| column.name == metric.name) {
+            columns.push(metric);
+        }
+    }
+    columns
+}
+
+fn sorted(mut dictionaries: Vec<DictionaryInfo>, sort: &Sort) -> Vec<DictionaryInfo> {
+    let key = |d: &DictionaryInfo| match sort.by.as_str() {
+        "id" => Some(d.id.0 as f64),
+        "coefficient" => Some(d.config.objective.sparsity()),
+        "seed" => Some(d.config.seed as f64),
+        metric => d.metric(metric),
+    };
+    // what has no value comes last, either way
+    dictionaries.sort_by(|a, b| match (key(a), key(b)) {
+        (Some(a), Some(b)) if sort.descending => b.total_cmp(&a),
+        (Some(a), Some(b)) => a.total_cmp(&b),
+        (a, b) => b.is_some().cmp(&a.is_some()),
+    });
+    dictionaries
+}
+
+/// A row per dictionary.
+#[component]
+pub fn DictionaryTable(
+    /// The dictionaries.
+    #[prop(into)]
+    dictionaries: Signal<Vec<DictionaryInfo>>,
+    /// The metrics on the axes.
+    #[prop(into)]
+    axes: Signal<(String, String)>,
+    /// How it is sorted.
+    #[prop(into)]
+    sort: Signal<Sort>,
+    /// Called with another order.
+    on_sort: Callback<Sort>,
+) -> impl IntoView {
+    let columns = Memo::new(move |_| axes.with(|(x, y)| columns(x, y).iter().map(|m| m.name).collect::<Vec<_>>()));
+    let shown = move || columns.get().into_iter().filter_map(api::metric);
+    let head = move |by: &'static str, metric: Option<&'static MetricDefinition>, label: &'static str| {
+        let order = move || sort.with(|sort| (sort.by == by).then_some(if sort.descending { "descending" } else { "ascending" }));
+        let arrow = move || match order() {
+            Some("descending") => "↓",
+            Some(_) => "↑",
+            None => "↕",
+        };
+        let turn = move |_| {
+            let descending = sort.with_untracked(|sort| sort.by == by && !sort.descending);
+            on_sort.run(Sort {
+                by: by.into(),
+                descending,
+            });
+        };
+        let name = match metric {
+            Some(metric) => Either::Left(view! { <MetricName metric place="table" /> }),
+            None => Either::Right(label),
+        };
+        view! {
+            <th scope="col" aria-sort=order>
+                {name} <button type="button" class="sort" aria-label=format!("sort by {label}") on:click=turn>{arrow}</button>
+                {metric.map(|metric| view! { <span class="unit">{metric.unit}</span> })}
+            </th>
+        }
+    };
+    let row = move |d: DictionaryInfo| {
+        let objective = d.config.objective;
+        let cell = |metric: &MetricDefinition| {
+            let value = d.metric(metric.name);
+            view! { <td data-metric=metric.name data-value=value.map(|value| value.to_string())>{value.map(number)}</td> }
+        };
+        view! {
+            <tr data-testid="pareto-row" data-id=d.id.to_string()>
+                <td>
+                    <ObjectiveKey objective=objective.kind() />
+                    <a href=link::run(&d.job)>"#" {d.id.to_string()}</a>
+                </td>
+                <td>{exact(objective.sparsity())}</td>
+                <td>{d.config.seed.to_string()}</td>
+                {shown().map(cell).collect_view()}
+            </tr>
+        }
+    };
+    view! {
+        <div class="table-box" tabindex="0" role="region" aria-label="dictionaries">
+            <table>
+                <thead>
+                    <tr>
+                        {head("id", None, "dictionary")} {head("coefficient", None, "λ")} {head("seed", None, "seed")}
+                        {move || shown().map(|metric| head(metric.name, Some(metric), metric.label)).collect_view()}
+                    </tr>
+                </thead>
+                <tbody>
+                    {move || sort.with(|sort| sorted(dictionaries.get(), sort)).into_iter().map(row).collect_view()}
+                </tbody>
+            </table>
+        </div>
+    }
+    .into_any()
+}

@@ -1,0 +1,112 @@
+//! Runs as a table: state, progress, who runs them.
+
+use api::{Job, JobState as State, Progress as Amount};
+use leptos::prelude::*;
+
+use crate::{format, link};
+
+/// A job's state as a word with a mark, told by screen readers when it changes.
+#[component]
+pub fn JobState(
+    /// The job.
+    #[prop(into)]
+    job: Signal<Job>,
+) -> impl IntoView {
+    let word = move || job.with(|job| format::state(job.state, job.cancel_requested));
+    view! {
+        <span class=move || format!("state state-{}", word()) role="status" aria-live="polite">
+            {word}
+        </span>
+    }
+    .into_any()
+}
+
+/// How far a job is, as a bar and in words.
+#[component]
+pub fn Progress(
+    /// The job.
+    #[prop(into)]
+    job: Signal<Job>,
+) -> impl IntoView {
+    let share = move || job.with(|job| format::share(&job.progress)).unwrap_or(0.0);
+    view! {
+        <span class="progress">
+            <progress max="1" value=move || share().to_string() aria-label="progress"></progress>
+            <span class="progress-words">{move || job.with(words)}</span>
+        </span>
+    }
+    .into_any()
+}
+
+fn words(job: &Job) -> String {
+    let Amount { stage, done, unit, .. } = &job.progress;
+    let share = format::share(&job.progress).map(format::percent);
+    match job.state {
+        State::Queued => "waiting for its turn".into(),
+        State::Running => match (share, format::seconds_left(&job.progress)) {
+            (Some(share), Some(left)) => format!("{stage}, {share}, {} left", format::duration(left)),
+            (Some(share), None) => format!("{stage}, {share}"),
+            (None, _) => stage.clone(),
+        },
+        State::Done => job
+            .started
+            .zip(job.finished)
+            .map_or_else(String::new, |(from, to)| format::duration((to - from) as f64)),
+        State::Failed | State::Cancelled => format!("stopped after {} {unit}", format::count(*done)),
+    }
+}
+
+/// A row per job.
+#[component]
+pub fn JobList(
+    /// The jobs.
+    #[prop(into)]
+    jobs: Signal<Vec<Job>>,
+) -> impl IntoView {
+    let row = move |id: api::JobId| {
+        let shown = id;
+        let job = Memo::new(move |before: Option<&Option<Job>>| {
+            let now = jobs.with(|jobs| jobs.iter().find(|job| job.id == shown).cloned());
+            now.or_else(|| before.cloned().flatten())
+        });
+        let first = job.get_untracked();
+        first.map(|first| {
+            let href = link::run(&id);
+            let (at, model) = (first.config.at.to_string(), first.config.model.to_string());
+            let dictionaries = format::counted(first.config.dictionaries.len(), "dictionary");
+            let job = Signal::derive(move || job.get().unwrap_or_else(|| first.clone()));
+            view! {
+                <tr data-testid="job-row">
+                    <td>
+                        <a href=href>"run " {id.to_string()}</a>
+                    </td>
+                    <td class="words"><JobState job /></td>
+                    <td class="words"><Progress job /></td>
+                    <td class="words">{model} " · " {at}</td>
+                    <td class="words">{dictionaries}</td>
+                    <td class="words quiet">{move || job.with(|job| job.owner.clone())}</td>
+                </tr>
+            }
+        })
+    };
+    view! {
+        <div class="table-box">
+            <table>
+                <thead>
+                    <tr>
+                        <th scope="col">"run"</th>
+                        <th scope="col" class="words">"state"</th>
+                        <th scope="col" class="words">"progress"</th>
+                        <th scope="col" class="words">"model · hook point"</th>
+                        <th scope="col" class="words">"trains"</th>
+                        <th scope="col" class="words">"run by"</th>
+                    </tr>
+                </thead>
+                <tbody>
+                    <For each=move || jobs.get().into_iter().map(|job| job.id) key=Clone::clone let:id>{row(id)}</For>
+                </tbody>
+            </table>
+        </div>
+    }
+    .into_any()
+}

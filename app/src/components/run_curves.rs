@@ -1,0 +1,152 @@
+//! The curves of a run: one value at a time, a line per dictionary, over the tokens seen.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use api::{HistoryPoint, TrainConfig};
+use leptos::prelude::*;
+
+use super::{Chart, Picture, Select, Tip};
+use crate::{
+    charts::{Axis, Line, LineChart, Theme, objective_style},
+    format::{exact, number},
+};
+
+/// What a value of the history is called, with its unit.
+pub fn value_label(name: &str) -> String {
+    let (plain, suffix) = name
+        .strip_prefix("validation/")
+        .map_or((name, ""), |plain| (plain, " on validation text"));
+    let of_metric = |metric: &api::MetricDefinition| match metric.unit {
+        "" => format!("{}{suffix}", metric.label),
+        unit => format!("{}{suffix} ({unit})", metric.label),
+    };
+    match name {
+        "loss" => "loss".into(),
+        "lr" => "learning rate".into(),
+        _ => match name.strip_prefix("loss/") {
+            Some(term) => format!("loss term: {term}"),
+            None => api::metric(plain).map_or_else(|| name.to_string(), of_metric),
+        },
+    }
+}
+
+/// What a dictionary of a config is called: objective, coefficient, and what else differs.
+pub fn dictionary_label(config: &TrainConfig, index: usize) -> String {
+    let Some(dictionary) = config.dictionaries.get(index) else {
+        return format!("#{index}");
+    };
+    let objective = dictionary.objective;
+    let several_rates = config.dictionaries.iter().any(|other| other.lr != dictionary.lr);
+    let rate = if several_rates {
+        format!(", lr {}", exact(dictionary.lr))
+    } else {
+        String::new()
+    };
+    format!("{}, λ {}{rate}", objective.kind(), exact(objective.sparsity()))
+}
+
+fn chart(config: &TrainConfig, points: &[HistoryPoint], name: &str, log: bool, size: (u32, u32)) -> LineChart {
+    let line = |(index, dictionary): (usize, &api::DictionaryConfig)| {
+        let own = points.iter().filter(|point| point.dictionary == index);
+        let points = own.filter_map(|point| point.values.get(name).map(|value| (point.tokens as f64, *value)));
+        let kind = dictionary.objective.kind();
+        Line {
+            label: kind.to_string(),
+            style: objective_style(kind),
+            dash: false,
+            points: points.collect(),
+        }
+    };
+    LineChart {
+        x: Axis {
+            title: "tokens".into(),
+            log: false,
+        },
+        y: Axis {
+            title: value_label(name),
+            log,
+        },
+        lines: config
+            .dictionaries
+            .iter()
+            .enumerate()
+            .map(line)
+            .filter(|line| !line.points.is_empty())
+            .collect(),
+        size,
+    }
+}
+
+fn tip(chart: &LineChart, config: &TrainConfig, drawn: &[usize], x: f64) -> Option<Tip> {
+    let hit = chart.hit(x)?;
+    let rows = hit
+        .values
+        .iter()
+        .zip(drawn)
+        .filter_map(|(value, index)| Some((dictionary_label(config, *index), number(value.as_ref()?.1))));
+    let title = format!("{} tokens", crate::format::count(hit.x as u64));
+    Some(Tip {
+        at: (hit.px, chart.plot_area().top),
+        title,
+        rows: rows.take(16).collect(),
+        href: None,
+    })
+}
+
+/// The chart with its choices.
+#[component]
+pub fn RunCurves(
+    /// The run's config.
+    #[prop(into)]
+    config: Signal<TrainConfig>,
+    /// The history so far.
+    points: Signal<Vec<HistoryPoint>>,
+) -> impl IntoView {
+    let chosen = RwSignal::new(String::from("loss"));
+    let log = RwSignal::new(false);
+    let names = Memo::new(move |_| {
+        points.with(|points| {
+            points
+                .iter()
+                .flat_map(|point| point.values.keys().cloned())
+                .collect::<BTreeSet<_>>()
+        })
+    });
+    let options = Signal::derive(move || {
+        names
+            .get()
+            .into_iter()
+            .map(|name| (name.clone(), value_label(&name)))
+            .collect::<Vec<_>>()
+    });
+    let is_empty = Memo::new(move |_| names.with(BTreeSet::is_empty));
+    let draw = move |size| {
+        let (config, name) = (config.get(), chosen.get());
+        let has =
+            |index: usize| points.with(|points| points.iter().any(|p| p.dictionary == index && p.values.contains_key(&name)));
+        let drawn: Vec<usize> = (0..config.dictionaries.len()).filter(|index| has(*index)).collect();
+        let chart = points.with(|points| chart(&config, points, &name, log.get(), size));
+        Picture {
+            svg: chart.svg(Theme::Page),
+            hit: Arc::new(move |x, _| tip(&chart, &config, &drawn, x)),
+        }
+    };
+    view! {
+        <div class="sheet">
+            <div class="tools">
+                <Select label="value" id="run-value" options value=chosen on_choose=Callback::new(move |name| chosen.set(name)) />
+                <label class="toggle">
+                    <input type="checkbox" prop:checked=log on:change=move |event| log.set(event_target_checked(&event)) />
+                    "logarithmic"
+                </label>
+            </div>
+            <Show when=move || is_empty.get()>
+                <p class="empty">"No point yet. The first comes after the first steps."</p>
+            </Show>
+            <div hidden=move || is_empty.get()>
+                <Chart draw testid="run-chart" />
+            </div>
+        </div>
+    }
+    .into_any()
+}

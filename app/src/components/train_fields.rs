@@ -1,0 +1,172 @@
+//! The Train form's fields, in the order in which they are thought of.
+
+use api::{CorpusInfo, ModelInfo, ObjectiveKind};
+use leptos::prelude::*;
+
+use super::{Choices, ObjectiveKey, TypedField, field::FormState};
+use crate::train_form::{COEFFICIENTS, MEASUREMENT, OPTIMISER, SIZES, TextField, middle, objectives, set_objective};
+
+/// All fields.
+#[component]
+pub fn TrainFields(
+    /// The form.
+    form: FormState,
+    /// What can be trained on.
+    #[prop(into)]
+    models: Signal<Vec<ModelInfo>>,
+    /// What can be read.
+    #[prop(into)]
+    corpora: Signal<Vec<CorpusInfo>>,
+    /// The default of a field.
+    defaults: Callback<&'static str, String>,
+) -> impl IntoView {
+    let typed = move |fields: &'static [TextField]| {
+        let each = move |field: &'static TextField| {
+            view! { <TypedField form field default=Signal::derive(move || defaults.run(field.name)) /> }
+        };
+        fields.iter().map(each).collect_view()
+    };
+    view! {
+        <fieldset>
+            <legend>"Where"</legend>
+            <Where form models corpora />
+        </fieldset>
+        <fieldset>
+            <legend>"What they are trained to do"</legend>
+            <Objectives form />
+            {typed(COEFFICIENTS)}
+        </fieldset>
+        <fieldset>
+            <legend>"How large, and on how much"</legend>
+            {typed(SIZES)}
+        </fieldset>
+        <details class="more">
+            <summary>"Optimiser and batches"</summary>
+            <fieldset>{typed(OPTIMISER)}</fieldset>
+        </details>
+        <details class="more">
+            <summary>"How activations and text are read"</summary>
+            <fieldset><Reading form models /></fieldset>
+        </details>
+        <details class="more">
+            <summary>"What is measured"</summary>
+            <fieldset>{typed(MEASUREMENT)}</fieldset>
+        </details>
+    }
+    .into_any()
+}
+
+/// The model that is chosen. Tracked.
+fn chosen(form: FormState, models: Signal<Vec<ModelInfo>>) -> Option<ModelInfo> {
+    let id = form.text("model");
+    models.with(|models| models.iter().find(|model| model.id.0 == id).cloned())
+}
+
+#[component]
+fn Where(form: FormState, models: Signal<Vec<ModelInfo>>, corpora: Signal<Vec<CorpusInfo>>) -> impl IntoView {
+    let named = |id: &str| (id.to_string(), id.to_string(), true);
+    let model_options = Signal::derive(move || models.with(|models| models.iter().map(|m| named(&m.id.0)).collect::<Vec<_>>()));
+    let corpus_options =
+        Signal::derive(move || corpora.with(|corpora| corpora.iter().map(|c| named(&c.id.0)).collect::<Vec<_>>()));
+    let points = Signal::derive(move || {
+        let points = chosen(form, models).map(|model| model.hook_points).unwrap_or_default();
+        points
+            .iter()
+            .map(|(at, width)| (at.to_string(), format!("{at}  [{width}]"), true))
+            .collect::<Vec<_>>()
+    });
+    // another model may not have the hook point
+    let keep_point = Callback::new(move |_: String| {
+        let Some(model) = chosen(form, models) else { return };
+        let at = form
+            .values
+            .with_untracked(|values| values.get("at").and_then(|at| at.parse().ok()));
+        if at.and_then(|at| model.width(at)).is_none() {
+            form.set("at", middle(&model).to_string());
+        }
+    });
+    view! {
+        <Choices form name="model" label="Language model" help="It stays frozen." options=model_options on_chosen=keep_point />
+        <Choices form name="corpus" label="Corpus" options=corpus_options
+            help="Split by document into training, validation and held-out text." />
+        <Choices form name="at" label="Hook point" options=points
+            help="Where the dictionary reads and writes, as TransformerLens names it, with the width there." />
+    }
+    .into_any()
+}
+
+#[component]
+fn Objectives(form: FormState) -> impl IntoView {
+    let help = |objective| match objective {
+        ObjectiveKind::Local => "reconstruct the activation",
+        ObjectiveKind::E2e => "reproduce the model's output distribution",
+        ObjectiveKind::E2eDs => "the output distribution and the later blocks' activations",
+    };
+    let each = move |objective: ObjectiveKind| {
+        let on = Memo::new(move |_| form.values.with(|values| objectives(values).contains(&objective)));
+        view! {
+            <label class="objective-choice">
+                <input type="checkbox" data-testid=format!("field-objective-{objective}") checked=on.get_untracked() prop:checked=on
+                    on:change=move |event| {
+                        form.values.update(|values| set_objective(values, objective, event_target_checked(&event)));
+                    } />
+                <ObjectiveKey objective />
+                <span class="hint">{help(objective)}</span>
+            </label>
+        }
+    };
+    view! {
+        <div class="field" role="group" aria-label="Objectives">
+            {ObjectiveKind::ALL.map(each).collect_view()}
+            <p class="problem">{move || form.problem_of("objective")}</p>
+        </div>
+    }
+    .into_any()
+}
+
+#[component]
+fn Reading(form: FormState, models: Signal<Vec<ModelInfo>>) -> impl IntoView {
+    let model = Memo::new(move |_| chosen(form, models));
+    let can_centre = move || model.with(|model| model.as_ref().is_none_or(|model| model.layer_norm));
+    let has_bos = move || model.with(|model| model.as_ref().is_none_or(|model| model.has_bos));
+    let option = |value: &str, label: &str, allowed: bool| (value.to_string(), label.to_string(), allowed);
+    let frames = Signal::derive(move || vec![option("", "raw", true), option("centred", "centred", can_centre())]);
+    let frame_help = Signal::derive(move || {
+        if can_centre() {
+            "Raw is as the checkpoint has it; centred takes the mean over d_model out, as TransformerLens does.".to_string()
+        } else {
+            "Raw is as the checkpoint has it. This model has RMSNorm, which sees the mean, so it cannot be centred.".to_string()
+        }
+    });
+    let scales = Signal::derive(move || vec![option("", "none", true), option("unit_norm", "so that E‖x‖² = 1", true)]);
+    let bos = Signal::derive(move || {
+        let default = if has_bos() {
+            "default: before every document"
+        } else {
+            "default: none"
+        };
+        vec![
+            option("", default, true),
+            option("document", "before every document", has_bos()),
+            option("context", "before every context", has_bos()),
+            option("none", "none", true),
+        ]
+    });
+    let bos_help = Signal::derive(move || {
+        if has_bos() {
+            "Where the BOS token stands."
+        } else {
+            "This model's tokenizer has no BOS token."
+        }
+        .to_string()
+    });
+    let eos = Signal::derive(move || vec![option("", "none", true), option("document", "after every document", true)]);
+    view! {
+        <Choices form name="residual" label="Residual stream" help=frame_help options=frames />
+        <Choices form name="input_scale" label="Input scale" options=scales
+            help="One number, measured on the first batches and folded into the weights on export." />
+        <Choices form name="bos" label="BOS" help=bos_help options=bos />
+        <Choices form name="eos" label="EOS" help="Whether the EOS token closes a document." options=eos />
+    }
+    .into_any()
+}

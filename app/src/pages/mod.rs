@@ -1,0 +1,17 @@
+//! A file per route.
+
+mod methods;
+mod not_found;
+mod overview;
+mod pareto;
+mod run;
+mod runs;
+mod train;
+
+pub use methods::Methods;
+pub use not_found::NotFound;
+pub use overview::Overview;
+pub use pareto::Pareto;
+pub use run::Run;
+pub use runs::Runs;
+pub use train::Train;

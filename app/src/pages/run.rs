@@ -1,0 +1,154 @@
+//! `/runs/{id}`: how a training goes, live; what it was asked to do; cancel and resume.
+
+use api::{HistoryPoint, Job, JobState as State, ParetoQuery};
+use leptos::prelude::*;
+use leptos_router::hooks::use_params_map;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    client::{self, Answer},
+    components::{Command, ConfigTable, Fetched, Heading, JobState, Progress, RunControls, RunCurves, RunValues},
+    format::{counted, duration, number, percent, seconds_left, share, time},
+    link,
+    live::live,
+};
+
+/// What the page begins with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Start {
+    job: Job,
+    history: Vec<HistoryPoint>,
+}
+
+async fn start(id: Answer<i64>) -> Answer<Start> {
+    let id = id?;
+    Ok(Start {
+        job: client::job(id).await?,
+        history: client::history(id, 0).await?,
+    })
+}
+
+/// The page.
+#[component]
+pub fn Run() -> impl IntoView {
+    let (live, params) = (live(), use_params_map());
+    let id = Memo::new(move |_| params.with(|params| link::number(params, "run")));
+    let begin = Resource::new(move || (id.get(), live.version()), |(id, _)| start(id));
+    view! { <Fetched resource=begin let:data><Content data /></Fetched> }
+}
+
+#[component]
+fn Content(data: Memo<Start>) -> impl IntoView {
+    let live = live();
+    let fetched = Memo::new(move |_| data.with(|data| data.job.clone()));
+    let job = Memo::new(move |_| live.job(fetched.get()));
+    let history = Memo::new(move |_| data.with(|data| data.history.clone()));
+    let points = follow(fetched, history);
+    let config = Memo::new(move |_| job.with(|job| job.config.clone()));
+    let place = Signal::derive(move || {
+        job.with(|job| {
+            let Job { config, id, sweep, .. } = job;
+            format!(
+                "run {id} · sweep {sweep} · {} · {} · {}",
+                config.model, config.at, config.corpus
+            )
+        })
+    });
+    let title = Signal::derive(move || job.with(|job| format!("Run {}", job.id)));
+    view! {
+        <Heading title place question="How does this training go?">
+            {move || job.with(answer)}
+        </Heading>
+        <div class="run-head">
+            <span data-testid="run-state"><JobState job /></span>
+            <Progress job />
+            <RunControls job />
+            {move || job.with(|job| (job.state == State::Done).then(|| {
+                let query = ParetoQuery {
+                    model: Some(job.config.model.clone()),
+                    at: Some(job.config.at),
+                    sweep: Some(job.sweep.0),
+                    ..ParetoQuery::default()
+                };
+                view! { <a class="button" href=link::pareto(&query)>"Compare on the Pareto page"</a> }
+            }))}
+        </div>
+        {move || job.with(|job| job.error.clone()).map(|error| {
+            view! { <div class="error-view" role="alert"><b>"It failed"</b><pre>{error}</pre></div> }
+        })}
+
+        <section aria-labelledby="curves">
+            <h2 id="curves">"Curves"</h2>
+            <RunCurves config points />
+        </section>
+        <section aria-labelledby="values">
+            <h2 id="values">"Last values"</h2>
+            <RunValues config points />
+        </section>
+        <section aria-labelledby="config">
+            <h2 id="config">"What was asked for"</h2>
+            {move || view! { <ConfigTable config=config.get() /> }}
+            <h3>"The same from the command line"</h3>
+            <Command text=Signal::derive(move || job.with(|job| job.command.clone())) />
+        </section>
+    }
+    .into_any()
+}
+
+/// The points so far: those that came with the page, then those that the server tells of.
+fn follow(job: Memo<Job>, history: Memo<Vec<HistoryPoint>>) -> Signal<Vec<HistoryPoint>> {
+    let live = live();
+    let points = RwSignal::new(history.get_untracked());
+    let busy = RwSignal::new(false);
+    Effect::new(move |_| points.set(history.get()));
+    Effect::new(move |_| {
+        let (id, have) = (job.with(|job| job.id), points.with_untracked(Vec::len));
+        let there = live.n_points(&id).unwrap_or(have);
+        if busy.get() || there == have {
+            return;
+        }
+        // fewer points than before: the run was resumed from a checkpoint that lies before its last point
+        let from = if there < have { 0 } else { have };
+        busy.set(true);
+        leptos::task::spawn_local(async move {
+            let more = client::history(id.0, from).await;
+            if let Ok(more) = more {
+                points.update(|points| {
+                    points.truncate(from);
+                    points.extend(more);
+                });
+            }
+            // not at once: a slow server is not to be asked without pause
+            set_timeout(move || busy.set(false), std::time::Duration::from_millis(250));
+        });
+    });
+    points.into()
+}
+
+/// How it goes, in a sentence.
+fn answer(job: &Job) -> String {
+    let what = counted(job.config.dictionaries.len(), "dictionary");
+    let progress = &job.progress;
+    match job.state {
+        State::Queued => format!("It waits for its turn, to train {what}."),
+        State::Running => {
+            let share = share(progress)
+                .map(|share| format!(", {}", percent(share)))
+                .unwrap_or_default();
+            let rate = match progress.rate {
+                rate if rate > 0.0 => format!(" at {} {} per second", number(rate), progress.unit),
+                _ => String::new(),
+            };
+            let left = seconds_left(progress)
+                .map(|left| format!(", about {} left", duration(left)))
+                .unwrap_or_default();
+            format!("{what}: {}{share}{rate}{left}.", progress.stage)
+        }
+        State::Done => match job.started.zip(job.finished) {
+            Some((from, to)) => format!("Done: {what} in {}, at {}.", duration((to - from) as f64), time(to)),
+            None => format!("Done: {what}."),
+        },
+        State::Failed => "It stopped because of an error. Its last checkpoint is kept, so it can go on from there.".into(),
+        State::Cancelled => "It was cancelled. Its last checkpoint is kept, so it can go on from there.".into(),
+    }
+}

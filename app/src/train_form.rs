@@ -1,0 +1,314 @@
+//! The Train form's values, as text, and how they become a [`SweepRequest`]: plain Rust, no signals.
+//! Values are kept under the names of the request's fields, which are also the URL's parameters.
+
+use std::{collections::BTreeMap, str::FromStr};
+
+use api::{
+    ApiError, ConfigError, CorpusId, CorpusInfo, ErrorKind, HookPoint, ModelId, ModelInfo, ObjectiveKind, PerObjective, Site,
+    SweepRequest,
+};
+
+/// The form's values by field; a field that is left empty has none.
+pub type Values = BTreeMap<String, String>;
+
+/// A field that is typed.
+pub struct TextField {
+    /// The request's name for it.
+    pub name: &'static str,
+    /// What it is called.
+    pub label: &'static str,
+    /// What it means.
+    pub help: &'static str,
+}
+
+const fn field(name: &'static str, label: &'static str, help: &'static str) -> TextField {
+    TextField { name, label, help }
+}
+
+/// The objectives' own numbers.
+pub const COEFFICIENTS: &[TextField] = &[
+    field(
+        "coefficient",
+        "Sparsity coefficient λ",
+        "Weight of the mean L1 norm of the codes over d_in. A dictionary is trained for each value, so several values draw a Pareto curve: 0.1,0.3,1 or, per objective, local=0.1,0.3;e2e=1,3.",
+    ),
+    field(
+        "kl_coefficient",
+        "KL coefficient",
+        "Weight of KL(model ‖ spliced) in e2e and e2e+ds, one value or a list, per objective if you like.",
+    ),
+    field(
+        "ds_coefficient",
+        "Downstream coefficient",
+        "e2e+ds: total weight of the reconstruction at later blocks, shared equally among them.",
+    ),
+];
+
+/// The dictionary and its text.
+pub const SIZES: &[TextField] = &[
+    field("d_sae", "Features, d_sae", "Number of features in each dictionary."),
+    field(
+        "tokens",
+        "Tokens",
+        "Tokens to train on. Documents repeat, reshuffled, when they run out.",
+    ),
+    field(
+        "seeds",
+        "Seeds",
+        "Each sets the initial weights and the order of the text, and is a run of its own: 0,1,2. Intervals need two or more.",
+    ),
+];
+
+/// The optimiser and the batches.
+pub const OPTIMISER: &[TextField] = &[
+    field(
+        "lr",
+        "Learning rate",
+        "Adam's peak learning rate; a list or values per objective train a dictionary for each.",
+    ),
+    field("n_ctx", "Context length, n_ctx", "Tokens per context."),
+    field("batch", "Batch", "Contexts per batch."),
+    field("accumulation", "Accumulation", "Batches per optimiser step."),
+    field(
+        "warmup_steps",
+        "Warm-up steps",
+        "Steps in which the learning rate rises linearly from 0.",
+    ),
+    field(
+        "min_lr_factor",
+        "Last learning rate",
+        "As a fraction of the peak, at the end of the cosine.",
+    ),
+    field(
+        "max_grad_norm",
+        "Largest gradient norm",
+        "A dictionary's gradient is scaled down to it.",
+    ),
+];
+
+/// What is measured.
+pub const MEASUREMENT: &[TextField] = &[
+    field("eval_tokens", "Held-out tokens", "For the final metrics."),
+    field("validation_tokens", "Validation tokens", "For the curves while it trains."),
+    field(
+        "eval_every_steps",
+        "Steps between validations",
+        "How often the validation text is measured.",
+    ),
+];
+
+/// Fills in what a form must have to begin with: a model, a corpus, a hook point in the middle, objectives and coefficients.
+pub fn prefill(values: &mut Values, models: &[ModelInfo], corpora: &[CorpusInfo]) {
+    let mut missing = |name: &str, value: Option<String>| {
+        if let (false, Some(value)) = (values.contains_key(name), value) {
+            values.insert(name.into(), value);
+        }
+    };
+    missing("model", models.first().map(|model| model.id.to_string()));
+    missing("corpus", corpora.first().map(|corpus| corpus.id.to_string()));
+    missing("objective", Some("local,e2e,e2e+ds".into()));
+    missing("coefficient", Some("0.1,0.3,1".into()));
+    let model = models.iter().find(|model| values.get("model") == Some(&model.id.0));
+    if let (Some(model), None) = (model, values.get("at")) {
+        values.insert("at".into(), middle(model).to_string());
+    }
+}
+
+/// The residual stream entering the middle block: where most published dictionaries are.
+pub fn middle(model: &ModelInfo) -> HookPoint {
+    HookPoint::block(model.n_layers / 2, Site::ResidPre)
+}
+
+/// The objectives that are ticked.
+pub fn objectives(values: &Values) -> Vec<ObjectiveKind> {
+    let text = values.get("objective").map(String::as_str).unwrap_or_default();
+    ObjectiveKind::ALL
+        .into_iter()
+        .filter(|o| text.split(',').any(|word| word == o.to_string()))
+        .collect()
+}
+
+/// Ticks or unticks an objective.
+pub fn set_objective(values: &mut Values, objective: ObjectiveKind, on: bool) {
+    let mut chosen = objectives(values);
+    chosen.retain(|o| *o != objective);
+    if on {
+        chosen.push(objective);
+    }
+    chosen.sort();
+    let text = chosen.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    values.insert("objective".into(), text);
+}
+
+/// The request that the values ask for; the server fills in the rest.
+///
+/// # Errors
+/// The first field that cannot be read.
+pub fn request(values: &Values) -> Result<SweepRequest, ApiError> {
+    let required = |name: &str| text(values, name).ok_or_else(|| ConfigError::new(name, "nothing is given; it has no default"));
+    Ok(SweepRequest {
+        model: ModelId(required("model")?.into()),
+        corpus: CorpusId(required("corpus")?.into()),
+        at: required("at")?.parse()?,
+        kind: api::DictionaryKind::default(),
+        objectives: objectives(values),
+        coefficient: list(values, "coefficient")?
+            .ok_or_else(|| ConfigError::new("coefficient", "nothing is given; expected 0.1,0.3 or local=0.1;e2e=1,3"))?,
+        kl_coefficient: list(values, "kl_coefficient")?,
+        ds_coefficient: number(values, "ds_coefficient")?,
+        lr: list(values, "lr")?,
+        d_sae: whole(values, "d_sae")?.map(|n| n as usize),
+        n_ctx: whole(values, "n_ctx")?.map(|n| n as usize),
+        batch: whole(values, "batch")?.map(|n| n as usize),
+        accumulation: whole(values, "accumulation")?.map(|n| n as usize),
+        tokens: whole(values, "tokens")?,
+        seeds: seeds(values)?,
+        warmup_steps: whole(values, "warmup_steps")?.map(|n| n as usize),
+        min_lr_factor: number(values, "min_lr_factor")?,
+        max_grad_norm: number(values, "max_grad_norm")?,
+        residual: word(values, "residual")?.unwrap_or_default(),
+        input_scale: word(values, "input_scale")?.unwrap_or_default(),
+        bos: word(values, "bos")?,
+        eos: word(values, "eos")?,
+        eval_tokens: whole(values, "eval_tokens")?.map(|n| n as usize),
+        validation_tokens: whole(values, "validation_tokens")?.map(|n| n as usize),
+        eval_every_steps: whole(values, "eval_every_steps")?.map(|n| n as usize),
+    })
+}
+
+fn text<'a>(values: &'a Values, name: &str) -> Option<&'a str> {
+    values.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+}
+
+fn refused(name: &str, found: &str, expected: &str) -> ApiError {
+    ConfigError::new(name, format!("found '{found}'; expected {expected}")).into()
+}
+
+/// A whole number, thousands separated or not, `1e6` allowed.
+fn read_whole(name: &str, found: &str) -> Result<u64, ApiError> {
+    let plain: String = found.chars().filter(|c| !matches!(c, ',' | '_' | ' ')).collect();
+    let scientific = || {
+        plain
+            .parse::<f64>()
+            .ok()
+            .filter(|v| v.fract() == 0.0 && (0.0..1e15).contains(v))
+            .map(|v| v as u64)
+    };
+    plain
+        .parse()
+        .ok()
+        .or_else(scientific)
+        .ok_or_else(|| refused(name, found, "a whole number"))
+}
+
+fn whole(values: &Values, name: &str) -> Result<Option<u64>, ApiError> {
+    text(values, name).map(|found| read_whole(name, found)).transpose()
+}
+
+fn number(values: &Values, name: &str) -> Result<Option<f64>, ApiError> {
+    text(values, name)
+        .map(|found| {
+            found
+                .parse()
+                .ok()
+                .filter(|v: &f64| v.is_finite())
+                .ok_or_else(|| refused(name, found, "a number"))
+        })
+        .transpose()
+}
+
+fn seeds(values: &Values) -> Result<Vec<u64>, ApiError> {
+    let Some(found) = text(values, "seeds") else {
+        return Ok(Vec::new());
+    };
+    found
+        .split(',')
+        .map(|word| {
+            word.trim()
+                .parse()
+                .map_err(|_| refused("seeds", word, "whole numbers, as 0,1,2"))
+        })
+        .collect()
+}
+
+fn list(values: &Values, name: &str) -> Result<Option<PerObjective>, ApiError> {
+    word(values, name)
+}
+
+fn word<T: FromStr<Err = ConfigError>>(values: &Values, name: &str) -> Result<Option<T>, ApiError> {
+    text(values, name)
+        .map(|found| {
+            found.parse().map_err(|error: ConfigError| ApiError {
+                kind: ErrorKind::Invalid,
+                message: format!("{name}: {}", error.message),
+                field: Some(name.into()),
+            })
+        })
+        .transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values() -> Values {
+        [
+            ("model", "m"),
+            ("corpus", "c"),
+            ("at", "blocks.2.hook_resid_pre"),
+            ("objective", "local,e2e+ds"),
+            ("coefficient", "0.1,0.3"),
+        ]
+        .map(|(name, value)| (name.to_string(), value.to_string()))
+        .into()
+    }
+
+    #[test]
+    fn text_becomes_a_request() {
+        let mut values = values();
+        for (name, value) in [
+            ("tokens", "1,228,800"),
+            ("d_sae", "1e3"),
+            ("seeds", "0, 2"),
+            ("lr", "local=1e-3;e2e+ds=5e-4"),
+            ("bos", "none"),
+        ] {
+            values.insert(name.into(), value.into());
+        }
+        let request = request(&values).unwrap();
+        assert_eq!(request.objectives, [ObjectiveKind::Local, ObjectiveKind::E2eDs]);
+        assert_eq!(
+            (request.tokens, request.d_sae, request.n_ctx),
+            (Some(1_228_800), Some(1000), None)
+        );
+        assert_eq!(request.seeds, [0, 2]);
+        assert_eq!(request.lr.unwrap().of(ObjectiveKind::E2eDs), Some(&[5e-4][..]));
+        assert_eq!(request.bos, Some(api::BosPolicy::None));
+    }
+
+    #[test]
+    fn what_cannot_be_read_names_its_field() {
+        for (name, value) in [
+            ("tokens", "many"),
+            ("tokens", "1.5"),
+            ("lr", "fast"),
+            ("seeds", "0,x"),
+            ("at", "blocks"),
+            ("coefficient", " "),
+            ("max_grad_norm", "inf"),
+        ] {
+            let mut values = values();
+            values.insert(name.into(), value.into());
+            assert_eq!(request(&values).unwrap_err().field.as_deref(), Some(name), "{value}");
+        }
+    }
+
+    #[test]
+    fn objectives_keep_their_order() {
+        let mut values = values();
+        set_objective(&mut values, ObjectiveKind::E2e, true);
+        assert_eq!(values["objective"], "local,e2e,e2e+ds");
+        set_objective(&mut values, ObjectiveKind::Local, false);
+        assert_eq!(values["objective"], "e2e,e2e+ds");
+    }
+}

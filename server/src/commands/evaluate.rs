@@ -1,0 +1,159 @@
+//! `saescope evaluate`: the metrics of a dictionary, computed again.
+
+use anyhow::{Context as _, Result, bail};
+use api::{DictionaryId, DictionaryInfo, Measurement, TrainConfig, metric};
+use clap::Args;
+use std::{process::ExitCode, sync::Arc};
+
+use super::{Global, report::Report, workspace};
+use crate::{jobs::pack_corpus, workspace::Workspace};
+
+/// Measure a dictionary again on held-out text, and compare with what is stored
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  saescope evaluate --dictionary 7 --tokens 200000")]
+pub struct Evaluate {
+    /// The dictionary's number
+    #[arg(long, value_name = "N")]
+    dictionary: i64,
+    /// Held-out tokens [default: as many as its run measured on]
+    #[arg(long, value_name = "N")]
+    tokens: Option<usize>,
+    /// Put what was measured in the place of what is stored
+    #[arg(long)]
+    store: bool,
+}
+
+impl Evaluate {
+    /// Runs the command.
+    pub fn run(self, global: &Global) -> Result<ExitCode> {
+        workspace::block_on(async {
+            let workspace = workspace::open(global).await?;
+            let id = DictionaryId(self.dictionary);
+            let info = workspace
+                .store
+                .dictionary(id)
+                .await?
+                .with_context(|| format!("there is no dictionary {id}"))?;
+            let job = workspace
+                .store
+                .job(info.job)
+                .await?
+                .with_context(|| format!("there is no job {}", info.job))?;
+            let mut config = job.config;
+            if let Some(tokens) = self.tokens {
+                config.evaluation.n_tokens = tokens;
+            }
+            config.validate()?;
+            let measured = measure(&workspace, &info, config).await?;
+            measured
+                .iter()
+                .for_each(|measurement| println!("{}", line(measurement, stored(&info, measurement))));
+            if self.store {
+                workspace.store.set_metrics(id, &with_the_runs_own(&info, measured)).await?;
+            }
+            Ok(ExitCode::SUCCESS)
+        })
+    }
+}
+
+async fn measure(workspace: &Arc<Workspace>, info: &DictionaryInfo, config: TrainConfig) -> Result<Vec<Measurement>> {
+    let file = workspace.store.verify_dictionary(info.id).await?;
+    let model = workspace
+        .store
+        .model(&info.model)
+        .await?
+        .with_context(|| format!("there is no model '{}'", info.model))?;
+    let corpus = workspace
+        .store
+        .corpus(&info.corpus)
+        .await?
+        .with_context(|| format!("there is no corpus '{}'", info.corpus))?;
+    let pool = workspace.job_pool()?;
+    let workspace = workspace.clone();
+    let work = move || {
+        let report = Report::new("evaluating".into());
+        report.show(&api::Progress {
+            stage: "reading the model and the text".into(),
+            ..Default::default()
+        });
+        let weights = workspace.models.get(model.folder.as_ref(), &model.hash, config.residual)?;
+        let tokens = pack_corpus(&workspace.store, &model, &corpus, &config.packing, &mut |_, _| true)?;
+        let Some(tokens) = tokens else {
+            bail!("tokenising was stopped")
+        };
+        report.show(&api::Progress {
+            stage: "measuring on held-out text".into(),
+            ..Default::default()
+        });
+        let measured = engine::train::evaluate(&file, &weights, &tokens, &config)?;
+        report.end("done");
+        Ok(measured)
+    };
+    tokio::task::spawn_blocking(move || pool.install(work)).await?
+}
+
+/// The value that is stored for the same metric, place and tokens.
+fn stored(info: &DictionaryInfo, measured: &Measurement) -> Option<f64> {
+    let same = |m: &&Measurement| m.name == measured.name && m.at == measured.at && m.tokens == measured.tokens;
+    info.metrics.iter().find(same).map(|m| m.value)
+}
+
+/// What only the run itself can measure (its gradients, its cost) stays as it is.
+fn with_the_runs_own(info: &DictionaryInfo, mut measured: Vec<Measurement>) -> Vec<Measurement> {
+    let is_new = |m: &&Measurement| measured.iter().any(|n| n.name == m.name);
+    let own: Vec<_> = info.metrics.iter().filter(|m| !is_new(m)).cloned().collect();
+    measured.extend(own);
+    measured
+}
+
+/// "ce_increase  0.1234 nats per token (stored 0.1234, differs by 0)  CE with the dictionary − CE of the model".
+fn line(measured: &Measurement, stored: Option<f64>) -> String {
+    let (unit, definition) = metric(&measured.name).map_or(("", ""), |m| (m.unit, m.definition));
+    let mut name = measured.name.clone();
+    if let Some(at) = measured.at {
+        name += &format!(" at {at}");
+    }
+    match measured.tokens {
+        api::TokenSet::Ordinary => {}
+        api::TokenSet::PositionZero => name += " at position 0",
+        api::TokenSet::Special => name += " on special tokens",
+    }
+    let compared = stored.map_or_else(
+        || "not stored".into(),
+        |stored| format!("stored {stored:.6}, differs by {:.1e}", measured.value - stored),
+    );
+    let value = format!("{:.6} {unit}", measured.value);
+    format!(
+        "{name}: {} ({compared}; {} tokens): {definition}",
+        value.trim_end(),
+        measured.n_tokens
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_value_unit_difference_and_definition() {
+        let measured = Measurement {
+            name: "ce_increase".into(),
+            version: 1,
+            at: None,
+            tokens: api::TokenSet::Ordinary,
+            n_tokens: 500,
+            value: 0.25,
+        };
+        let text = line(&measured, Some(0.125));
+        for part in [
+            "ce_increase: 0.250000 nats per token",
+            "differs by 1.2e-1",
+            "500 tokens",
+            "CE of the model",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(line(&measured, None).contains("not stored"));
+    }
+}

@@ -1,0 +1,101 @@
+//! `saescope jobs`, `cancel` and `resume`: the queue from the command line.
+
+use anyhow::Result;
+use api::{Job, JobId, JobState};
+use clap::Args;
+use std::process::ExitCode;
+
+use super::{Global, workspace};
+
+/// List the jobs of the data folder, newest first
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  saescope jobs --data data")]
+pub struct Jobs {}
+
+/// Stop a job; it keeps a checkpoint
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  saescope cancel 3")]
+pub struct Cancel {
+    /// The job's number
+    #[arg(value_name = "JOB")]
+    job: i64,
+}
+
+/// Queue a failed or cancelled job again; a server takes it up from its checkpoint
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  saescope resume 3")]
+pub struct Resume {
+    /// The job's number
+    #[arg(value_name = "JOB")]
+    job: i64,
+}
+
+impl Jobs {
+    /// Runs the command.
+    pub fn run(self, global: &Global) -> Result<ExitCode> {
+        workspace::block_on(async {
+            let jobs = workspace::open(global).await?.store.jobs().await?;
+            if jobs.is_empty() {
+                println!("no job yet; start one with saescope sweep, or in the browser with saescope serve");
+            }
+            for job in &jobs {
+                println!("{}", line(job));
+            }
+            Ok(ExitCode::SUCCESS)
+        })
+    }
+}
+
+impl Cancel {
+    /// Runs the command.
+    pub fn run(self, global: &Global) -> Result<ExitCode> {
+        workspace::block_on(async {
+            let job = workspace::open(global).await?.store.request_cancel(JobId(self.job)).await?;
+            match job.state {
+                JobState::Cancelled => println!("job {} is cancelled", job.id),
+                _ => println!("job {} will stop in a few seconds and keep a checkpoint", job.id),
+            }
+            Ok(ExitCode::SUCCESS)
+        })
+    }
+}
+
+impl Resume {
+    /// Runs the command.
+    pub fn run(self, global: &Global) -> Result<ExitCode> {
+        workspace::block_on(async {
+            let job = workspace::open(global).await?.store.resume(JobId(self.job)).await?;
+            println!("job {} waits for a server; to run it here instead: {}", job.id, job.command);
+            Ok(ExitCode::SUCCESS)
+        })
+    }
+}
+
+fn line(job: &Job) -> String {
+    let state = match job.state {
+        JobState::Queued => "waits".to_string(),
+        JobState::Running if job.cancel_requested => "stops".to_string(),
+        JobState::Running => match (job.progress.done * 100).checked_div(job.progress.total) {
+            Some(percent) => format!("{} {percent} %", job.progress.stage),
+            None => job.progress.stage.clone(),
+        },
+        JobState::Done => "done".to_string(),
+        JobState::Failed => format!("failed: {}", job.error.as_deref().unwrap_or("for an unknown reason")),
+        JobState::Cancelled => "cancelled".to_string(),
+    };
+    let owner = job.owner.as_deref().map(|owner| format!(" ({owner})")).unwrap_or_default();
+    let config = &job.config;
+    format!(
+        "{}\t{state}{owner}\t{} at {}, {} dictionaries, seed {}, {} tokens of {}",
+        job.id,
+        config.model,
+        config.at,
+        config.dictionaries.len(),
+        config.data_seed,
+        config.tokens,
+        config.corpus
+    )
+}

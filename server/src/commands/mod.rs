@@ -1,0 +1,155 @@
+//! The command line: one file per subcommand. Only this folder prints.
+#![allow(clippy::print_stdout, clippy::print_stderr)] // what a command has to say goes to the terminal
+
+mod evaluate;
+mod jobs;
+mod plot;
+mod pull;
+mod report;
+mod serve;
+mod sweep;
+mod sweep_options;
+mod table;
+mod train;
+mod workspace;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::{num::NonZeroUsize, path::PathBuf, process::ExitCode};
+
+/// Train, evaluate, inspect and compare sparse dictionaries (sparse autoencoders) of language models, in the browser.
+#[derive(Debug, Parser)]
+#[command(name = "saescope", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every subcommand takes.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The data folder: registry, models, corpora, jobs and dictionaries
+    #[arg(long, global = true, env = "SAESCOPE_DATA", default_value = "data", value_name = "FOLDER")]
+    data: PathBuf,
+    /// Threads for training and measuring [default: all cores]
+    #[arg(long, global = true, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// What computes
+    #[arg(long, global = true, value_enum, default_value_t = Device::Cpu)]
+    device: Device,
+}
+
+/// What computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Device {
+    /// The processor
+    Cpu,
+    /// An NVIDIA GPU
+    Cuda,
+    /// An Apple GPU
+    Metal,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Train(train::Train),
+    Sweep(sweep::Sweep),
+    Evaluate(evaluate::Evaluate),
+    Plot(plot::Plot),
+    Pull(pull::Pull),
+    Jobs(jobs::Jobs),
+    Cancel(jobs::Cancel),
+    Resume(jobs::Resume),
+}
+
+impl Global {
+    /// Threads to compute with: those that were asked for, else one per core.
+    fn n_threads(&self) -> usize {
+        self.threads
+            .or_else(|| std::thread::available_parallelism().ok())
+            .map_or(1, NonZeroUsize::get)
+    }
+
+    /// # Errors
+    /// A device that this build cannot compute on.
+    fn check_device(&self) -> Result<(), api::ConfigError> {
+        let name = match self.device {
+            Device::Cpu => return Ok(()),
+            Device::Cuda => "cuda",
+            Device::Metal => "metal",
+        };
+        Err(api::ConfigError::new(
+            "device",
+            format!(
+                "found {name}; this build lacks the feature '{name}' and computes on the cpu only: leave --device out, or give cpu"
+            ),
+        ))
+    }
+}
+
+/// Runs what the command line asks for. Exit status: 0 done, 1 failed, 2 what was asked for cannot be used.
+pub fn run(cli: Cli) -> ExitCode {
+    let result = cli
+        .global
+        .check_device()
+        .map_err(Into::into)
+        .and_then(|()| match cli.command {
+            Command::Serve(command) => command.run(&cli.global),
+            Command::Train(command) => command.run(&cli.global),
+            Command::Sweep(command) => command.run(&cli.global),
+            Command::Evaluate(command) => command.run(&cli.global),
+            Command::Plot(command) => command.run(&cli.global),
+            Command::Pull(command) => command.run(&cli.global),
+            Command::Jobs(command) => command.run(&cli.global),
+            Command::Cancel(command) => command.run(&cli.global),
+            Command::Resume(command) => command.run(&cli.global),
+        });
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            let is_usage = error.chain().any(|cause| cause.is::<api::ConfigError>());
+            ExitCode::from(if is_usage { 2 } else { 1 })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_subcommand_shows_an_example() {
+        for sub in Cli::command().get_subcommands_mut().filter(|s| s.get_name() != "help") {
+            let help = sub.render_long_help().to_string();
+            assert!(
+                help.contains(&format!("saescope {}", sub.get_name())),
+                "{}: {help}",
+                sub.get_name()
+            );
+            assert!(help.contains("Example"), "{}: {help}", sub.get_name());
+        }
+    }
+
+    #[test]
+    fn a_device_that_is_not_compiled_in_is_named() {
+        let cli = Cli::try_parse_from(["saescope", "jobs", "--device", "cuda"]).unwrap();
+        let message = cli.global.check_device().unwrap_err().to_string();
+        assert!(message.contains("found cuda") && message.contains("'cuda'"), "{message}");
+    }
+
+    #[test]
+    fn global_options_stand_on_either_side() {
+        for args in [["saescope", "--data", "d", "jobs"], ["saescope", "jobs", "--data", "d"]] {
+            assert_eq!(Cli::try_parse_from(args).unwrap().global.data, PathBuf::from("d"));
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! `saescope plot`: the Pareto chart as a file.
+
+use anyhow::Result;
+use api::{ConfigError, HookPoint, ModelId, ParetoQuery};
+use clap::Args;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use super::{Global, table, workspace};
+use crate::{pareto, render};
+
+/// Draw the Pareto chart of the dictionaries at a hook point as SVG or PNG, or write its points as CSV
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  saescope plot --at blocks.2.hook_resid_pre --out pareto.svg")]
+pub struct Plot {
+    /// The file to write; its ending says what: .svg, .png or .csv
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// The hook point [default: that of the newest dictionary]
+    #[arg(long, value_name = "HOOK POINT")]
+    at: Option<HookPoint>,
+    /// The model's name in the registry [default: that of the newest dictionary]
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// Only the dictionaries of this sweep
+    #[arg(long, value_name = "JOB")]
+    sweep: Option<i64>,
+    /// The metric on the horizontal axis [default: l0]
+    #[arg(long, value_name = "METRIC")]
+    x: Option<String>,
+    /// The metric on the vertical axis [default: ce_increase]
+    #[arg(long, value_name = "METRIC")]
+    y: Option<String>,
+    /// Whether the horizontal axis is logarithmic [default: what suits the metric]
+    #[arg(long, value_name = "BOOL")]
+    log_x: Option<bool>,
+    /// Whether the vertical axis is logarithmic [default: what suits the metric]
+    #[arg(long, value_name = "BOOL")]
+    log_y: Option<bool>,
+}
+
+enum Format {
+    Svg,
+    Png,
+    Csv,
+}
+
+impl Plot {
+    /// Runs the command.
+    pub fn run(self, global: &Global) -> Result<ExitCode> {
+        let format = format(&self.out)?;
+        let query = ParetoQuery {
+            model: self.model.map(ModelId),
+            at: self.at,
+            sweep: self.sweep,
+            x: self.x,
+            y: self.y,
+            log_x: self.log_x,
+            log_y: self.log_y,
+        };
+        workspace::block_on(async {
+            let all = workspace::open(global).await?.store.dictionaries().await?;
+            let view = pareto::view(all, query)?;
+            if view.dictionaries.is_empty() {
+                anyhow::bail!(
+                    "there is no dictionary in '{}' to plot; train some with saescope sweep",
+                    global.data.display()
+                );
+            }
+            let bytes = match format {
+                Format::Svg => pareto::svg(&view).into_bytes(),
+                Format::Png => render::png(&pareto::svg(&view))?,
+                Format::Csv => pareto::csv(&view).into_bytes(),
+            };
+            table::write(&self.out, &bytes)?;
+            println!("{} dictionaries in {}", view.dictionaries.len(), self.out.display());
+            Ok(ExitCode::SUCCESS)
+        })
+    }
+}
+
+fn format(out: &Path) -> Result<Format, ConfigError> {
+    match out
+        .extension()
+        .and_then(|ending| ending.to_str())
+        .map(str::to_ascii_lowercase)
+        .as_deref()
+    {
+        Some("svg") => Ok(Format::Svg),
+        Some("png") => Ok(Format::Png),
+        Some("csv") => Ok(Format::Csv),
+        _ => Err(ConfigError::new(
+            "out",
+            format!("found '{}'; expected a name that ends in .svg, .png or .csv", out.display()),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ending_says_the_format() {
+        assert!(matches!(format(Path::new("a.SVG")), Ok(Format::Svg)));
+        assert!(matches!(format(Path::new("a.b.png")), Ok(Format::Png)));
+        let message = format(Path::new("pareto.pdf")).err().unwrap().to_string();
+        assert!(message.contains("'pareto.pdf'") && message.contains(".svg"), "{message}");
+    }
+}

@@ -1,0 +1,201 @@
+//! `saescope serve`: the page, the API and the workers.
+
+use anyhow::{Context as _, Result};
+use api::ConfigError;
+use clap::Args;
+use std::{net::SocketAddr, process::ExitCode, time::Duration};
+use tokio::{net::TcpListener, sync::watch};
+
+use super::{Global, workspace};
+use crate::{
+    http::{self, Access, AppState, Events},
+    jobs::worker::Workers,
+    page, site,
+};
+
+/// How long requests in flight may take after the server was told to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Serve the page and the API, and run the jobs
+///
+/// Bound to a loopback address (the default), whoever uses this machine may change things. Bound elsewhere, reading is open
+/// and changing anything needs the token.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  saescope serve
+  saescope serve --data results --bind 0.0.0.0:3000 --token SECRET")]
+pub struct Serve {
+    /// The address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
+    bind: SocketAddr,
+    /// The token that changing anything needs where the address is not loopback [default: a random one, printed]
+    #[arg(long, env = "SAESCOPE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    token: Option<String>,
+    /// Jobs that run at the same time, each with --threads threads
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    jobs: usize,
+}
+
+impl Serve {
+    /// Runs the command.
+    pub fn run(self, global: &Global) -> Result<ExitCode> {
+        workspace::block_on(self.serve(global))
+    }
+
+    async fn serve(self, global: &Global) -> Result<ExitCode> {
+        let access = self.access()?;
+        let listener = listen(self.bind).await?;
+        let address = listener.local_addr().context("the server's address cannot be found")?;
+        let workspace = workspace::open(global).await?;
+        let (shut_down, shutdown) = watch::channel(false);
+        let state = AppState {
+            workspace: workspace.clone(),
+            events: Events::watch(workspace.clone(), shutdown.clone()),
+            shutdown: shutdown.clone(),
+        };
+        let api = http::api(state);
+        let server = http::server(api.clone(), page::routes(api, address), access.clone());
+        let workers = Workers::start(&workspace, self.jobs).context("cannot start the workers")?;
+        self.greet(address, &access, workspace.store.data());
+        let serving = axum::serve(listener, server).with_graceful_shutdown(until_down(shutdown.clone()));
+        let mut serving = tokio::spawn(async move { serving.await });
+        tokio::select! {
+            ended = &mut serving => ended.context("the server ended early")?.context("the server failed")?,
+            () = signal() => {}
+        }
+        eprintln!("stopping: running jobs keep a checkpoint and go on at the next start; once more quits at once");
+        tokio::spawn(async {
+            signal().await;
+            std::process::exit(130);
+        });
+        let _ = shut_down.send(true); // ends the event streams, which would hold the server up
+        workers.stop().await;
+        if tokio::time::timeout(GRACE, serving).await.is_err() {
+            tracing::warn!("requests were still in flight");
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// # Errors
+    /// A token that cannot be sent.
+    fn access(&self) -> Result<Access> {
+        if self.bind.ip().is_loopback() {
+            return Ok(Access::Loopback);
+        }
+        let token = match &self.token {
+            Some(token) if token.is_empty() || !token.chars().all(|c| c.is_ascii_graphic()) => {
+                let message = "cannot be sent; expected letters, digits and signs of ASCII, without blanks";
+                return Err(ConfigError::new("token", message).into());
+            }
+            Some(token) => token.clone(),
+            None => random_token()?,
+        };
+        Ok(Access::Token(token.into()))
+    }
+
+    /// Says where the page is, and the token where it was made here.
+    fn greet(&self, address: SocketAddr, access: &Access, data: &std::path::Path) {
+        println!(
+            "saescope {} listens on http://{address}, data in {}",
+            env!("CARGO_PKG_VERSION"),
+            data.display()
+        );
+        if let (Access::Token(token), None) = (access, &self.token) {
+            println!("changing anything needs the token {token}");
+        }
+        if !site::is_built() {
+            println!("this build has the API without the page; cargo serve builds both");
+        }
+    }
+}
+
+/// # Errors
+/// An address that is in use or not this machine's, with what to do.
+async fn listen(address: SocketAddr) -> Result<TcpListener> {
+    use std::io::ErrorKind;
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}"))
+        .map_err(|error| {
+            let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+            match kind {
+                Some(ErrorKind::AddrInUse) => error.context(
+                    "the port is in use; stop what uses it, or give another address with --bind, such as 127.0.0.1:3001",
+                ),
+                Some(ErrorKind::PermissionDenied) => {
+                    error.context("ports below 1024 need more rights; give another address with --bind")
+                }
+                _ => error.context("give an address of this machine with --bind"),
+            }
+        })
+}
+
+async fn until_down(mut shutdown: watch::Receiver<bool>) {
+    // an error means that the sender is gone: then it is time, too
+    let _ = shutdown.wait_for(|down| *down).await;
+}
+
+/// Waits for Ctrl-C or, where there is such a thing, SIGTERM.
+pub async fn signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+fn random_token() -> Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("the system gives no random bytes for the token: {error}"))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn serve(bind: &str, token: Option<&str>) -> Serve {
+        Serve {
+            bind: bind.parse().unwrap(),
+            token: token.map(String::from),
+            jobs: 1,
+        }
+    }
+
+    #[test]
+    fn elsewhere_than_loopback_there_is_always_a_token() {
+        assert!(matches!(serve("127.0.0.1:0", None).access().unwrap(), Access::Loopback));
+        assert!(matches!(serve("[::1]:0", Some("x")).access().unwrap(), Access::Loopback));
+        for (given, length) in [(None, 32), (Some("secret"), 6)] {
+            let Access::Token(token) = serve("0.0.0.0:0", given).access().unwrap() else {
+                panic!("no token")
+            };
+            assert_eq!(token.len(), length);
+        }
+        assert!(
+            serve("0.0.0.0:0", Some(""))
+                .access()
+                .unwrap_err()
+                .to_string()
+                .contains("token")
+        );
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_is_named_with_the_option() {
+        let first = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = first.local_addr().unwrap();
+        let message = format!("{:#}", listen(address).await.unwrap_err());
+        assert!(
+            message.contains(&address.to_string()) && message.contains("--bind"),
+            "{message}"
+        );
+    }
+}

@@ -1,0 +1,286 @@
+//! `saescope sweep`: a grid of dictionaries, trained here and now. The jobs stand in the registry like those of the page: a server
+//! on the same data folder shows them, and whoever has the lease runs them.
+
+use anyhow::{Result, bail};
+use api::{ConfigError, DictionaryInfo, Job, JobId, JobState, Progress, TrainConfig};
+use clap::Args;
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::runtime::Handle;
+
+use super::{Global, report::Report, serve::signal, sweep_options::SweepOptions, table, workspace};
+use crate::{
+    jobs::{Ended, execute, lease::LEASE, request},
+    workspace::{Workspace, owner},
+};
+
+/// How often a job that another process runs is looked at.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Train a grid of dictionaries: every objective at each of its coefficients, for each seed
+///
+/// Every default that is not given is printed. Ctrl-C keeps a checkpoint; the same command goes on from it.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  saescope sweep --model models/stories260k --corpus stories.json --at blocks.2.hook_resid_pre \\
+      --objective local,e2e,e2e+ds --coefficient \"local=0.03,0.1,0.3,1;e2e=0.1,0.3,1,3,8;e2e+ds=0.1,0.3,1,3,8\" \\
+      --kl-coefficient \"e2e=1;e2e+ds=0.5\" --ds-coefficient 2.5 --lr 1e-3 --d-sae 1024 --n-ctx 256 --batch 16 \\
+      --tokens 1228800 --seed 0,1,2 --csv out.csv")]
+pub struct Sweep {
+    #[command(flatten)]
+    pub options: SweepOptions,
+    /// Write a row per dictionary to this file
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// Start anew, also where the same run is in the data folder, finished or not
+    #[arg(long)]
+    pub fresh: bool,
+}
+
+impl Sweep {
+    /// Runs the command.
+    pub fn run(self, global: &Global) -> Result<ExitCode> {
+        self.run_as("sweep", global)
+    }
+
+    /// Runs the command under the name of `command`, which is `train` or `sweep`.
+    pub fn run_as(self, command: &'static str, global: &Global) -> Result<ExitCode> {
+        if let Some(folder) = self
+            .csv
+            .as_deref()
+            .and_then(|path| path.parent())
+            .filter(|folder| !folder.as_os_str().is_empty())
+            && !folder.is_dir()
+        {
+            // found now, and not after hours of training
+            return Err(ConfigError::new("csv", format!("there is no folder '{}'", folder.display())).into());
+        }
+        workspace::block_on(self.train(command, global))
+    }
+
+    async fn train(self, command: &'static str, global: &Global) -> Result<ExitCode> {
+        let workspace = workspace::open(global).await?;
+        let model = workspace::model(&workspace, &self.options.model).await?;
+        let corpus = workspace::corpus(&workspace, &self.options.corpus).await?;
+        let request = self.options.request(model.id, corpus.id);
+        let resolved = request::resolve(&workspace.store, &request).await?;
+        if command == "train" {
+            one_dictionary(&resolved.runs)?;
+        }
+        resolved.defaults.iter().for_each(|default| eprintln!("default: {default}"));
+        let ids = jobs(&workspace, request::with_commands(&request, resolved.runs), self.fresh).await?;
+
+        let stop = Arc::new(AtomicBool::new(false));
+        tokio::spawn(stop_on_signal(stop.clone()));
+        let owner = owner(&format!("saescope {command}"));
+        let mut failed = Vec::new();
+        for &id in &ids {
+            match run_or_follow(&workspace, id, &owner, &stop).await? {
+                Ended::Done(_) => {}
+                Ended::Failed(message) => failed.push(format!("job {id}: {message}")),
+                Ended::Cancelled => failed.push(format!(
+                    "job {id} was cancelled; the same command goes on from its checkpoint"
+                )),
+                Ended::Lost => failed.push(format!("job {id} was taken over by another process")),
+                Ended::Released => {
+                    cancel_queued(&workspace, &ids).await?;
+                    eprintln!("stopped; the same command goes on from the checkpoint");
+                    return Ok(ExitCode::from(130));
+                }
+            }
+        }
+        let dictionaries = dictionaries(&workspace, &ids).await?;
+        if let Some(path) = &self.csv {
+            table::write(path, table::csv(&dictionaries).as_bytes())?;
+        }
+        print(&dictionaries);
+        if !failed.is_empty() {
+            bail!("{}", failed.join("\n"));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// `train` is for one.
+fn one_dictionary(runs: &[TrainConfig]) -> Result<(), ConfigError> {
+    let n: usize = runs.iter().map(|run| run.dictionaries.len()).sum();
+    match n {
+        1 => Ok(()),
+        n => Err(ConfigError::new(
+            "train",
+            format!("found {n} dictionaries; expected one value of each option, or use saescope sweep"),
+        )),
+    }
+}
+
+/// The jobs of the runs: those that are in the registry already, unless `fresh`, and new ones.
+async fn jobs(workspace: &Workspace, runs: Vec<(TrainConfig, String)>, fresh: bool) -> Result<Vec<JobId>> {
+    let known = if fresh { Vec::new() } else { workspace.store.jobs().await? };
+    let mut found: Vec<Option<&Job>> = Vec::new();
+    let mut missing = Vec::new();
+    for run in runs {
+        let job = known.iter().find(|job| job.config == run.0);
+        found.push(job);
+        if job.is_none() {
+            missing.push(run);
+        }
+    }
+    let mut new = workspace.store.enqueue(&missing).await?.into_iter();
+    let mut ids = Vec::with_capacity(found.len());
+    for job in found {
+        let Some(job) = job else {
+            ids.extend(new.next());
+            continue;
+        };
+        match job.state {
+            JobState::Done => eprintln!("job {}: the same run is done already; --fresh trains it again", job.id),
+            JobState::Failed | JobState::Cancelled => {
+                workspace.store.resume(job.id).await?;
+                eprintln!("job {}: goes on from its last checkpoint; --fresh starts anew", job.id);
+            }
+            JobState::Queued | JobState::Running => eprintln!("job {}: the same run is in the queue already", job.id),
+        }
+        ids.push(job.id);
+    }
+    Ok(ids)
+}
+
+/// Runs the job here, or shows how it goes where another process has it.
+async fn run_or_follow(workspace: &Arc<Workspace>, id: JobId, owner: &str, stop: &Arc<AtomicBool>) -> Result<Ended> {
+    let mut report: Option<Report> = None;
+    loop {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(Ended::Released);
+        }
+        if let Some(job) = workspace.store.claim_job(id, owner, LEASE).await? {
+            return run(workspace, job, owner, stop).await;
+        }
+        let job = workspace.store.job(id).await?;
+        let Some(job) = job else {
+            bail!("job {id} is no longer in the registry")
+        };
+        let end = |text: &str| {
+            if report.is_some() {
+                eprintln!("job {id}: {text}");
+            }
+        };
+        match job.state {
+            JobState::Done => {
+                end("done");
+                return Ok(Ended::Done(job.dictionaries));
+            }
+            JobState::Failed => return Ok(Ended::Failed(job.error.unwrap_or_default())),
+            JobState::Cancelled => return Ok(Ended::Cancelled),
+            JobState::Queued | JobState::Running => {
+                let owner = job.owner.as_deref().unwrap_or("nobody yet");
+                report
+                    .get_or_insert_with(|| Report::new(format!("job {id}, run by {owner}")))
+                    .show(&job.progress);
+                tokio::time::sleep(EVERY).await;
+            }
+        }
+    }
+}
+
+async fn run(workspace: &Arc<Workspace>, job: Job, owner: &str, stop: &Arc<AtomicBool>) -> Result<Ended> {
+    let n = job.config.dictionaries.len();
+    let report = Report::new(format!("job {} (seed {}, {n} dictionaries)", job.id, job.config.data_seed));
+    let (workspace, owner, stop, runtime) = (workspace.clone(), owner.to_owned(), stop.clone(), Handle::current());
+    let running = tokio::task::spawn_blocking(move || {
+        let ended = execute(&workspace, &runtime, &job, &owner, &stop, &|progress: &Progress| {
+            report.show(progress)
+        });
+        report.end(match &ended {
+            Ended::Done(_) => "done",
+            Ended::Failed(_) => "failed",
+            Ended::Cancelled => "cancelled, with a checkpoint",
+            Ended::Released => "stopped, with a checkpoint",
+            Ended::Lost => "taken over by another process",
+        });
+        ended
+    });
+    Ok(running.await?)
+}
+
+/// The first signal stops at the next step, the second at once.
+async fn stop_on_signal(stop: Arc<AtomicBool>) {
+    signal().await;
+    stop.store(true, Ordering::Relaxed);
+    eprintln!("stopping at the next step, with a checkpoint; once more quits at once");
+    signal().await;
+    std::process::exit(130);
+}
+
+/// The user stopped the command: what it had queued does not stay behind for a server to start.
+async fn cancel_queued(workspace: &Workspace, ids: &[JobId]) -> Result<()> {
+    for &id in ids {
+        let is_queued = workspace
+            .store
+            .job(id)
+            .await?
+            .is_some_and(|job| job.state == JobState::Queued);
+        if is_queued {
+            workspace.store.request_cancel(id).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What the jobs made, in the order of their configs.
+async fn dictionaries(workspace: &Workspace, ids: &[JobId]) -> Result<Vec<DictionaryInfo>> {
+    let mut made = Vec::new();
+    for &id in ids {
+        for dictionary in workspace.store.job(id).await?.map(|job| job.dictionaries).unwrap_or_default() {
+            made.extend(workspace.store.dictionary(dictionary).await?);
+        }
+    }
+    Ok(made)
+}
+
+fn print(dictionaries: &[DictionaryInfo]) {
+    println!("dictionary  objective  coefficient  seed        L0   alive  CE increase        KL  expl. var.");
+    for d in dictionaries {
+        let metric = |name| d.metric(name).unwrap_or(f64::NAN);
+        println!(
+            "{:>10}  {:<9}  {:>11}  {:>4}  {:>8.2}  {:>6}  {:>11.4}  {:>8.4}  {:>10.4}",
+            d.id.to_string(),
+            d.config.objective.kind().to_string(),
+            d.config.objective.sparsity(),
+            d.config.seed,
+            metric("l0"),
+            metric("alive"),
+            metric("ce_increase"),
+            metric("kl"),
+            metric("explained_variance")
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::commands::Cli;
+    use clap::Parser as _;
+
+    #[test]
+    fn the_form_that_scripts_rely_on_is_taken() {
+        let line = "saescope sweep --data D --model FOLDER --corpus FILE --at blocks.2.hook_resid_pre --kind relu \
+                    --objective local,e2e,e2e+ds --coefficient local=0.03,0.1,0.3,1;e2e=0.1,0.3,1,3,8;e2e+ds=0.1,0.3,1,3,8 \
+                    --kl-coefficient e2e=1;e2e+ds=0.5 --ds-coefficient 2.5 --lr 1e-3 --d-sae 1024 --n-ctx 256 --batch 16 \
+                    --tokens 1228800 --seed 0 --csv out.csv";
+        Cli::try_parse_from(line.split_whitespace()).unwrap();
+    }
+
+    #[test]
+    fn an_unknown_option_is_refused() {
+        let error = Cli::try_parse_from(["saescope", "sweep", "--d-sea", "512"]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("--d-sea"), "{error}");
+    }
+}

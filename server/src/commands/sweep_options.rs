@@ -1,0 +1,228 @@
+//! The options of `train` and `sweep`, and the request that they make.
+
+use api::{
+    BosPolicy, CorpusId, DictionaryKind, EosPolicy, HookPoint, InputScale, ModelId, ObjectiveKind, PerObjective, ResidualFrame,
+    SweepRequest,
+};
+use clap::Args;
+
+/// What to train. What is left out takes a default, which is printed.
+#[derive(Clone, Debug, Args)]
+pub struct SweepOptions {
+    /// The language model: a Hugging Face folder, a registered name, or a name on the hub
+    #[arg(long, value_name = "FOLDER|NAME")]
+    pub model: String,
+    /// The text: a file or a folder of files (text, JSON lines, JSON array, Parquet, token file), or a registered name
+    #[arg(long, value_name = "FILE|NAME")]
+    pub corpus: String,
+    /// Where the dictionaries read and write, as TransformerLens names it: blocks.2.hook_resid_pre
+    #[arg(long, value_name = "HOOK POINT")]
+    pub at: HookPoint,
+    /// The kind of dictionary
+    #[arg(long, default_value_t = DictionaryKind::Relu)]
+    pub kind: DictionaryKind,
+    /// Objectives: local, e2e, e2e+ds
+    #[arg(long, value_name = "LIST", value_delimiter = ',', required = true)]
+    pub objective: Vec<ObjectiveKind>,
+    /// Coefficients of the sparsity term: 0.1,0.3 for every objective, or "local=0.1;e2e=1,3"
+    #[arg(long, value_name = "LIST")]
+    pub coefficient: PerObjective,
+    /// Coefficients of the KL term, as --coefficient [default: e2e 1, e2e+ds 0.5]
+    #[arg(long, value_name = "LIST")]
+    pub kl_coefficient: Option<PerObjective>,
+    /// Total coefficient of the downstream terms of e2e+ds [default: 2.5]
+    #[arg(long, value_name = "NUMBER")]
+    pub ds_coefficient: Option<f64>,
+    /// Peak learning rates, as --coefficient [default: 0.001]
+    #[arg(long, value_name = "LIST")]
+    pub lr: Option<PerObjective>,
+    /// Features per dictionary [default: 16 times the width at the hook point]
+    #[arg(long, value_name = "N")]
+    pub d_sae: Option<usize>,
+    /// Tokens per context [default: 256, or the model's longest context if that is shorter]
+    #[arg(long, value_name = "N")]
+    pub n_ctx: Option<usize>,
+    /// Contexts per batch [default: 4,096 tokens' worth]
+    #[arg(long, value_name = "N")]
+    pub batch: Option<usize>,
+    /// Batches per optimiser step [default: 1]
+    #[arg(long, value_name = "N")]
+    pub accumulation: Option<usize>,
+    /// Tokens to train on; documents repeat, reshuffled, when they run out [default: 2,000,000]
+    #[arg(long, value_name = "N")]
+    pub tokens: Option<u64>,
+    /// Seeds of the initial weights and of the order of the text, a run for each [default: 0]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub seed: Vec<u64>,
+    /// Optimiser steps of linear warm-up [default: 5 % of the run's]
+    #[arg(long, value_name = "N")]
+    pub warmup_steps: Option<usize>,
+    /// Last learning rate as a fraction of the peak [default: 0.1]
+    #[arg(long, value_name = "NUMBER")]
+    pub min_lr_factor: Option<f64>,
+    /// Largest norm of a dictionary's gradient; larger ones are scaled down to it [default: 10]
+    #[arg(long, value_name = "NUMBER")]
+    pub max_grad_norm: Option<f64>,
+    /// How the residual stream is read: raw, or centred as TransformerLens does
+    #[arg(long, default_value_t = ResidualFrame::Raw)]
+    pub residual: ResidualFrame,
+    /// How the dictionaries' input is scaled: none, or unit_norm so that its mean squared norm is 1
+    #[arg(long, default_value_t = InputScale::None)]
+    pub input_scale: InputScale,
+    /// What the BOS token opens: document, context or none [default: document, where the tokenizer has one]
+    #[arg(long)]
+    pub bos: Option<BosPolicy>,
+    /// What the EOS token closes: document or none [default: none]
+    #[arg(long)]
+    pub eos: Option<EosPolicy>,
+    /// Held-out tokens for the final metrics [default: 65,536]
+    #[arg(long, value_name = "N")]
+    pub eval_tokens: Option<usize>,
+    /// Validation tokens for the curves during training [default: 16,384]
+    #[arg(long, value_name = "N")]
+    pub validation_tokens: Option<usize>,
+    /// Optimiser steps between two measurements on the validation text [default: 5 % of the run's]
+    #[arg(long, value_name = "N")]
+    pub eval_every_steps: Option<usize>,
+}
+
+impl SweepOptions {
+    /// The request, with the model and the corpus as the registry names them.
+    pub fn request(&self, model: ModelId, corpus: CorpusId) -> SweepRequest {
+        SweepRequest {
+            model,
+            corpus,
+            at: self.at,
+            kind: self.kind,
+            objectives: self.objective.clone(),
+            coefficient: self.coefficient.clone(),
+            kl_coefficient: self.kl_coefficient.clone(),
+            ds_coefficient: self.ds_coefficient,
+            lr: self.lr.clone(),
+            d_sae: self.d_sae,
+            n_ctx: self.n_ctx,
+            batch: self.batch,
+            accumulation: self.accumulation,
+            tokens: self.tokens,
+            seeds: self.seed.clone(),
+            warmup_steps: self.warmup_steps,
+            min_lr_factor: self.min_lr_factor,
+            max_grad_norm: self.max_grad_norm,
+            residual: self.residual,
+            input_scale: self.input_scale,
+            bos: self.bos,
+            eos: self.eos,
+            eval_tokens: self.eval_tokens,
+            validation_tokens: self.validation_tokens,
+            eval_every_steps: self.eval_every_steps,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        options: SweepOptions,
+    }
+
+    fn parse(line: &[&str]) -> Result<SweepOptions, String> {
+        Command::try_parse_from(std::iter::once(&"sweep").chain(line))
+            .map(|c| c.options)
+            .map_err(|e| e.to_string())
+    }
+
+    const REQUIRED: [&str; 10] = [
+        "--model",
+        "m",
+        "--corpus",
+        "c",
+        "--at",
+        "blocks.2.hook_resid_pre",
+        "--objective",
+        "local",
+        "--coefficient",
+        "1",
+    ];
+
+    #[test]
+    fn every_option_reaches_the_request_and_the_command_says_the_same() {
+        let mut line = REQUIRED.to_vec();
+        line[7] = "local,e2e,e2e+ds";
+        line[9] = "local=0.1,0.3;e2e=1;e2e+ds=2";
+        line.extend([
+            "--kind",
+            "relu",
+            "--kl-coefficient",
+            "e2e=1;e2e+ds=0.5",
+            "--ds-coefficient",
+            "2.5",
+            "--lr",
+            "0.002",
+            "--d-sae",
+            "512",
+            "--n-ctx",
+            "128",
+            "--batch",
+            "8",
+            "--accumulation",
+            "2",
+            "--tokens",
+            "1000000",
+            "--seed",
+            "0,1",
+            "--warmup-steps",
+            "5",
+            "--min-lr-factor",
+            "0.2",
+            "--max-grad-norm",
+            "7",
+            "--residual",
+            "centred",
+            "--input-scale",
+            "unit_norm",
+            "--bos",
+            "context",
+            "--eos",
+            "document",
+            "--eval-tokens",
+            "1000",
+            "--validation-tokens",
+            "100",
+            "--eval-every-steps",
+            "9",
+        ]);
+        let request = parse(&line).unwrap().request(ModelId("m".into()), CorpusId("c".into()));
+        let command = request.command().replace('"', "");
+        let words: Vec<&str> = command.split(' ').skip(2).collect();
+        let again = parse(&words).unwrap().request(ModelId("m".into()), CorpusId("c".into()));
+        assert_eq!(again, request);
+        let left_out: Vec<_> = serde_json::to_value(&request)
+            .unwrap()
+            .as_object()
+            .unwrap()
+            .iter()
+            .filter(|(_, value)| value.is_null())
+            .map(|(name, _)| name.clone())
+            .collect();
+        assert_eq!(left_out, Vec::<String>::new(), "an option that the test does not give");
+    }
+
+    #[test]
+    fn a_bad_value_is_quoted_with_what_was_expected() {
+        for (position, value, expected) in [
+            (5, "blocks.2.hook_resid", "hook_resid_pre"),
+            (7, "e3e", "local, e2e, e2e+ds"),
+            (9, "local=x", "'x'"),
+        ] {
+            let mut line = REQUIRED.to_vec();
+            line[position] = value;
+            let message = parse(&line).unwrap_err();
+            assert!(message.contains(value) && message.contains(expected), "{message}");
+        }
+    }
+}

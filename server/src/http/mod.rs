@@ -1,0 +1,89 @@
+//! The API under `/api`: JSON, one file per resource. [`api`] is the router that the page on the server calls in process;
+//! [`server`] puts the page, the files and what guards them around it.
+
+mod access;
+mod corpora;
+mod dictionaries;
+mod error;
+mod events;
+mod extract;
+mod guard;
+mod health;
+mod jobs;
+mod metrics;
+mod models;
+mod openapi;
+mod overview;
+mod pareto;
+mod state;
+mod sweeps;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod upload;
+
+pub use access::Access;
+pub use error::log_id;
+pub use events::Events;
+pub use guard::server;
+pub use state::AppState;
+
+use api::{ApiError, ErrorKind};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{StatusCode, Uri},
+    middleware,
+};
+
+use error::Failure;
+
+/// Bytes of a JSON body.
+const JSON_LIMIT: usize = 1 << 20;
+
+/// Every route of the API.
+pub fn api(state: AppState) -> Router {
+    let quick = Router::new()
+        .merge(health::router())
+        .merge(overview::router())
+        .merge(models::router())
+        .merge(corpora::router())
+        .merge(sweeps::router())
+        .merge(jobs::router())
+        .merge(dictionaries::router())
+        .merge(metrics::router())
+        .merge(pareto::router())
+        .merge(openapi::router())
+        .layer(middleware::from_fn(guard::time_limit));
+    // these take as long as they take: a stream, a file of gigabytes, a download
+    let slow = Router::new()
+        .merge(events::router())
+        .merge(models::slow_router())
+        .merge(corpora::slow_router());
+    let routes = quick
+        .merge(slow)
+        .layer(DefaultBodyLimit::max(JSON_LIMIT))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method);
+    Router::new().nest("/api", routes).with_state(state)
+}
+
+async fn unknown_path(uri: Uri) -> Failure {
+    let message = format!(
+        "there is no '{}' under /api; /api/openapi.json lists what there is",
+        uri.path()
+    );
+    Failure::with_status(StatusCode::NOT_FOUND, message)
+}
+
+async fn wrong_method() -> Failure {
+    let error = ApiError::new(
+        ErrorKind::Invalid,
+        "this path takes other methods; the answer's header 'allow' and /api/openapi.json say which",
+    );
+    Failure {
+        error,
+        status: Some(StatusCode::METHOD_NOT_ALLOWED),
+    }
+}

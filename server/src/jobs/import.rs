@@ -1,0 +1,252 @@
+//! Models and corpora into the registry: looked at, described, and named. What a folder or file holds decides whether it
+//! is there already; a name that stands for something else gets a number.
+
+use anyhow::{Context as _, Result};
+use api::{ConfigError, CorpusId, CorpusInfo, ModelId, ModelInfo, ResidualFrame};
+use engine::corpus::CorpusFacts;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+use tempfile::TempDir;
+
+use crate::workspace::Workspace;
+
+/// Adds the language model in `folder`, which was given as `source`; `name` is what to call it, default the folder's name.
+///
+/// # Errors
+/// What the engine cannot load, by file and field; nothing is then added.
+pub async fn model(workspace: &Arc<Workspace>, folder: &Path, source: &str, name: Option<&str>) -> Result<ModelInfo> {
+    let folder = absolute("folder", folder)?;
+    let name = name.map_or_else(|| last_name(&folder), String::from);
+    let facts = model_facts(workspace, &folder).await?;
+    if let Some(known) = workspace
+        .store
+        .models()
+        .await?
+        .into_iter()
+        .find(|known| known.hash == facts.hash && Path::new(&known.folder) == folder)
+    {
+        return Ok(known);
+    }
+    let ids = workspace
+        .store
+        .models()
+        .await?
+        .into_iter()
+        .map(|m| (m.id, m.hash))
+        .collect::<Vec<_>>();
+    let id = free_id(&name, |id| taken(&ids, &ModelId::from_name(id), &facts.hash));
+    let info = ModelInfo {
+        id: ModelId::from_name(&id),
+        source: source.into(),
+        folder: utf8(&folder)?,
+        ..facts
+    };
+    workspace.store.add_model(&info).await?;
+    workspace.store.model(&info.id).await?.context("the model was just added")
+}
+
+/// Adds the language model whose files were uploaded to `folder`; they are moved into the data folder.
+///
+/// # Errors
+/// As [`model`]; the files are then removed.
+pub async fn uploaded_model(workspace: &Arc<Workspace>, folder: TempDir, name: &str) -> Result<ModelInfo> {
+    let facts = model_facts(workspace, folder.path()).await?;
+    let models = workspace.store.models().await?;
+    if let Some(known) = models.iter().find(|known| known.hash == facts.hash) {
+        return Ok(known.clone());
+    }
+    let ids: Vec<_> = models.into_iter().map(|m| (m.id, m.hash)).collect();
+    let id = free_id(name, |id| {
+        let id = ModelId::from_name(id);
+        workspace.store.model_folder(&id).exists() || taken(&ids, &id, &facts.hash)
+    });
+    let id = ModelId::from_name(&id);
+    let place = keep(folder, &workspace.store.model_folder(&id))?;
+    let info = ModelInfo {
+        id,
+        source: format!("uploaded as {name}"),
+        folder: utf8(&place)?,
+        ..facts
+    };
+    workspace.store.add_model(&info).await?;
+    Ok(info)
+}
+
+/// Adds the corpus at `path`, a file or a folder of files, which was given as `source`; `name` is what to call it, default the
+/// file's name.
+///
+/// # Errors
+/// What the engine cannot read, by file and place; nothing is then added.
+pub async fn corpus(workspace: &Arc<Workspace>, path: &Path, source: &str, name: Option<&str>) -> Result<CorpusInfo> {
+    let path = absolute("path", path)?;
+    let name = name.map_or_else(|| last_name(&path), String::from);
+    let facts = corpus_facts(workspace, &path).await?;
+    let corpora = workspace.store.corpora().await?;
+    if let Some(known) = corpora
+        .iter()
+        .find(|known| known.hash == facts.hash && Path::new(&known.path) == path)
+    {
+        return Ok(known.clone());
+    }
+    let ids: Vec<_> = corpora.into_iter().map(|c| (c.id, c.hash)).collect();
+    let id = CorpusId::from_name(&free_id(&name, |id| taken(&ids, &CorpusId::from_name(id), &facts.hash)));
+    let info = corpus_info(id, source, &path, &facts)?;
+    workspace.store.add_corpus(&info).await?;
+    workspace.store.corpus(&info.id).await?.context("the corpus was just added")
+}
+
+/// Adds the corpus whose files were uploaded to `folder`; they are moved into the data folder.
+///
+/// # Errors
+/// As [`corpus`]; the files are then removed.
+pub async fn uploaded_corpus(workspace: &Arc<Workspace>, folder: TempDir, name: &str) -> Result<CorpusInfo> {
+    let facts = corpus_facts(workspace, &one_file_or_folder(folder.path())?).await?;
+    let corpora = workspace.store.corpora().await?;
+    if let Some(known) = corpora.iter().find(|known| known.hash == facts.hash) {
+        return Ok(known.clone());
+    }
+    let ids: Vec<_> = corpora.into_iter().map(|c| (c.id, c.hash)).collect();
+    let id = free_id(name, |id| {
+        let id = CorpusId::from_name(id);
+        workspace.store.corpus_source_folder(&id).exists() || taken(&ids, &id, &facts.hash)
+    });
+    let id = CorpusId::from_name(&id);
+    let place = keep(folder, &workspace.store.corpus_source_folder(&id))?;
+    let info = corpus_info(id, &format!("uploaded as {name}"), &one_file_or_folder(&place)?, &facts)?;
+    workspace.store.add_corpus(&info).await?;
+    Ok(info)
+}
+
+/// Everything about a model but its name and place. It is loaded for that, so that damaged weights are found now.
+async fn model_facts(workspace: &Arc<Workspace>, folder: &Path) -> Result<ModelInfo> {
+    let (shared, folder) = (workspace.clone(), folder.to_owned());
+    let facts = move || {
+        let hash = engine::model::content_hash(&folder)?;
+        let model = shared.models.get(&folder, &hash, ResidualFrame::Raw)?;
+        let facts = model.facts();
+        engine::corpus::load_tokenizer(&folder, facts.d_vocab)?;
+        let special = engine::corpus::special_tokens(&folder)?;
+        Ok(ModelInfo {
+            id: ModelId(String::new()),
+            source: String::new(),
+            folder: String::new(),
+            family: facts.family.to_string(),
+            n_layers: facts.n_layers,
+            d_model: facts.d_model,
+            n_heads: facts.n_heads,
+            d_mlp: facts.d_mlp,
+            d_vocab: facts.d_vocab,
+            n_ctx: facts.n_ctx,
+            n_params: facts.n_params,
+            layer_norm: facts.layer_norm,
+            has_bos: special.bos.is_some(),
+            hash,
+            hook_points: model.hook_points(),
+            created: now(),
+        })
+    };
+    workspace.short.run(facts).await
+}
+
+async fn corpus_facts(workspace: &Arc<Workspace>, path: &Path) -> Result<CorpusFacts> {
+    let path = path.to_owned();
+    workspace.short.run(move || Ok(engine::corpus::inspect(&path)?)).await
+}
+
+fn corpus_info(id: CorpusId, source: &str, path: &Path, facts: &CorpusFacts) -> Result<CorpusInfo> {
+    Ok(CorpusInfo {
+        id,
+        source: source.into(),
+        path: utf8(path)?,
+        format: facts.format.to_string(),
+        n_documents: facts.n_documents,
+        n_bytes: facts.n_bytes,
+        hash: facts.hash.clone(),
+        created: now(),
+    })
+}
+
+/// `path` as it can be found again from any working folder.
+fn absolute(field: &str, path: &Path) -> Result<PathBuf> {
+    // links are kept as they are: the hub's client names files by links to their content
+    let found = std::path::absolute(path)
+        .ok()
+        .filter(|path| path.exists() && !path.as_os_str().is_empty());
+    found.ok_or_else(|| ConfigError::new(field, format!("there is no '{}' on this machine", path.display())).into())
+}
+
+fn utf8(path: &Path) -> Result<String> {
+    let text = path.to_str().map(String::from);
+    text.ok_or_else(|| ConfigError::new("path", format!("'{}' is not UTF-8; rename it", path.display())).into())
+}
+
+/// The last part of the path that says something: a snapshot of the hub's is named by its content.
+fn last_name(path: &Path) -> String {
+    path.file_name()
+        .map_or_else(|| "unnamed".into(), |name| name.to_string_lossy().into_owned())
+}
+
+/// Whether `id` stands for other content than `hash`.
+fn taken<I: PartialEq>(known: &[(I, String)], id: &I, hash: &str) -> bool {
+    known.iter().any(|(other, of)| other == id && of != hash)
+}
+
+/// `name`, or the first of `name-2`, `name-3`, … that is not taken.
+fn free_id(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
+    std::iter::once(name.to_string())
+        .chain((2..).map(|n| format!("{name}-{n}")))
+        .find(|id| !is_taken(id))
+        .expect("the numbers do not run out")
+}
+
+/// Moves what was uploaded to its place.
+fn keep(folder: TempDir, place: &Path) -> Result<PathBuf> {
+    let parent = place.parent().context("the data folder's folders have parents")?;
+    fs::create_dir_all(parent).with_context(|| format!("cannot make '{}'", parent.display()))?;
+    fs::rename(folder.path(), place).with_context(|| format!("cannot move the upload to '{}'", place.display()))?;
+    drop(folder.keep()); // it is in its place now
+    Ok(place.to_owned())
+}
+
+/// The one file in `folder`, or the folder where there are more.
+fn one_file_or_folder(folder: &Path) -> Result<PathBuf> {
+    let files = fs::read_dir(folder)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<std::io::Result<Vec<_>>>()?;
+    match files.as_slice() {
+        [one] => Ok(one.clone()),
+        _ => Ok(folder.to_owned()),
+    }
+}
+
+fn now() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_stands_for_something_else_gets_a_number() {
+        let known = [(1, "a".to_string()), (2, "b".to_string())];
+        assert!(taken(&known, &1, "b") && !taken(&known, &1, "a") && !taken(&known, &3, "a"));
+        assert_eq!(free_id("m", |_| false), "m");
+        assert_eq!(free_id("m", |id| id != "m-3"), "m-3");
+    }
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        let message = absolute("folder", Path::new("no/such/folder")).unwrap_err().to_string();
+        assert!(
+            message.starts_with("folder:") && message.contains("'no/such/folder'"),
+            "{message}"
+        );
+    }
+}

@@ -1,0 +1,12 @@
+//! What runs for long: jobs taken from the registry under a lease, and what prepares them.
+
+mod execute;
+pub mod import;
+pub mod lease;
+pub mod request;
+mod tokens;
+mod train;
+pub mod worker;
+
+pub use execute::{Ended, execute};
+pub use tokens::pack_corpus;

@@ -1,0 +1,61 @@
+//! A sweep's request against the registry: checked, and its defaults filled in. The form and the command line share it.
+
+use anyhow::Result;
+use api::{ConfigError, ResidualFrame, ResolvedAgainst, ResolvedSweep, SweepRequest, TrainConfig};
+use store::Store;
+
+/// Checks `request` against its model and its corpus, and fills in what it leaves out.
+///
+/// # Errors
+/// [`ConfigError`] for the first field that cannot be used.
+pub async fn resolve(store: &Store, request: &SweepRequest) -> Result<ResolvedSweep> {
+    let missing =
+        |field, name: &str| ConfigError::new(field, format!("there is no {field} '{name}' in the registry; add it first"));
+    let model = store
+        .model(&request.model)
+        .await?
+        .ok_or_else(|| missing("model", &request.model.0))?;
+    store
+        .corpus(&request.corpus)
+        .await?
+        .ok_or_else(|| missing("corpus", &request.corpus.0))?;
+    let width = model.width(request.at).ok_or_else(|| {
+        let points: Vec<_> = model.hook_points.iter().map(|(point, _)| point.to_string()).collect();
+        ConfigError::new(
+            "at",
+            format!(
+                "'{}' has no hook point '{}'; it has {}",
+                model.id,
+                request.at,
+                points.join(", ")
+            ),
+        )
+    })?;
+    if request.residual == ResidualFrame::Centred && !model.layer_norm {
+        let message = format!(
+            "found centred; '{}' has RMSNorms, which the mean matters to: only raw is possible",
+            model.id
+        );
+        return Err(ConfigError::new("residual", message).into());
+    }
+    let facts = ResolvedAgainst {
+        width,
+        max_n_ctx: model.n_ctx,
+        has_bos: model.has_bos,
+    };
+    Ok(request.resolve(facts)?)
+}
+
+/// Each run with the command that does the same: the sweep's, for the run's seed alone.
+pub fn with_commands(request: &SweepRequest, runs: Vec<TrainConfig>) -> Vec<(TrainConfig, String)> {
+    runs.into_iter()
+        .map(|run| {
+            let command = SweepRequest {
+                seeds: vec![run.data_seed],
+                ..request.clone()
+            }
+            .command();
+            (run, command)
+        })
+        .collect()
+}

@@ -1,0 +1,128 @@
+//! The training job: model, tokens, training, and its dictionaries into the registry.
+
+use anyhow::{Context as _, Result, ensure};
+use api::{DictionaryId, DictionaryInfo, HistoryPoint, ModelInfo, Progress};
+use engine::train::{Inputs, Observer, Outcome, Trained};
+use store::StoreError;
+
+use super::{execute::Stage, tokens::tokens};
+
+/// Trains the job's dictionaries. None when it was told to stop, and kept a checkpoint.
+///
+/// # Errors
+/// Whatever keeps it from training; the last checkpoint is kept.
+pub fn train(stage: &Stage<'_>) -> Result<Option<Vec<DictionaryId>>> {
+    let config = &stage.job.config;
+    let store = &stage.workspace.store;
+    let info = stage.runtime.block_on(store.model(&config.model))?;
+    let info = info.with_context(|| format!("there is no model '{}' in the registry any more", config.model))?;
+    stage.begin("loading the model");
+    let pool = stage.workspace.job_pool()?;
+    check_unchanged(&info)?;
+    let model = pool.install(|| stage.workspace.models.get(info.folder.as_ref(), &info.hash, config.residual))?;
+    let Some(tokens) = pool.install(|| tokens(stage, &info))? else {
+        return Ok(None);
+    };
+    let folder = store.job_folder(stage.job.id);
+    stage.begin("preparing");
+    let mut recorder = Recorder { stage, error: None };
+    let inputs = Inputs {
+        config,
+        model: &model,
+        model_hash: &info.hash,
+        tokens: &tokens,
+        folder: &folder,
+    };
+    let outcome = pool.install(|| engine::train::run(inputs, &mut recorder));
+    if let Some(error) = recorder.error {
+        return Err(error).context("the curves could not be written");
+    }
+    match outcome? {
+        Outcome::Stopped { .. } => Ok(None),
+        Outcome::Done(trained) => register(stage, trained).map(Some),
+    }
+}
+
+/// A result names its model: it must be the one that was added under that name.
+fn check_unchanged(info: &ModelInfo) -> Result<()> {
+    let found = engine::model::content_hash(info.folder.as_ref())?;
+    ensure!(
+        found == info.hash,
+        "'{}' has changed since it was added as model '{}': found the hash {found}, expected {}; put the former files back, or add the new ones",
+        info.folder,
+        info.id,
+        info.hash
+    );
+    Ok(())
+}
+
+/// Moves the dictionaries into the registry and ends the job, all or nothing.
+fn register(stage: &Stage<'_>, trained: Vec<Trained>) -> Result<Vec<DictionaryId>> {
+    let job = stage.job;
+    let config = &job.config;
+    let dictionaries = trained
+        .into_iter()
+        .zip(&config.dictionaries)
+        .map(|(trained, dictionary)| {
+            let info = DictionaryInfo {
+                id: DictionaryId(0), // the registry numbers it, takes its checksum and its time
+                job: job.id,
+                sweep: job.sweep,
+                model: config.model.clone(),
+                corpus: config.corpus.clone(),
+                at: config.at,
+                residual: config.residual,
+                input_scale: config.input_scale,
+                config: *dictionary,
+                tokens: config.n_steps() as u64 * (config.batch_tokens() * config.accumulation) as u64,
+                n_passes: trained.n_passes,
+                metrics: trained.metrics,
+                checksum: String::new(),
+                created: 0,
+            };
+            (info, trained.file)
+        })
+        .collect();
+    let store = &stage.workspace.store;
+    Ok(stage.runtime.block_on(store.finish_with(job.id, stage.owner, dictionaries))?)
+}
+
+/// Writes the run's curves, tells its progress, and stops it.
+struct Recorder<'a> {
+    stage: &'a Stage<'a>,
+    error: Option<StoreError>,
+}
+
+impl Recorder<'_> {
+    /// The first failure to write stops the run: a run without curves is not what was asked for.
+    fn note(&mut self, result: Result<(), StoreError>) {
+        if let Err(error) = result {
+            self.error.get_or_insert(error);
+        }
+    }
+}
+
+impl Observer for Recorder<'_> {
+    fn resumed(&mut self, step: usize) {
+        let store = &self.stage.workspace.store;
+        let written = self.stage.runtime.block_on(store.truncate_history(self.stage.job.id, step));
+        self.note(written);
+    }
+
+    fn history(&mut self, points: Vec<HistoryPoint>) {
+        if self.stage.is_lost() {
+            return;
+        }
+        let store = &self.stage.workspace.store;
+        let written = self.stage.runtime.block_on(store.append_history(self.stage.job.id, &points));
+        self.note(written);
+    }
+
+    fn progress(&mut self, progress: Progress) {
+        self.stage.progress(progress);
+    }
+
+    fn stop(&mut self) -> bool {
+        self.error.is_some() || self.stage.should_stop()
+    }
+}

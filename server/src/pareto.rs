@@ -1,0 +1,246 @@
+//! The Pareto page's answer: which dictionaries are compared, their fronts, and each objective against local.
+
+use anyhow::Result;
+use api::{
+    ConfigError, DictionaryInfo, Direction, HookPoint, JobId, METRICS, MetricDefinition, ModelId, ObjectiveKind, ParetoQuery,
+    ParetoView, metric,
+};
+use app::charts::{Theme, pareto_chart, pareto_csv};
+use engine::experiment::pareto::{self, Run};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Width and height of the chart as a file.
+const SIZE: (u32, u32) = (760, 480);
+
+/// Answers `query` from every dictionary of the registry.
+///
+/// # Errors
+/// [`ConfigError`] for a metric, model, hook point or sweep that there is not.
+pub fn view(all: Vec<DictionaryInfo>, query: ParetoQuery) -> Result<ParetoView, ConfigError> {
+    let x = definition("x", query.x.as_deref().unwrap_or("l0"))?;
+    let y = definition("y", query.y.as_deref().unwrap_or("ce_increase"))?;
+    let choices = choices(&all);
+    let newest = all
+        .iter()
+        .filter(|d| query.model.as_ref().is_none_or(|model| d.model == *model))
+        .filter(|d| query.at.is_none_or(|at| d.at == at))
+        .filter(|d| query.sweep.is_none_or(|sweep| d.sweep.0 == sweep))
+        .max_by_key(|d| d.id.0);
+    let query = ParetoQuery {
+        model: query.model.clone().or_else(|| newest.map(|d| d.model.clone())),
+        at: query.at.or_else(|| newest.map(|d| d.at)),
+        sweep: query.sweep,
+        x: Some(x.name.into()),
+        y: Some(y.name.into()),
+        log_x: Some(query.log_x.unwrap_or(x.log)),
+        log_y: Some(query.log_y.unwrap_or(y.log)),
+    };
+    if newest.is_none() && (query.model.is_some() || query.at.is_some() || query.sweep.is_some()) {
+        return Err(nothing(&query, &choices));
+    }
+    let here: Vec<_> = all
+        .into_iter()
+        .filter(|d| Some(&d.model) == query.model.as_ref() && Some(d.at) == query.at)
+        .collect();
+    let sweeps = here
+        .iter()
+        .map(|d| d.sweep)
+        .collect::<BTreeSet<JobId>>()
+        .into_iter()
+        .collect();
+    let dictionaries: Vec<_> = here
+        .into_iter()
+        .filter(|d| query.sweep.is_none_or(|sweep| d.sweep.0 == sweep))
+        .collect();
+    Ok(ParetoView {
+        fronts: fronts(&dictionaries, x, y),
+        summary: summary(&dictionaries, x, y),
+        query,
+        choices,
+        sweeps,
+        dictionaries,
+    })
+}
+
+/// The chart as SVG.
+pub fn svg(view: &ParetoView) -> String {
+    pareto_chart(view, SIZE).svg(Theme::Light)
+}
+
+/// The points as a table.
+pub fn csv(view: &ParetoView) -> String {
+    pareto_csv(view)
+}
+
+fn definition(field: &str, name: &str) -> Result<&'static MetricDefinition, ConfigError> {
+    metric(name).ok_or_else(|| {
+        let names: Vec<_> = METRICS.iter().map(|m| m.name).collect();
+        ConfigError::new(
+            field,
+            format!("unknown metric '{name}'; expected one of {}", names.join(", ")),
+        )
+    })
+}
+
+/// The models that have dictionaries, with the hook points at which they have them.
+fn choices(all: &[DictionaryInfo]) -> Vec<(ModelId, Vec<HookPoint>)> {
+    let mut by_model: BTreeMap<ModelId, BTreeSet<HookPoint>> = BTreeMap::new();
+    for dictionary in all {
+        by_model.entry(dictionary.model.clone()).or_default().insert(dictionary.at);
+    }
+    by_model
+        .into_iter()
+        .map(|(model, points)| (model, points.into_iter().collect()))
+        .collect()
+}
+
+/// The first part of the query that nothing answers to.
+fn nothing(query: &ParetoQuery, choices: &[(ModelId, Vec<HookPoint>)]) -> ConfigError {
+    let list = |names: Vec<String>| {
+        if names.is_empty() {
+            "none yet".into()
+        } else {
+            names.join(", ")
+        }
+    };
+    if let Some(model) = &query.model {
+        let Some((_, points)) = choices.iter().find(|(id, _)| id == model) else {
+            let names = list(choices.iter().map(|(id, _)| id.to_string()).collect());
+            return ConfigError::new("model", format!("no dictionary of '{model}'; there are some of: {names}"));
+        };
+        if let Some(at) = query.at
+            && !points.contains(&at)
+        {
+            let names = list(points.iter().map(ToString::to_string).collect());
+            return ConfigError::new(
+                "at",
+                format!("no dictionary of '{model}' at '{at}'; there are some at: {names}"),
+            );
+        }
+    }
+    match (query.sweep, query.at) {
+        (Some(sweep), _) => ConfigError::new("sweep", format!("no dictionary of sweep {sweep} among these")),
+        (None, Some(at)) => ConfigError::new("at", format!("no dictionary at '{at}'")),
+        (None, None) => ConfigError::new("model", "no dictionary"),
+    }
+}
+
+/// Per objective, the dictionaries on its front; an objective without one is left out.
+fn fronts(
+    dictionaries: &[DictionaryInfo],
+    x: &MetricDefinition,
+    y: &MetricDefinition,
+) -> Vec<(ObjectiveKind, Vec<api::DictionaryId>)> {
+    // what is neither better nor worse is read as a cost: fewer features at the same loss
+    let lower = |metric: &MetricDefinition| metric.direction != Direction::HigherIsBetter;
+    ObjectiveKind::ALL
+        .into_iter()
+        .filter_map(|objective| {
+            let of: Vec<_> = dictionaries
+                .iter()
+                .filter(|d| d.config.objective.kind() == objective)
+                .collect();
+            let points: Vec<_> = of.iter().map(|d| (value(d, x), value(d, y))).collect();
+            let front = pareto::front(&points, lower(x), lower(y));
+            (!front.is_empty()).then(|| (objective, front.into_iter().map(|i| of[i].id).collect()))
+        })
+        .collect()
+}
+
+fn summary(dictionaries: &[DictionaryInfo], x: &MetricDefinition, y: &MetricDefinition) -> Vec<api::ParetoSummary> {
+    let runs: Vec<_> = dictionaries
+        .iter()
+        .map(|d| Run {
+            objective: d.config.objective.kind(),
+            seed: d.config.seed,
+            coefficient: d.config.objective.sparsity(),
+            x: value(d, x),
+            y: value(d, y),
+        })
+        .collect();
+    pareto::summary(&runs)
+}
+
+/// What was not measured has no place in the plot.
+fn value(dictionary: &DictionaryInfo, metric: &MetricDefinition) -> f64 {
+    dictionary.metric(metric.name).unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn dictionary(id: i64, sweep: i64, at: &str, objective: serde_json::Value, l0: f64, ce: f64) -> DictionaryInfo {
+        let metric = |name: &str, value: f64| json!({"name": name, "version": 1, "n_tokens": 1000, "value": value});
+        serde_json::from_value(json!({
+            "id": id, "job": sweep, "sweep": sweep, "model": "m", "corpus": "c", "at": at, "residual": "raw", "input_scale": "none",
+            "tokens": 1000, "n_passes": 1.0, "checksum": "", "created": id, "metrics": [metric("l0", l0), metric("ce_increase", ce)],
+            "config": {"kind": "relu", "d_sae": 64, "lr": 0.001, "seed": 0, "objective": objective}
+        }))
+        .unwrap()
+    }
+
+    fn some() -> Vec<DictionaryInfo> {
+        let local = |s: f64| json!({"name": "local", "sparsity": s});
+        let e2e = |s: f64| json!({"name": "e2e", "sparsity": s, "kl": 1.0});
+        let at = "blocks.2.hook_resid_pre";
+        vec![
+            dictionary(1, 1, at, local(0.1), 20.0, 0.2),
+            dictionary(2, 1, at, local(0.2), 10.0, 0.4),
+            dictionary(3, 1, at, local(0.3), 12.0, 0.5), // behind dictionary 2
+            dictionary(4, 1, at, e2e(1.0), 20.0, 0.1),
+            dictionary(5, 1, at, e2e(2.0), 10.0, 0.2),
+            dictionary(6, 6, "blocks.1.hook_resid_pre", local(0.1), 9.0, 0.3),
+        ]
+    }
+
+    #[test]
+    fn the_newest_dictionarys_place_is_the_default() {
+        let view = view(some(), ParetoQuery::default()).unwrap();
+        assert_eq!(view.query.at, Some(HookPoint::resid_pre(1)));
+        assert_eq!((view.query.x.as_deref(), view.query.log_y), (Some("l0"), Some(true)));
+        assert_eq!(view.choices[0].1.len(), 2);
+        assert_eq!(view.dictionaries.len(), 1);
+    }
+
+    #[test]
+    fn fronts_and_summary_by_objective() {
+        let query = ParetoQuery {
+            at: Some(HookPoint::resid_pre(2)),
+            ..ParetoQuery::default()
+        };
+        let view = view(some(), query).unwrap();
+        let ids: Vec<Vec<i64>> = view
+            .fronts
+            .iter()
+            .map(|(_, ids)| ids.iter().map(|id| id.0).collect())
+            .collect();
+        assert_eq!(ids, [vec![2, 1], vec![5, 4]]);
+        assert_eq!(view.summary.len(), 1);
+        // local's curve holds dictionary 3 too, which lies above the line from 2 to 1, so the ratio is below a half
+        assert!(
+            view.summary[0].ratio > 0.3 && view.summary[0].ratio < 0.5,
+            "{:?}",
+            view.summary
+        );
+    }
+
+    #[test]
+    fn an_empty_registry_is_no_error_and_a_wrong_name_is() {
+        assert!(view(Vec::new(), ParetoQuery::default()).unwrap().dictionaries.is_empty());
+        let query = |change: fn(&mut ParetoQuery)| {
+            let mut query = ParetoQuery::default();
+            change(&mut query);
+            view(some(), query).unwrap_err()
+        };
+        assert_eq!(query(|q| q.x = Some("l00".into())).field, "x");
+        assert_eq!(query(|q| q.model = Some(ModelId("other".into()))).field, "model");
+        assert_eq!(query(|q| q.sweep = Some(99)).field, "sweep");
+        let wrong_place = |q: &mut ParetoQuery| {
+            q.model = Some(ModelId("m".into()));
+            q.at = Some(HookPoint::Embed);
+        };
+        assert!(query(wrong_place).message.contains("blocks.1.hook_resid_pre"));
+    }
+}
