@@ -9,6 +9,7 @@ mod id;
 mod job;
 mod metric;
 mod pareto;
+mod per_objective;
 mod registry;
 mod sweep;
 
@@ -23,5 +24,6 @@ pub use id::{CorpusId, DictionaryId, JobId, ModelId};
 pub use job::{Event, HistoryPoint, Job, JobState, Progress};
 pub use metric::{Direction, METRICS, MetricDefinition, metric};
 pub use pareto::{ParetoQuery, ParetoSummary, ParetoView};
+pub use per_objective::PerObjective;
 pub use registry::{CorpusInfo, CorpusSource, ModelInfo, ModelSource, Overview};
-pub use sweep::{PerObjective, ResolvedAgainst, ResolvedSweep, SweepRequest};
+pub use sweep::{ResolvedAgainst, ResolvedSweep, SweepRequest};

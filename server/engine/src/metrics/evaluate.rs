@@ -63,7 +63,9 @@ struct Errors<'a> {
 
 impl Hooks<f32> for Errors<'_> {
     fn at(&mut self, point: HookPoint, value: &mut [f32]) {
-        let Some(i) = self.clean.points.iter().position(|p| *p == point) else { return };
+        let Some(i) = self.clean.points.iter().position(|p| *p == point) else {
+            return;
+        };
         let d = value.len() / self.n_tokens;
         squared_errors(&self.clean.values[i], value, d, &mut self.per_token[i + 1]);
     }
@@ -136,10 +138,23 @@ pub fn evaluate(
         let x: Vec<f32> = slots.iter().flat_map(|s| s.cut.value.iter().copied()).collect();
         let outputs: Vec<(SparseCodes<f32>, Vec<f32>)> = subjects.iter().map(|s| output(s, &x, &scratch)).collect();
         let (later, width) = (&totals.at[1..], totals.widths[0]);
-        slots.par_iter_mut().zip(&contexts).enumerate().try_for_each(|(index, (slot, tokens))| {
-            let range = index * n_ctx * width..(index + 1) * n_ctx * width;
-            threads.with(|t| context(model, slot, tokens, later, outputs.iter().map(|(_, x_hat)| &x_hat[range.clone()]), t))
-        })?;
+        slots
+            .par_iter_mut()
+            .zip(&contexts)
+            .enumerate()
+            .try_for_each(|(index, (slot, tokens))| {
+                let range = index * n_ctx * width..(index + 1) * n_ctx * width;
+                threads.with(|t| {
+                    context(
+                        model,
+                        slot,
+                        tokens,
+                        later,
+                        outputs.iter().map(|(_, x_hat)| &x_hat[range.clone()]),
+                        t,
+                    )
+                })
+            })?;
         totals.add(&slots, &contexts, &x, &outputs, &text.tokens.manifest().special);
         done += count;
         if !progress((done * n_ctx) as u64, (n_contexts * n_ctx) as u64) {
@@ -180,8 +195,17 @@ fn context<'a>(
     model.suffix(cut, &cut.value, &mut t.clean, kept, None, &mut t.work)?;
     for (x_hat, answer) in outputs.zip(answers) {
         answer.squared_errors.resize_with(later.len() + 1, Vec::new);
-        squared_errors(&cut.value, x_hat, cut.value.len() / tokens.len(), &mut answer.squared_errors[0]);
-        let mut errors = Errors { clean: kept, per_token: &mut answer.squared_errors, n_tokens: tokens.len() };
+        squared_errors(
+            &cut.value,
+            x_hat,
+            cut.value.len() / tokens.len(),
+            &mut answer.squared_errors[0],
+        );
+        let mut errors = Errors {
+            clean: kept,
+            per_token: &mut answer.squared_errors,
+            n_tokens: tokens.len(),
+        };
         model.suffix(cut, x_hat, &mut t.spliced, &mut errors, None, &mut t.work)?;
         logits::compare(model, tokens, &t.clean, &t.spliced, &mut t.logits, &mut answer.compared);
     }
@@ -211,7 +235,10 @@ impl Totals {
             points.push(last);
         }
         let widths = points.iter().map(|p| model.width(*p)).collect::<Result<Vec<_>, _>>()?;
-        let sums = Sums { points: vec![PointSums::default(); points.len()], ..Sums::default() };
+        let sums = Sums {
+            points: vec![PointSums::default(); points.len()],
+            ..Sums::default()
+        };
         Ok(Self {
             moments: vec![vec![Moments::default(); points.len()]; SETS.len()],
             sums: vec![[sums.clone(), sums.clone(), sums]; subjects.len()],
@@ -221,22 +248,24 @@ impl Totals {
         })
     }
 
-    fn add(
-        &mut self,
-        slots: &[Slot],
-        contexts: &[&[u32]],
-        x: &[f32],
-        outputs: &[(SparseCodes<f32>, Vec<f32>)],
-        special: &[u32],
-    ) {
+    fn add(&mut self, slots: &[Slot], contexts: &[&[u32]], x: &[f32], outputs: &[(SparseCodes<f32>, Vec<f32>)], special: &[u32]) {
         let n_ctx = contexts[0].len();
         let set = |position: usize, token: u32| match (position, special.contains(&token)) {
             (0, _) => 1,
             (_, true) => 2,
             _ => 0,
         };
-        let sets: Vec<usize> = contexts.iter().flat_map(|c| c.iter().enumerate().map(|(i, t)| set(i, *t))).collect();
-        let Self { widths, moments, sums, firings, .. } = self;
+        let sets: Vec<usize> = contexts
+            .iter()
+            .flat_map(|c| c.iter().enumerate().map(|(i, t)| set(i, *t)))
+            .collect();
+        let Self {
+            widths,
+            moments,
+            sums,
+            firings,
+            ..
+        } = self;
         // each point's activations once, for all dictionaries: the moments, and the distance to this batch's mean
         let clean = |point: usize, t: usize| -> &[f32] {
             let d = widths[point];
@@ -245,42 +274,48 @@ impl Totals {
                 _ => &slots[t / n_ctx].kept.values[point - 1][t % n_ctx * d..(t % n_ctx + 1) * d],
             }
         };
-        let distances: Vec<Vec<f64>> =
-            (0..widths.len()).into_par_iter().map(|p| distances(&sets, |t| clean(p, t))).collect();
+        let distances: Vec<Vec<f64>> = (0..widths.len())
+            .into_par_iter()
+            .map(|p| distances(&sets, |t| clean(p, t)))
+            .collect();
         for (t, set) in sets.iter().enumerate() {
             for (point, moments) in moments[*set].iter_mut().enumerate() {
                 moments.add(clean(point, t));
             }
         }
-        sums.par_iter_mut().zip(firings).zip(outputs).enumerate().for_each(|(k, ((sums, firings), (codes, x_hat)))| {
-            let d = widths[0];
-            let swapped = self::distances(&sets, |t| &x_hat[t * d..(t + 1) * d]);
-            for (t, set) in sets.iter().enumerate() {
-                let answer = &slots[t / n_ctx].answers[k];
-                let i = t % n_ctx;
-                let (ids, values) = codes.row(t);
-                let sums = &mut sums[*set];
-                sums.n += 1;
-                sums.l0 += ids.len() as u64;
-                sums.l1 += values.iter().map(|v| f64::from(*v)).sum::<f64>();
-                if *set == 0 {
-                    ids.iter().for_each(|id| firings[*id as usize] += 1);
+        sums.par_iter_mut()
+            .zip(firings)
+            .zip(outputs)
+            .enumerate()
+            .for_each(|(k, ((sums, firings), (codes, x_hat)))| {
+                let d = widths[0];
+                let swapped = self::distances(&sets, |t| &x_hat[t * d..(t + 1) * d]);
+                for (t, set) in sets.iter().enumerate() {
+                    let answer = &slots[t / n_ctx].answers[k];
+                    let i = t % n_ctx;
+                    let (ids, values) = codes.row(t);
+                    let sums = &mut sums[*set];
+                    sums.n += 1;
+                    sums.l0 += ids.len() as u64;
+                    sums.l1 += values.iter().map(|v| f64::from(*v)).sum::<f64>();
+                    if *set == 0 {
+                        ids.iter().for_each(|id| firings[*id as usize] += 1);
+                    }
+                    if i + 1 < n_ctx {
+                        sums.n_next += 1;
+                        sums.ce_model += f64::from(answer.compared.ce_model[i]);
+                        sums.ce_spliced += f64::from(answer.compared.ce_spliced[i]);
+                    }
+                    sums.kl += answer.compared.kl[i];
+                    let norm = |v: &[f32]| f64::from(sum_squares(v)).sqrt();
+                    sums.norm_ratio += norm(&x_hat[t * d..(t + 1) * d]) / norm(clean(0, t)).max(1e-12);
+                    sums.swapped += 1.0 - answer.squared_errors[0][i] / swapped[t].max(1e-12);
+                    for (p, point) in sums.points.iter_mut().enumerate() {
+                        point.squared_error += answer.squared_errors[p][i];
+                        point.per_token += 1.0 - answer.squared_errors[p][i] / distances[p][t].max(1e-12);
+                    }
                 }
-                if i + 1 < n_ctx {
-                    sums.n_next += 1;
-                    sums.ce_model += f64::from(answer.compared.ce_model[i]);
-                    sums.ce_spliced += f64::from(answer.compared.ce_spliced[i]);
-                }
-                sums.kl += answer.compared.kl[i];
-                let norm = |v: &[f32]| f64::from(sum_squares(v)).sqrt();
-                sums.norm_ratio += norm(&x_hat[t * d..(t + 1) * d]) / norm(clean(0, t)).max(1e-12);
-                sums.swapped += 1.0 - answer.squared_errors[0][i] / swapped[t].max(1e-12);
-                for (p, point) in sums.points.iter_mut().enumerate() {
-                    point.squared_error += answer.squared_errors[p][i];
-                    point.per_token += 1.0 - answer.squared_errors[p][i] / distances[p][t].max(1e-12);
-                }
-            }
-        });
+            });
     }
 
     fn measurements(&self) -> Vec<Vec<Measurement>> {
@@ -305,7 +340,10 @@ fn distances<'a>(sets: &[usize], v: impl Fn(usize) -> &'a [f32]) -> Vec<f64> {
     }
     let means: Vec<Vec<f64>> = moments.iter().map(Moments::mean).collect();
     let distance = |(t, set): (usize, &usize)| {
-        v(t).iter().zip(&means[*set]).map(|(v, mean)| (f64::from(*v) - mean).powi(2)).sum()
+        v(t).iter()
+            .zip(&means[*set])
+            .map(|(v, mean)| (f64::from(*v) - mean).powi(2))
+            .sum()
     };
     sets.iter().enumerate().map(distance).collect()
 }

@@ -39,7 +39,11 @@ pub fn compare(model: &Model<f32>, tokens: &[u32], clean: &[f32], spliced: &[f32
         scratch.spliced.resize(n * vocabulary, 0.0);
         model.logits(clean, &mut scratch.clean);
         model.logits(spliced, &mut scratch.spliced);
-        for (p, q) in scratch.clean.chunks_exact(vocabulary).zip(scratch.spliced.chunks_exact(vocabulary)) {
+        for (p, q) in scratch
+            .clean
+            .chunks_exact(vocabulary)
+            .zip(scratch.spliced.chunks_exact(vocabulary))
+        {
             let (log_p, log_q, kl) = simd(|| {
                 let (log_p, log_q) = (log_normaliser(p), log_normaliser(q));
                 let mut lanes = [0f32; 16];

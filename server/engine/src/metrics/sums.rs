@@ -84,7 +84,14 @@ impl Sums {
         }
         let mut push = |name: &str, at: Option<HookPoint>, n: u64, value: f64| {
             let version = METRICS.iter().find(|m| m.name == name).map_or(0, |m| m.version);
-            out.push(Measurement { name: name.into(), version, at, tokens, n_tokens: n, value });
+            out.push(Measurement {
+                name: name.into(),
+                version,
+                at,
+                tokens,
+                n_tokens: n,
+                value,
+            });
         };
         let n = self.n as f64;
         push("l0", None, self.n, self.l0 as f64 / n);
@@ -104,8 +111,17 @@ impl Sums {
         push("explained_variance_e2e_sae", None, self.n, self.swapped / n);
         for (index, sums) in self.points.iter().enumerate() {
             // the dictionary's own layer counts as a value of the whole dictionary and as the first of the values by layer
-            for place in if index == 0 { vec![None, Some(at[0])] } else { vec![Some(at[index])] } {
-                push("explained_variance", place, self.n, 1.0 - sums.squared_error / variances[index]);
+            for place in if index == 0 {
+                vec![None, Some(at[0])]
+            } else {
+                vec![Some(at[index])]
+            } {
+                push(
+                    "explained_variance",
+                    place,
+                    self.n,
+                    1.0 - sums.squared_error / variances[index],
+                );
                 push("explained_variance_per_token", place, self.n, sums.per_token / n);
                 push("mse", place, self.n, sums.squared_error / (n * widths[index] as f64));
             }

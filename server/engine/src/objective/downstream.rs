@@ -12,7 +12,10 @@ use crate::{
 /// The block whose resid_pre `point` is.
 fn block(point: HookPoint) -> Option<usize> {
     match point {
-        HookPoint::Block { layer, site: Site::ResidPre } => Some(layer),
+        HookPoint::Block {
+            layer,
+            site: Site::ResidPre,
+        } => Some(layer),
         _ => None,
     }
 }
@@ -28,7 +31,9 @@ pub struct Record<R> {
 
 impl<R: Real> Hooks<R> for Record<R> {
     fn at(&mut self, point: HookPoint, value: &mut [R]) {
-        let Some(index) = block(point).and_then(|layer| layer.checked_sub(self.first)) else { return };
+        let Some(index) = block(point).and_then(|layer| layer.checked_sub(self.first)) else {
+            return;
+        };
         if self.layers.len() <= index {
             self.layers.resize_with(index + 1, Vec::new);
         }
@@ -60,7 +65,9 @@ pub struct Backward<'a, R>(pub &'a Compare<R>);
 impl<R: Real> Hooks<R> for Forward<'_, R> {
     fn at(&mut self, point: HookPoint, value: &mut [R]) {
         let Forward(compare, record) = self;
-        let Some(index) = block(point).and_then(|layer| layer.checked_sub(compare.first)) else { return };
+        let Some(index) = block(point).and_then(|layer| layer.checked_sub(compare.first)) else {
+            return;
+        };
         let Some(clean) = record.layers.get(index) else { return };
         if compare.grads.len() <= index {
             compare.grads.resize_with(index + 1, Vec::new);
@@ -84,7 +91,9 @@ impl<R: Real> Hooks<R> for Forward<'_, R> {
 
 impl<R: Real> Hooks<R> for Backward<'_, R> {
     fn at(&mut self, point: HookPoint, grad: &mut [R]) {
-        let Some(index) = block(point).and_then(|layer| layer.checked_sub(self.0.first)) else { return };
+        let Some(index) = block(point).and_then(|layer| layer.checked_sub(self.0.first)) else {
+            return;
+        };
         if let Some(entering) = self.0.grads.get(index) {
             simd(|| add(grad, entering));
         }

@@ -25,7 +25,11 @@ pub fn kl<R: Real>(model: &Model<R>, clean: &[R], spliced: &[R], scale: R, grad:
     let (d, vocabulary) = (model.facts().d_model, model.facts().d_vocab);
     let rows = (CHUNK / vocabulary).max(1);
     let mut total = 0.0;
-    for ((clean, spliced), grad) in clean.chunks(rows * d).zip(spliced.chunks(rows * d)).zip(grad.chunks_mut(rows * d)) {
+    for ((clean, spliced), grad) in clean
+        .chunks(rows * d)
+        .zip(spliced.chunks(rows * d))
+        .zip(grad.chunks_mut(rows * d))
+    {
         let n = clean.len() / d;
         logits.clean.resize(n * vocabulary, R::ZERO);
         logits.spliced.resize(n * vocabulary, R::ZERO);
@@ -33,7 +37,11 @@ pub fn kl<R: Real>(model: &Model<R>, clean: &[R], spliced: &[R], scale: R, grad:
         model.logits(spliced, &mut logits.spliced);
         total += simd(|| {
             let mut sum = 0.0;
-            for (p, q) in logits.clean.chunks_exact_mut(vocabulary).zip(logits.spliced.chunks_exact_mut(vocabulary)) {
+            for (p, q) in logits
+                .clean
+                .chunks_exact_mut(vocabulary)
+                .zip(logits.spliced.chunks_exact_mut(vocabulary))
+            {
                 sum += kl_row(p, q, scale).f64();
             }
             sum

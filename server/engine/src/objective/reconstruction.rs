@@ -31,11 +31,14 @@ pub fn squared_error<R: Real>(x: &[R], x_hat: &[R], d: usize) -> f64 {
 /// grad = `scale` · (x̂ − x): with scale = 2 / (n · d), the derivative of the term by x̂. All [n_tokens, d].
 pub fn gradient<R: Real>(x: &[R], x_hat: &[R], scale: R, grad: &mut [R], d: usize) {
     let rows = SEGMENT * d;
-    grad.par_chunks_mut(rows).zip(x.par_chunks(rows)).zip(x_hat.par_chunks(rows)).for_each(|((grad, x), x_hat)| {
-        simd(|| {
-            for ((g, a), b) in grad.iter_mut().zip(x).zip(x_hat) {
-                *g = scale * (*b - *a);
-            }
+    grad.par_chunks_mut(rows)
+        .zip(x.par_chunks(rows))
+        .zip(x_hat.par_chunks(rows))
+        .for_each(|((grad, x), x_hat)| {
+            simd(|| {
+                for ((g, a), b) in grad.iter_mut().zip(x).zip(x_hat) {
+                    *g = scale * (*b - *a);
+                }
+            });
         });
-    });
 }

@@ -25,7 +25,12 @@ pub struct Adam<R> {
 impl<R: Real> Adam<R> {
     /// Before the first step.
     pub fn new(constants: api::Adam, parameters: &Parameters<R>) -> Self {
-        Self { constants, first: parameters.zeros_like(), second: parameters.zeros_like(), steps: 0 }
+        Self {
+            constants,
+            first: parameters.zeros_like(),
+            second: parameters.zeros_like(),
+            steps: 0,
+        }
     }
 
     /// One step: every parameter moves by −lr · m̂ / (√v̂ + ε), with the gradient taken `scale` times.
@@ -36,7 +41,13 @@ impl<R: Real> Adam<R> {
         let correction2 = (1.0 - beta2.powi(self.steps as i32)).sqrt();
         let [scale, decay1, keep1, decay2, keep2] = [scale, beta1, 1.0 - beta1, beta2, 1.0 - beta2].map(R::of);
         let [step, root, eps] = [lr / correction1, 1.0 / correction2, eps].map(R::of);
-        for (((p, g), m), v) in parameters.0.iter_mut().zip(&grads.0).zip(&mut self.first.0).zip(&mut self.second.0) {
+        for (((p, g), m), v) in parameters
+            .0
+            .iter_mut()
+            .zip(&grads.0)
+            .zip(&mut self.first.0)
+            .zip(&mut self.second.0)
+        {
             p.data
                 .par_chunks_mut(CHUNK)
                 .zip(g.data.par_chunks(CHUNK))

@@ -58,13 +58,18 @@ impl State {
 /// When the file cannot be written; the former checkpoint is there then.
 pub fn save(folder: &Path, state: &State, trainees: &[Trainee<f32>]) -> Result<(), TrainError> {
     let path = folder.join(NAME);
-    let failed = |message: String| TrainError::Checkpoint { path: path.display().to_string(), message };
+    let failed = |message: String| TrainError::Checkpoint {
+        path: path.display().to_string(),
+        message,
+    };
     let json = serde_json::to_string(state).map_err(|e| failed(e.to_string()))?;
     let mut views = Vec::new();
     for (k, trainee) in trainees.iter().enumerate() {
-        for (part, parameters) in
-            [("w", trainee.dictionary.parameters()), ("m", &trainee.adam.first), ("v", &trainee.adam.second)]
-        {
+        for (part, parameters) in [
+            ("w", trainee.dictionary.parameters()),
+            ("m", &trainee.adam.first),
+            ("v", &trainee.adam.second),
+        ] {
             for tensor in &parameters.0 {
                 let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytemuck::cast_slice(&tensor.data))
                     .map_err(|e| failed(e.to_string()))?;
@@ -72,7 +77,8 @@ pub fn save(folder: &Path, state: &State, trainees: &[Trainee<f32>]) -> Result<(
             }
         }
     }
-    let bytes = safetensors::serialize(views, Some(HashMap::from([(KEY.to_string(), json)]))).map_err(|e| failed(e.to_string()))?;
+    let bytes =
+        safetensors::serialize(views, Some(HashMap::from([(KEY.to_string(), json)]))).map_err(|e| failed(e.to_string()))?;
     crate::file::write_atomic(&path, &bytes).map_err(|e| failed(e.to_string()))
 }
 
@@ -82,28 +88,46 @@ pub fn save(folder: &Path, state: &State, trainees: &[Trainee<f32>]) -> Result<(
 /// When it is damaged, of another version, or of another config, model or text.
 pub fn load(folder: &Path, expected: &State, trainees: &mut [Trainee<f32>]) -> Result<Option<State>, TrainError> {
     let path = folder.join(NAME);
-    let failed = |message: String| TrainError::Checkpoint { path: path.display().to_string(), message };
+    let failed = |message: String| TrainError::Checkpoint {
+        path: path.display().to_string(),
+        message,
+    };
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(failed(e.to_string())),
     };
     let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| failed(format!("damaged: {e}")))?;
-    let json = metadata.metadata().as_ref().and_then(|m| m.get(KEY)).ok_or_else(|| failed("not a checkpoint".into()))?;
+    let json = metadata
+        .metadata()
+        .as_ref()
+        .and_then(|m| m.get(KEY))
+        .ok_or_else(|| failed("not a checkpoint".into()))?;
     let state: State = serde_json::from_str(json).map_err(|e| failed(format!("metadata: {e}")))?;
     if state.version != VERSION {
-        return Err(failed(format!("version {}; this program reads version {VERSION}", state.version)));
+        return Err(failed(format!(
+            "version {}; this program reads version {VERSION}",
+            state.version
+        )));
     }
     if state.config != expected.config || state.inputs != expected.inputs {
-        return Err(failed("belongs to another config, model or text; remove it to start over".into()));
+        return Err(failed(
+            "belongs to another config, model or text; remove it to start over".into(),
+        ));
     }
     let tensors = SafeTensors::deserialize(&bytes).map_err(|e| failed(format!("damaged: {e}")))?;
     let read = |k: usize, part: &str, into: &mut Parameters<f32>| -> Result<(), TrainError> {
         for tensor in &mut into.0 {
             let name = format!("{k}.{part}.{}", tensor.name);
-            let view = tensors.tensor(&name).map_err(|_| failed(format!("tensor '{name}' is missing")))?;
+            let view = tensors
+                .tensor(&name)
+                .map_err(|_| failed(format!("tensor '{name}' is missing")))?;
             if view.dtype() != Dtype::F32 || view.shape() != tensor.shape {
-                return Err(failed(format!("tensor '{name}' has shape {:?}; expected {:?}", view.shape(), tensor.shape)));
+                return Err(failed(format!(
+                    "tensor '{name}' has shape {:?}; expected {:?}",
+                    view.shape(),
+                    tensor.shape
+                )));
             }
             tensor.data = bytemuck::pod_collect_to_vec(view.data());
         }
@@ -126,6 +150,13 @@ pub fn fresh(config: &TrainConfig, width: usize) -> Vec<Trainee<f32>> {
     config
         .dictionaries
         .iter()
-        .map(|c| Trainee::new(c.objective, c.lr, Dictionary::random(c.kind, width, c.d_sae, c.seed), config.adam))
+        .map(|c| {
+            Trainee::new(
+                c.objective,
+                c.lr,
+                Dictionary::random(c.kind, width, c.d_sae, c.seed),
+                config.adam,
+            )
+        })
         .collect()
 }

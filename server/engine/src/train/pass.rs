@@ -57,7 +57,10 @@ impl<R: Real> Default for Suffix<R> {
         Self {
             work: Work::default(),
             tape: Tape::default(),
-            record: Record { first: 0, layers: Vec::new() },
+            record: Record {
+                first: 0,
+                layers: Vec::new(),
+            },
             compare: Compare::default(),
             logits: Logits::default(),
             clean: Vec::new(),
@@ -81,7 +84,12 @@ impl<R: Real> Pass<R> {
     /// # Errors
     /// When the model has no such point.
     pub fn new(model: &Model<R>, at: HookPoint) -> Result<Self, ModelError> {
-        Ok(Self { at, width: model.width(at)?, slots: Vec::new(), threads: PerThread::new() })
+        Ok(Self {
+            at,
+            width: model.width(at)?,
+            slots: Vec::new(),
+            threads: PerThread::new(),
+        })
     }
 
     /// Width of the tensor at the hook point.
@@ -91,7 +99,10 @@ impl<R: Real> Pass<R> {
 
     /// Seconds of one thread that the dictionaries of the batch had in common since the last call of this.
     pub fn take_shared_seconds(&mut self) -> f64 {
-        self.slots.iter_mut().map(|slot| std::mem::take(&mut slot.shared_seconds)).sum()
+        self.slots
+            .iter_mut()
+            .map(|slot| std::mem::take(&mut slot.shared_seconds))
+            .sum()
     }
 
     /// Runs the prefix on contexts of equal length; `x` becomes the activations at the hook point [n_tokens, width].
@@ -108,13 +119,17 @@ impl<R: Real> Pass<R> {
         x.resize(contexts.len() * n_ctx * self.width, R::ZERO);
         let (at, threads) = (self.at, &self.threads);
         let x = x.par_chunks_mut((n_ctx * self.width).max(1));
-        self.slots.par_iter_mut().zip(contexts).zip(x).try_for_each(|((slot, tokens), x)| {
-            let start = Instant::now();
-            threads.with(|t| model.prefix(tokens, at, &mut slot.cut, &mut NoHooks, &mut t.work))?;
-            x.copy_from_slice(&slot.cut.value);
-            slot.shared_seconds += start.elapsed().as_secs_f64();
-            Ok(())
-        })
+        self.slots
+            .par_iter_mut()
+            .zip(contexts)
+            .zip(x)
+            .try_for_each(|((slot, tokens), x)| {
+                let start = Instant::now();
+                threads.with(|t| model.prefix(tokens, at, &mut slot.cut, &mut NoHooks, &mut t.work))?;
+                x.copy_from_slice(&slot.cut.value);
+                slot.shared_seconds += start.elapsed().as_secs_f64();
+                Ok(())
+            })
     }
 
     /// The clean pass, then for each dictionary the spliced pass, its losses, and its gradient by x̂.
@@ -126,7 +141,11 @@ impl<R: Real> Pass<R> {
         let threads = &self.threads;
         let downstream = wanted.iter().any(|w| w.downstream > 0.0);
         self.slots.par_iter_mut().enumerate().try_for_each(|(index, slot)| {
-            let Slot { cut, answers, shared_seconds } = slot;
+            let Slot {
+                cut,
+                answers,
+                shared_seconds,
+            } = slot;
             answers.resize_with(wanted.len(), Answer::default);
             threads.with(|t| {
                 let start = Instant::now();

@@ -1,6 +1,6 @@
 //! A training run from its config to measured dictionaries on disk.
 
-use api::{ConfigError, HistoryPoint, InputScale, Measurement, METRICS, Objective, Progress, TokenSet, TrainConfig};
+use api::{ConfigError, HistoryPoint, InputScale, METRICS, Measurement, Objective, Progress, TokenSet, TrainConfig};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -82,7 +82,13 @@ pub struct Trained {
 /// # Errors
 /// When the config does not fit model and text, a loss is not finite, or a file cannot be read or written.
 pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
-    let Inputs { config, model, model_hash, tokens, folder } = inputs;
+    let Inputs {
+        config,
+        model,
+        model_hash,
+        tokens,
+        folder,
+    } = inputs;
     check(inputs)?;
     let mut order = Order::new(config.data_seed, tokens.n_contexts(Split::Train));
     let inputs_hash = format!("{model_hash} {}", tokens.manifest().train.sha256);
@@ -105,7 +111,11 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
             return Ok(Outcome::Stopped { step });
         }
         let batches = batches(config, tokens, &mut order, step);
-        let at_step = |source: TrainError| TrainError::Step { step, kept, source: Box::new(source) };
+        let at_step = |source: TrainError| TrainError::Step {
+            step,
+            kept,
+            source: Box::new(source),
+        };
         stepper.gradients(&batches).map_err(at_step)?;
         let factor = schedule::factor(&config.schedule, step, n_steps);
         let measured = step % config.evaluation.every_steps == 0 || step + 1 == n_steps;
@@ -132,29 +142,58 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
 ///
 /// # Errors
 /// When the file cannot be read or does not fit the model.
-pub fn evaluate(file: &Path, model: &Model<f32>, tokens: &TokenFile, config: &TrainConfig) -> Result<Vec<Measurement>, TrainError> {
+pub fn evaluate(
+    file: &Path,
+    model: &Model<f32>,
+    tokens: &TokenFile,
+    config: &TrainConfig,
+) -> Result<Vec<Measurement>, TrainError> {
     let (dictionary, facts) = dictionary::load(file)?;
     let width = model.width(facts.at)?;
     if dictionary.d_in() != width {
         return Err(ConfigError::new(
             "dictionary",
-            format!("{} is {} wide; {} of the model is {width} wide", file.display(), dictionary.d_in(), facts.at),
+            format!(
+                "{} is {} wide; {} of the model is {width} wide",
+                file.display(),
+                dictionary.d_in(),
+                facts.at
+            ),
         )
         .into());
     }
-    let text = Text { tokens, split: Split::HeldOut, batch: config.batch, n_tokens: config.evaluation.n_tokens };
-    let subject = Subject { dictionary: &dictionary, scale: facts.scale };
+    let text = Text {
+        tokens,
+        split: Split::HeldOut,
+        batch: config.batch,
+        n_tokens: config.evaluation.n_tokens,
+    };
+    let subject = Subject {
+        dictionary: &dictionary,
+        scale: facts.scale,
+    };
     let mut measured = metrics::evaluate(model, facts.at, &[subject], text, &mut |_, _| true)?;
     Ok(measured.pop().unwrap_or_default())
 }
 
 fn check(inputs: Inputs<'_>) -> Result<(), TrainError> {
-    let Inputs { config, model, tokens, .. } = inputs;
+    let Inputs {
+        config, model, tokens, ..
+    } = inputs;
     config.validate()?;
     model.width(config.at)?;
     let later = model.facts().n_layers.saturating_sub(config.at.next_block());
-    if later == 0 && config.dictionaries.iter().any(|d| matches!(d.objective, Objective::E2eDs { .. })) {
-        return Err(ConfigError::new("objective", format!("found e2e+ds at {}; no block comes after it; use e2e", config.at)).into());
+    if later == 0
+        && config
+            .dictionaries
+            .iter()
+            .any(|d| matches!(d.objective, Objective::E2eDs { .. }))
+    {
+        return Err(ConfigError::new(
+            "objective",
+            format!("found e2e+ds at {}; no block comes after it; use e2e", config.at),
+        )
+        .into());
     }
     if tokens.manifest().packing != config.packing {
         return Err(ConfigError::new("packing", "the text is packed in another way than the config says").into());
@@ -167,14 +206,20 @@ fn batches<'t>(config: &TrainConfig, tokens: &'t TokenFile, order: &mut Order, s
     let mut positions = first..first + config.accumulation * config.batch;
     (0..config.accumulation)
         .map(|_| {
-            positions.by_ref().take(config.batch).map(|p| tokens.context(Split::Train, order.at(p as u64))).collect()
+            positions
+                .by_ref()
+                .take(config.batch)
+                .map(|p| tokens.context(Split::Train, order.at(p as u64)))
+                .collect()
         })
         .collect()
 }
 
 /// 1, or the factor that makes E‖x‖² = 1 over the first batches.
 fn input_scale(inputs: Inputs<'_>, order: &mut Order) -> Result<f64, TrainError> {
-    let Inputs { config, model, tokens, .. } = inputs;
+    let Inputs {
+        config, model, tokens, ..
+    } = inputs;
     if config.input_scale == InputScale::None {
         return Ok(1.0);
     }
@@ -184,7 +229,9 @@ fn input_scale(inputs: Inputs<'_>, order: &mut Order) -> Result<f64, TrainError>
     for step in 0..config.n_steps() {
         for contexts in batches(config, tokens, order, step) {
             pass.prefix(model, &contexts, &mut x)?;
-            sum += par_sum(x.len() / width, &|t| simd(|| sum_squares(&x[t * width..(t + 1) * width])).into());
+            sum += par_sum(x.len() / width, &|t| {
+                simd(|| sum_squares(&x[t * width..(t + 1) * width])).into()
+            });
             n += x.len() / width;
         }
         if n >= SCALE_TOKENS {
@@ -208,40 +255,66 @@ fn history(
     factor: f64,
     measured: bool,
 ) -> Result<Vec<HistoryPoint>, TrainError> {
-    let Inputs { config, model, tokens, .. } = inputs;
+    let Inputs {
+        config, model, tokens, ..
+    } = inputs;
     let validation = if measured {
-        let text =
-            Text { tokens, split: Split::Validation, batch: config.batch, n_tokens: config.evaluation.validation_tokens };
+        let text = Text {
+            tokens,
+            split: Split::Validation,
+            batch: config.batch,
+            n_tokens: config.evaluation.validation_tokens,
+        };
         metrics::evaluate(model, config.at, &subjects(stepper), text, &mut |_, _| true)?
     } else {
         vec![Vec::new(); stepper.trainees.len()]
     };
-    let points = stepper.trainees.iter().zip(validation).enumerate().map(|(index, (trainee, validation))| {
-        let mut values = BTreeMap::from([
-            ("loss".to_string(), trainee.terms.loss(&trainee.objective)),
-            ("loss/reconstruction".to_string(), trainee.terms.reconstruction),
-            ("loss/sparsity".to_string(), trainee.terms.sparsity),
-            ("lr".to_string(), trainee.lr * factor),
-            ("grad_norm".to_string(), trainee.grad_norm),
-            ("l0".to_string(), trainee.l0),
-        ]);
-        if trainee.objective.kl() > 0.0 {
-            values.insert("loss/kl".into(), trainee.terms.kl);
-        }
-        if trainee.objective.downstream() > 0.0 {
-            values.insert("loss/downstream".into(), trainee.terms.downstream);
-        }
-        for m in validation.iter().filter(|m| m.at.is_none() && m.tokens == TokenSet::Ordinary && m.value.is_finite()) {
-            values.insert(format!("validation/{}", m.name), m.value);
-        }
-        let tokens = ((step + 1) * config.accumulation * config.batch_tokens()) as u64;
-        HistoryPoint { step, tokens, dictionary: index, values }
-    });
+    let points = stepper
+        .trainees
+        .iter()
+        .zip(validation)
+        .enumerate()
+        .map(|(index, (trainee, validation))| {
+            let mut values = BTreeMap::from([
+                ("loss".to_string(), trainee.terms.loss(&trainee.objective)),
+                ("loss/reconstruction".to_string(), trainee.terms.reconstruction),
+                ("loss/sparsity".to_string(), trainee.terms.sparsity),
+                ("lr".to_string(), trainee.lr * factor),
+                ("grad_norm".to_string(), trainee.grad_norm),
+                ("l0".to_string(), trainee.l0),
+            ]);
+            if trainee.objective.kl() > 0.0 {
+                values.insert("loss/kl".into(), trainee.terms.kl);
+            }
+            if trainee.objective.downstream() > 0.0 {
+                values.insert("loss/downstream".into(), trainee.terms.downstream);
+            }
+            for m in validation
+                .iter()
+                .filter(|m| m.at.is_none() && m.tokens == TokenSet::Ordinary && m.value.is_finite())
+            {
+                values.insert(format!("validation/{}", m.name), m.value);
+            }
+            let tokens = ((step + 1) * config.accumulation * config.batch_tokens()) as u64;
+            HistoryPoint {
+                step,
+                tokens,
+                dictionary: index,
+                values,
+            }
+        });
     Ok(points.collect())
 }
 
 fn subjects<'a>(stepper: &'a Stepper<'_, f32>) -> Vec<Subject<'a>> {
-    stepper.trainees.iter().map(|t| Subject { dictionary: &t.dictionary, scale: stepper.scale() }).collect()
+    stepper
+        .trainees
+        .iter()
+        .map(|t| Subject {
+            dictionary: &t.dictionary,
+            scale: stepper.scale(),
+        })
+        .collect()
 }
 
 fn finish(
@@ -250,15 +323,32 @@ fn finish(
     stepper: &Stepper<'_, f32>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
-    let Inputs { config, model, model_hash, tokens, folder } = inputs;
-    let text = Text { tokens, split: Split::HeldOut, batch: config.batch, n_tokens: config.evaluation.n_tokens };
+    let Inputs {
+        config,
+        model,
+        model_hash,
+        tokens,
+        folder,
+    } = inputs;
+    let text = Text {
+        tokens,
+        split: Split::HeldOut,
+        batch: config.batch,
+        n_tokens: config.evaluation.n_tokens,
+    };
     let mut told = Instant::now();
     let mut stopped = false;
     let measured = metrics::evaluate(model, config.at, &subjects(stepper), text, &mut |done, total| {
         if told.elapsed() > PROGRESS {
             told = Instant::now();
             let stage = "measuring on held-out text".to_string();
-            observer.progress(Progress { stage, done, total, unit: "tokens".into(), rate: 0.0 });
+            observer.progress(Progress {
+                stage,
+                done,
+                total,
+                unit: "tokens".into(),
+                rate: 0.0,
+            });
         }
         stopped = observer.stop();
         !stopped
@@ -270,17 +360,32 @@ fn finish(
     let n_passes = n_contexts / tokens.n_contexts(Split::Train) as f64;
     let mut trained = Vec::with_capacity(measured.len());
     for (index, mut metrics) in measured.into_iter().enumerate() {
-        let facts =
-            DictionaryFile::new(config.dictionaries[index], config.at, config.residual, state.scale, model_hash.to_string());
+        let facts = DictionaryFile::new(
+            config.dictionaries[index],
+            config.at,
+            config.residual,
+            state.scale,
+            model_hash.to_string(),
+        );
         let file = folder.join(format!("dictionary-{index}.safetensors"));
         dictionary::save(&stepper.trainees[index].dictionary, &facts, &file)?;
         let (sum, n) = state.grad_norms[index];
         let shared = state.shared_seconds / config.dictionaries.len() as f64;
         let trained_on = (config.n_steps() * config.accumulation * config.batch_tokens()) as u64;
-        for (name, value) in [("grad_norm", sum / n.max(1) as f64), ("train_seconds", state.seconds[index] + shared)] {
+        for (name, value) in [
+            ("grad_norm", sum / n.max(1) as f64),
+            ("train_seconds", state.seconds[index] + shared),
+        ] {
             let version = METRICS.iter().find(|m| m.name == name).map_or(0, |m| m.version);
             let n_tokens = trained_on;
-            metrics.push(Measurement { name: name.into(), version, at: None, tokens: TokenSet::Ordinary, n_tokens, value });
+            metrics.push(Measurement {
+                name: name.into(),
+                version,
+                at: None,
+                tokens: TokenSet::Ordinary,
+                n_tokens,
+                value,
+            });
         }
         trained.push(Trained { file, metrics, n_passes });
     }
@@ -296,7 +401,11 @@ struct Clock {
 
 impl Clock {
     fn new(step: usize, config: &TrainConfig) -> Self {
-        Self { told: Instant::now(), at_step: step, tokens_per_step: (config.batch_tokens() * config.accumulation) as u64 }
+        Self {
+            told: Instant::now(),
+            at_step: step,
+            tokens_per_step: (config.batch_tokens() * config.accumulation) as u64,
+        }
     }
 
     fn tell(&mut self, step: usize, config: &TrainConfig, observer: &mut dyn Observer) {
@@ -305,7 +414,11 @@ impl Clock {
             return;
         }
         let rate = ((step - self.at_step) as u64 * self.tokens_per_step) as f64 / elapsed.as_secs_f64().max(1e-9);
-        *self = Self { told: Instant::now(), at_step: step, ..*self };
+        *self = Self {
+            told: Instant::now(),
+            at_step: step,
+            ..*self
+        };
         observer.progress(Progress {
             stage: "training".into(),
             done: step as u64 * self.tokens_per_step,

@@ -17,12 +17,25 @@ mod tests {
 
     #[test]
     fn its_shape() {
-        let schedule = api::Schedule { warmup_steps: 10, min_lr_factor: 0.1 };
+        let schedule = api::Schedule {
+            warmup_steps: 10,
+            min_lr_factor: 0.1,
+        };
         assert_eq!(factor(&schedule, 0, 110), 0.0);
         assert_eq!(factor(&schedule, 5, 110), 0.5);
         assert_eq!(factor(&schedule, 10, 110), 1.0);
         assert!((factor(&schedule, 60, 110) - 0.55).abs() < 1e-12);
         assert!((factor(&schedule, 110, 110) - 0.1).abs() < 1e-12);
-        assert_eq!(factor(&api::Schedule { warmup_steps: 0, min_lr_factor: 1.0 }, 0, 5), 1.0);
+        assert_eq!(
+            factor(
+                &api::Schedule {
+                    warmup_steps: 0,
+                    min_lr_factor: 1.0
+                },
+                0,
+                5
+            ),
+            1.0
+        );
     }
 }

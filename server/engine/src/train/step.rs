@@ -129,7 +129,11 @@ impl<'m, R: Real> Stepper<'m, R> {
             trainee.seconds += elapsed(start);
             let loss = trainee.terms.loss(&trainee.objective);
             if !loss.is_finite() || !trainee.grad_norm.is_finite() {
-                return Err(TrainError::NotFinite { dictionary: index, loss, grad_norm: trainee.grad_norm });
+                return Err(TrainError::NotFinite {
+                    dictionary: index,
+                    loss,
+                    grad_norm: trainee.grad_norm,
+                });
             }
         }
         Ok(())
@@ -139,7 +143,14 @@ impl<'m, R: Real> Stepper<'m, R> {
     pub fn update(&mut self, factor: f64) {
         for trainee in &mut self.trainees {
             let start = Instant::now();
-            let Trainee { dictionary, adam, grads, lr, grad_norm, .. } = trainee;
+            let Trainee {
+                dictionary,
+                adam,
+                grads,
+                lr,
+                grad_norm,
+                ..
+            } = trainee;
             let clip = clip(*grad_norm, self.max_grad_norm);
             dictionary.update(|parameters| adam.step(*lr * factor, clip, grads, parameters));
             trainee.seconds += elapsed(start);
@@ -159,7 +170,9 @@ impl<'m, R: Real> Stepper<'m, R> {
             trainee.x_hat.resize(n * d, R::ZERO);
             trainee.grad_out.resize(n * d, R::ZERO);
             trainee.dictionary.encode(x, &mut trainee.codes, &self.scratch);
-            trainee.dictionary.decode(&trainee.codes, &mut trainee.x_hat, Path::default(), &self.scratch);
+            trainee
+                .dictionary
+                .decode(&trainee.codes, &mut trainee.x_hat, Path::default(), &self.scratch);
             trainee.terms.reconstruction += per_number * reconstruction::squared_error(x, &trainee.x_hat, d);
             trainee.terms.sparsity += per_number * trainee.codes.l1();
             trainee.l0 += weight * trainee.codes.nnz() as f64 / n as f64;
@@ -201,7 +214,13 @@ impl<'m, R: Real> Stepper<'m, R> {
                 trainee.seconds += seconds;
             }
             let sparsity = R::of(per_number * trainee.objective.sparsity());
-            let Trainee { dictionary, codes, grad_out, grads, .. } = trainee;
+            let Trainee {
+                dictionary,
+                codes,
+                grad_out,
+                grads,
+                ..
+            } = trainee;
             dictionary.backward(x, codes, grad_out, sparsity, grads, None, Path::default(), &self.scratch);
             trainee.seconds += elapsed(start);
         }
