@@ -1,7 +1,6 @@
 //! The machine learning of saescope: language models, dictionaries, objectives, training and metrics.
 //! Pure: it reads the files it is given and returns values; it speaks no HTTP and no SQL and prints nothing.
 
-pub mod experiment;
 pub mod kernel;
 
 pub mod corpus;
@@ -12,3 +11,5 @@ pub mod model;
 pub mod metrics;
 pub mod objective;
 pub mod train;
+
+pub mod experiment;
