@@ -144,11 +144,11 @@ impl Canvas {
         } else {
             format!("x=\"{x:.1}\" y=\"{y:.1}\"")
         };
-        let weight = if strong { ";font-weight:600" } else { "" };
-        // as a style, because a page's own rules for text would override attributes
+        let weight = if strong { " font-weight=\"600\"" } else { "" };
+        // as attributes: the page's content security policy forbids inline styles
         let _ = writeln!(
             self.body,
-            "<text {at} text-anchor=\"{anchor}\" style=\"fill:{}{weight}\">{}</text>",
+            "<text {at} text-anchor=\"{anchor}\" fill=\"{}\"{weight}>{}</text>",
             ink.css(self.theme),
             escape(text)
         );
@@ -171,8 +171,7 @@ impl Canvas {
         };
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"chart\" role=\"img\" viewBox=\"0 0 {width} {height}\" {extent} \
-             style=\"font-family:{FONT_FAMILY},system-ui,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;font-size:{TEXT_SIZE}px;\
-             font-variant-numeric:tabular-nums\">\n<title>{}</title>\n{ground}{}</svg>\n",
+             font-family=\"{FONT_FAMILY},system-ui,'Segoe UI',Roboto,'DejaVu Sans',sans-serif\" font-size=\"{TEXT_SIZE}\">\n<title>{}</title>\n{ground}{}</svg>\n",
             escape(title),
             self.body
         )

@@ -3,8 +3,28 @@
 use api::CorpusSource;
 use leptos::prelude::*;
 
-use super::source_form::{Given, SourceForm};
+use super::source_form::{Given, SourceForm, Words};
 use crate::client;
+
+const WORDS: Words = Words {
+    what: "corpus",
+    path_name: "path",
+    path: [
+        "File or folder on the server's disk",
+        "Plain text, JSON lines, a JSON array, Parquet (a text column, or input_ids), or a token file.",
+        "/texts/tinystories.json",
+    ],
+    hub: [
+        "Data set on the Hugging Face hub",
+        "Downloaded by the server as Parquet.",
+        "roneneldan/TinyStories",
+    ],
+    files: [
+        "Files on this computer",
+        "They are sent to the server and kept in its data folder.",
+    ],
+    folder: false,
+};
 
 /// The form that adds a corpus; `on_added` is called when it is in the registry.
 #[component]
@@ -23,19 +43,5 @@ pub fn AddCorpus(
             corpus.id.0
         })
     };
-    view! {
-        <SourceForm
-            what="corpus"
-            path_name="path"
-            path_words=[
-                "File or folder on the server's disk",
-                "Plain text, JSON lines, a JSON array, Parquet (a text column, or input_ids), or a token file.",
-                "/texts/tinystories.json",
-            ]
-            hub_words=["Data set on the Hugging Face hub", "Downloaded by the server as Parquet.", "roneneldan/TinyStories"]
-            file_words=["Files on this computer", "They are sent to the server and kept in its data folder."]
-            folder=false
-            add
-        />
-    }
+    view! { <SourceForm words=&WORDS add /> }
 }

@@ -3,8 +3,29 @@
 use api::ModelSource;
 use leptos::prelude::*;
 
-use super::source_form::{Given, SourceForm};
+use super::source_form::{Given, SourceForm, Words};
 use crate::client;
+
+const WORDS: Words = Words {
+    what: "model",
+    path_name: "folder",
+    path: [
+        "Folder on the server's disk",
+        "A Hugging Face folder: config.json, model.safetensors (or its shards and index), tokenizer.json. \
+         Families: gpt2, gpt_neo, gpt_neox, llama.",
+        "/models/pythia-70m",
+    ],
+    hub: [
+        "Name on the Hugging Face hub",
+        "Downloaded by the server; HF_HOME, HF_ENDPOINT and HF_TOKEN are respected.",
+        "EleutherAI/pythia-70m",
+    ],
+    files: [
+        "Folder on this computer",
+        "Its files are sent to the server and kept in its data folder.",
+    ],
+    folder: true,
+};
 
 /// The form that adds a model; `on_added` is called when it is in the registry.
 #[component]
@@ -23,24 +44,5 @@ pub fn AddModel(
             model.id.0
         })
     };
-    view! {
-        <SourceForm
-            what="model"
-            path_name="folder"
-            path_words=[
-                "Folder on the server's disk",
-                "A Hugging Face folder: config.json, model.safetensors (or its shards and index), tokenizer.json. \
-                Families: gpt2, gpt_neo, gpt_neox, llama.",
-                "/models/pythia-70m",
-            ]
-            hub_words=[
-                "Name on the Hugging Face hub",
-                "Downloaded by the server; HF_HOME, HF_ENDPOINT and HF_TOKEN are respected.",
-                "EleutherAI/pythia-70m",
-            ]
-            file_words=["Folder on this computer", "Its files are sent to the server and kept in its data folder."]
-            folder=true
-            add
-        />
-    }
+    view! { <SourceForm words=&WORDS add /> }
 }

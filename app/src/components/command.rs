@@ -9,6 +9,8 @@ pub fn Command(
     #[prop(into)]
     text: Signal<String>,
 ) -> impl IntoView {
+    // an option per line, continued as a shell reads it
+    let text = Signal::derive(move || text.with(|text| text.replace(" --", " \\\n  --")));
     let copied = RwSignal::new(false);
     let copy = move |_| {
         copy_text(&text.get_untracked());

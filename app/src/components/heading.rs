@@ -19,7 +19,7 @@ pub fn Heading(
     children: Children,
 ) -> impl IntoView {
     view! {
-        <Title text=move || format!("{} · saescope", title.get()) />
+        <Title text=move || format!("{} · saescope", title.try_get().unwrap_or_default()) />
         <header class="heading">
             <p class="where">{place}</p>
             <h1>{question}</h1>

@@ -84,7 +84,7 @@ pub fn JobList(
                     <td class="words"><Progress job /></td>
                     <td class="words">{model} " · " {at}</td>
                     <td class="words">{dictionaries}</td>
-                    <td class="words quiet">{move || job.with(|job| job.owner.clone())}</td>
+                    <td class="words quiet owner">{move || job.with(|job| job.owner.clone())}</td>
                 </tr>
             }
         })

@@ -21,7 +21,6 @@ pub fn ModelTable(
                         <th scope="col" class="words">"family"</th>
                         <th scope="col">"blocks"</th>
                         <th scope="col">"d_model"</th>
-                        <th scope="col">"vocabulary"</th>
                         <th scope="col">"n_ctx"</th>
                         <th scope="col">"parameters"</th>
                         <th scope="col"><span class="unseen">"actions"</span></th>
@@ -34,7 +33,6 @@ pub fn ModelTable(
                             <td class="words">{model.family.clone()}</td>
                             <td>{format::count(model.n_layers as u64)}</td>
                             <td>{format::count(model.d_model as u64)}</td>
-                            <td>{format::count(model.d_vocab as u64)}</td>
                             <td>{format::count(model.n_ctx as u64)}</td>
                             <td>{format::compact(model.n_params)}</td>
                             <td>

@@ -10,12 +10,9 @@ use crate::client::{Answer, Files};
 
 /// Where something is added from.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum From {
-    /// The server's disk.
+enum From {
     Path,
-    /// The hub.
     Hub,
-    /// This computer.
     Files,
 }
 
@@ -29,111 +26,140 @@ pub enum Given {
     Files(Files),
 }
 
-/// The words of one form; what they name is added by `add`, which answers the new thing's name.
+/// The words of one form.
+pub struct Words {
+    /// `model` or `corpus`: what is added.
+    pub what: &'static str,
+    /// What the path is called: `folder` or `path`.
+    pub path_name: &'static str,
+    /// The path's label, hint and example.
+    pub path: [&'static str; 3],
+    /// The hub name's label, hint and example.
+    pub hub: [&'static str; 3],
+    /// The files' label and hint.
+    pub files: [&'static str; 2],
+    /// Whether a whole folder is chosen rather than single files.
+    pub folder: bool,
+}
+
+impl Words {
+    fn of(&self, from: From) -> [&'static str; 3] {
+        match from {
+            From::Path => self.path,
+            From::Hub => self.hub,
+            From::Files => [self.files[0], self.files[1], ""],
+        }
+    }
+}
+
+/// What is typed or chosen at the moment.
+#[derive(Clone, Copy)]
+struct Inputs {
+    from: RwSignal<From>,
+    text: RwSignal<String>,
+    files: NodeRef<Input>,
+}
+
+impl Inputs {
+    fn given(self) -> Option<Given> {
+        let typed = || Some(self.text.get_untracked().trim().to_string()).filter(|text| !text.is_empty());
+        match self.from.get_untracked() {
+            From::Path => typed().map(Given::Path),
+            From::Hub => typed().map(Given::Hub),
+            From::Files => {
+                let chosen = |input: HtmlInputElement| Files::chosen(&input);
+                self.files.get_untracked().and_then(chosen).map(Given::Files)
+            }
+        }
+    }
+}
+
+/// The form: `add` adds what was given and answers the new thing's name.
 #[component]
 pub fn SourceForm<F>(
-    /// `model` or `corpus`: the prefix of ids and test ids.
-    what: &'static str,
-    /// What the path is called: `folder` or `path`.
-    path_name: &'static str,
-    /// The path's label, hint and example.
-    path_words: [&'static str; 3],
-    /// The hub name's label, hint and example.
-    hub_words: [&'static str; 3],
-    /// The files' label and hint.
-    file_words: [&'static str; 2],
-    /// Whether a whole folder is chosen rather than single files.
-    folder: bool,
+    /// Its words.
+    words: &'static Words,
     /// Adds it.
     add: impl Fn(Given) -> F + Copy + Send + Sync + 'static,
 ) -> impl IntoView
 where
     F: Future<Output = Answer<String>> + 'static,
 {
-    let from = RwSignal::new(From::Path);
-    let text = RwSignal::new(String::new());
-    let files = NodeRef::<Input>::new();
+    let inputs = Inputs {
+        from: RwSignal::new(From::Path),
+        text: RwSignal::new(String::new()),
+        files: NodeRef::new(),
+    };
     let busy = RwSignal::new(false);
     let error = RwSignal::new(None::<ApiError>);
     let added = RwSignal::new(None::<String>);
-
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
-        let given = match from.get_untracked() {
-            From::Path => Some(text.get_untracked().trim().to_string())
-                .filter(|t| !t.is_empty())
-                .map(Given::Path),
-            From::Hub => Some(text.get_untracked().trim().to_string())
-                .filter(|t| !t.is_empty())
-                .map(Given::Hub),
-            From::Files => files
-                .get_untracked()
-                .and_then(|input: HtmlInputElement| Files::chosen(&input))
-                .map(Given::Files),
-        };
-        let Some(given) = given else {
-            let nothing = if from.get_untracked() == From::Files {
-                "choose files first"
-            } else {
-                "fill in the field first"
-            };
+        added.set(None);
+        let Some(given) = inputs.given() else {
+            let nothing = "nothing is given; fill in the field or choose files first";
             return error.set(Some(ApiError::new(api::ErrorKind::Invalid, nothing)));
         };
         busy.set(true);
         error.set(None);
-        added.set(None);
         spawn_local(async move {
             match add(given).await {
                 Ok(name) => {
                     added.set(Some(name));
-                    text.set(String::new());
+                    inputs.text.set(String::new());
                 }
                 Err(problem) => error.set(Some(problem)),
             }
             busy.set(false);
         });
     };
+    Effect::new(move |_| {
+        inputs.from.track();
+        error.set(None);
+    });
+    view! {
+        <form class="source-form" on:submit=submit aria-label=format!("Add a {}", words.what)>
+            <SourceInputs words inputs busy />
+            <Problem error />
+            <p class="done" role="status">{move || added.get().map(|name| format!("Added {name}."))}</p>
+        </form>
+    }
+    .into_any()
+}
 
+#[component]
+fn SourceInputs(words: &'static Words, inputs: Inputs, busy: RwSignal<bool>) -> impl IntoView {
+    let Inputs { from, text, files } = inputs;
+    let Words {
+        what, path_name, folder, ..
+    } = *words;
     let choice = move |this: From, label: &'static str| {
         view! {
             <label class="choice">
-                <input type="radio" name=format!("add-{what}-from") prop:checked=move || from.get() == this checked=this == From::Path
-                    on:change=move |_| { from.set(this); error.set(None); } />
+                <input type="radio" name=format!("add-{what}-from") checked=this == From::Path
+                    prop:checked=move || from.get() == this on:change=move |_| from.set(this) />
                 {label}
             </label>
         }
     };
-    let [path_label, path_hint, path_example] = path_words;
-    let [hub_label, hub_hint, hub_example] = hub_words;
-    let [file_label, file_hint] = file_words;
+    let word = move |index: usize| move || words.of(from.get())[index];
     let id = format!("add-{what}");
-    let words = move |path: &'static str, hub: &'static str, file: &'static str| {
-        move || match from.get() {
-            From::Path => path,
-            From::Hub => hub,
-            From::Files => file,
-        }
-    };
+    let by_files = move || from.get() == From::Files;
     view! {
-        <form class="source-form" on:submit=submit aria-label=format!("Add a {what}")>
-            <div class="choices" role="radiogroup" aria-label="from where">
-                {choice(From::Path, path_name)} {choice(From::Hub, "hub")} {choice(From::Files, "upload")}
-            </div>
-            <label for=id.clone()>{words(path_label, hub_label, file_label)}</label>
-            <div class="source-row">
-                <input id=id type="text" autocomplete="off" spellcheck="false" hidden=move || from.get() == From::Files
-                    data-testid=format!("add-{what}-{path_name}") placeholder=words(path_example, hub_example, "")
-                    aria-describedby=format!("add-{what}-hint") bind:value=text />
-                <input node_ref=files type="file" multiple=true {..custom_attribute("webkitdirectory", folder)} hidden=move || from.get() != From::Files
-                    aria-label=file_label data-testid=format!("add-{what}-files") />
-                <button type="submit" class="primary" disabled=busy data-testid=format!("add-{what}-submit")>
-                    {move || if busy.get() { "Adding…" } else { "Add" }}
-                </button>
-            </div>
-            <p class="hint" id=format!("add-{what}-hint")>{words(path_hint, hub_hint, file_hint)}</p>
-            <Problem error />
-            <p class="done" role="status">{move || added.get().map(|name| format!("Added {name}."))}</p>
-        </form>
+        <div class="choices" role="radiogroup" aria-label="from where">
+            {choice(From::Path, path_name)} {choice(From::Hub, "hub")} {choice(From::Files, "upload")}
+        </div>
+        <label for=id.clone()>{word(0)}</label>
+        <div class="source-row">
+            <input id=id type="text" autocomplete="off" spellcheck="false" hidden=by_files placeholder=word(2)
+                data-testid=format!("add-{what}-{path_name}") aria-describedby=format!("add-{what}-hint") bind:value=text />
+            <input node_ref=files type="file" multiple=true {..custom_attribute("webkitdirectory", folder)}
+                hidden=move || !by_files() aria-label=words.files[0] data-testid=format!("add-{what}-files") />
+            <button type="submit" class="primary" disabled=busy data-testid=format!("add-{what}-submit")>
+                {move || if busy.get() { "Adding…" } else { "Add" }}
+            </button>
+        </div>
+        <p class="hint" id=format!("add-{what}-hint")>{word(1)}</p>
     }
     .into_any()
 }

@@ -81,9 +81,9 @@ fn answer(data: &Everything, jobs: &[api::Job]) -> String {
     let here = format!("{}, {corpora} and {dictionaries}.", counted(data.models.len(), "model"));
     match (running, queued) {
         (0, 0) => format!("{here} Nothing runs at the moment."),
-        (0, queued) => format!("{here} {} waiting.", counted(queued, "run")),
-        (running, 0) => format!("{here} {} running.", counted(running, "run")),
-        (running, queued) => format!("{here} {} running, {queued} waiting.", counted(running, "run")),
+        (running, 0) => format!("{here} Runs: {running} running."),
+        (0, queued) => format!("{here} Runs: {queued} waiting."),
+        (running, queued) => format!("{here} Runs: {running} running, {queued} waiting."),
     }
 }
 

@@ -109,52 +109,8 @@ fn Form(data: Memo<Start>) -> impl IntoView {
     let problem = Signal::derive(move || failure.get().or_else(|| plan.get().and_then(Result::err)));
     let form = FormState { values, problem };
 
-    // a third of a second after the last key the server says what the values come to
-    let navigate = use_navigate();
-    Effect::new(move |before: Option<Values>| {
-        let now = values.get();
-        if before.as_ref().is_some_and(|before| *before != now) {
-            failure.set(None);
-            let (asked, navigate) = (now.clone(), navigate.clone());
-            let wait = set_timeout_with_handle(
-                move || {
-                    let options = NavigateOptions {
-                        replace: true,
-                        scroll: false,
-                        resolve: false,
-                        ..Default::default()
-                    };
-                    navigate(&to_url(&asked), options);
-                    spawn_local(async move {
-                        let answer = resolve(&asked).await;
-                        if values.with_untracked(|values| *values == asked) {
-                            plan.set(Some(answer));
-                        }
-                    });
-                },
-                Duration::from_millis(300),
-            );
-            if let Ok(wait) = wait {
-                on_cleanup(move || wait.clear());
-            }
-        }
-        now
-    });
-
-    // the last ones that were known, also while something is wrong
-    let known = Memo::new(move |before: Option<&Vec<String>>| match plan.get() {
-        Some(Ok(resolved)) => resolved.defaults,
-        _ => before.cloned().unwrap_or_default(),
-    });
-    let defaults = Callback::new(move |name: &'static str| {
-        let asked = if name == "seeds" { "seed" } else { name };
-        known.with(|known| {
-            let mut pairs = known.iter().filter_map(|each| each.split_once(" = "));
-            pairs
-                .find(|(field, _)| *field == asked)
-                .map_or_else(String::new, |(_, value)| value.to_string())
-        })
-    });
+    follow(values, plan, failure);
+    let defaults = defaults(plan.into());
 
     let navigate = use_navigate();
     let submit = move |event: SubmitEvent| {
@@ -189,4 +145,55 @@ fn Form(data: Memo<Start>) -> impl IntoView {
         </form>
     }
     .into_any()
+}
+
+/// Keeps URL and plan with the values: a third of a second after the last key the server says what they come to.
+fn follow(values: RwSignal<Values>, plan: RwSignal<Option<Answer<ResolvedSweep>>>, failure: RwSignal<Option<ApiError>>) {
+    let navigate = use_navigate();
+    Effect::new(move |before: Option<Values>| {
+        let now = values.get();
+        if before.as_ref().is_some_and(|before| *before != now) {
+            failure.set(None);
+            let (asked, navigate) = (now.clone(), navigate.clone());
+            let wait = set_timeout_with_handle(
+                move || {
+                    let options = NavigateOptions {
+                        replace: true,
+                        scroll: false,
+                        resolve: false,
+                        ..Default::default()
+                    };
+                    navigate(&to_url(&asked), options);
+                    spawn_local(async move {
+                        let answer = resolve(&asked).await;
+                        if values.with_untracked(|values| *values == asked) {
+                            plan.set(Some(answer));
+                        }
+                    });
+                },
+                Duration::from_millis(300),
+            );
+            if let Ok(wait) = wait {
+                on_cleanup(move || wait.clear());
+            }
+        }
+        now
+    });
+}
+
+/// The default of each field, as the plan says it; the last that was known while something is wrong.
+fn defaults(plan: Signal<Option<Answer<ResolvedSweep>>>) -> Callback<&'static str, String> {
+    let known = Memo::new(move |before: Option<&Vec<String>>| match plan.get() {
+        Some(Ok(resolved)) => resolved.defaults,
+        _ => before.cloned().unwrap_or_default(),
+    });
+    Callback::new(move |name: &'static str| {
+        let asked = if name == "seeds" { "seed" } else { name };
+        known.with(|known| {
+            let mut pairs = known.iter().filter_map(|each| each.split_once(" = "));
+            pairs
+                .find(|(field, _)| *field == asked)
+                .map_or_else(String::new, |(_, value)| value.to_string())
+        })
+    })
 }
