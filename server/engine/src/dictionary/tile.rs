@@ -70,7 +70,7 @@ pub fn encode<R: Real>(x: &[R], weights: &[R], bias: &[R], codes: &mut SparseCod
     let d_sae = bias.len();
     let d = weights.len() / d_sae;
     assert!(
-        weights.len() == d * d_sae && x.len() % d == 0,
+        weights.len() == d * d_sae && x.len().is_multiple_of(d),
         "{} inputs, {} weights, {d_sae} biases",
         x.len(),
         weights.len()

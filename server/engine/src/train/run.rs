@@ -113,8 +113,8 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
             kept = step;
         }
         let factor = schedule::factor(&config.schedule, step, n_steps);
-        let measured = step % config.evaluation.every_steps == 0 || step + 1 == n_steps;
-        if measured || step % config.log_every_steps == 0 {
+        let measured = step.is_multiple_of(config.evaluation.every_steps) || step + 1 == n_steps;
+        if measured || step.is_multiple_of(config.log_every_steps) {
             observer.history(history(inputs, &stepper, step, factor, measured)?);
         }
         stepper.update(factor);
