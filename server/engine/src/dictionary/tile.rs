@@ -70,7 +70,7 @@ pub fn encode<R: Real>(x: &[R], weights: &[R], bias: &[R], codes: &mut SparseCod
     let d_sae = bias.len();
     let d = weights.len() / d_sae;
     assert!(
-        weights.len() == d * d_sae && x.len() % d == 0,
+        weights.len() == d * d_sae && x.len().is_multiple_of(d),
         "{} inputs, {} weights, {d_sae} biases",
         x.len(),
         weights.len()
@@ -144,7 +144,9 @@ fn encode_segment<R: Real>(x: &[R], d: usize, weights: &[R], bias: &[R], segment
     }
 }
 
-/// Appends what is positive of `row + bias` at `end` and gives the new end.
+/// Appends what is positive of `row + bias` at `end` and gives the new end. NaN counts as positive, so that it reaches the
+/// loss and is noticed; a feature with a NaN in its weights would otherwise just cease to fire.
+#[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN is not ≤ 0")]
 #[inline(always)]
 fn pick_positive<R: Real>(row: &[R], bias: &[R], first: u32, ids: &mut [u32], values: &mut [R], mut end: usize) -> usize {
     for (group, (row, bias)) in row.chunks(GROUP).zip(bias.chunks(GROUP)).enumerate() {
@@ -152,7 +154,7 @@ fn pick_positive<R: Real>(row: &[R], bias: &[R], first: u32, ids: &mut [u32], va
         for ((s, r), b) in sums.iter_mut().zip(row).zip(bias) {
             *s = *r + *b;
         }
-        let any = sums.iter().fold(false, |any, s| any | (*s > R::ZERO));
+        let any = sums.iter().fold(false, |any, s| any | !(*s <= R::ZERO));
         if any {
             let base = first + (group * GROUP) as u32;
             let (ids, values) = (&mut ids[end..end + GROUP], &mut values[end..end + GROUP]);
@@ -161,7 +163,7 @@ fn pick_positive<R: Real>(row: &[R], bias: &[R], first: u32, ids: &mut [u32], va
                 // written in any case and kept when positive: no branch to mispredict
                 ids[found] = base + i as u32;
                 values[found] = *s;
-                found += usize::from(*s > R::ZERO);
+                found += usize::from(!(*s <= R::ZERO));
             }
             end += found;
         }

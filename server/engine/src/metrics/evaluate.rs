@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::{
     logits::{self, Compared},
-    sums::{Moments, PointSums, Sums},
+    sums::{Moments, NO_VARIANCE, PointSums, Sums},
 };
 use crate::{
     corpus::{Split, TokenFile},
@@ -274,7 +274,7 @@ impl Totals {
                 _ => &slots[t / n_ctx].kept.values[point - 1][t % n_ctx * d..(t % n_ctx + 1) * d],
             }
         };
-        let distances: Vec<Vec<f64>> = (0..widths.len())
+        let distances: Vec<Vec<Option<f64>>> = (0..widths.len())
             .into_par_iter()
             .map(|p| distances(&sets, |t| clean(p, t)))
             .collect();
@@ -309,10 +309,10 @@ impl Totals {
                     sums.kl += answer.compared.kl[i];
                     let norm = |v: &[f32]| f64::from(sum_squares(v)).sqrt();
                     sums.norm_ratio += norm(&x_hat[t * d..(t + 1) * d]) / norm(clean(0, t)).max(1e-12);
-                    sums.swapped += 1.0 - answer.squared_errors[0][i] / swapped[t].max(1e-12);
+                    sums.swapped.add_explained(answer.squared_errors[0][i], swapped[t]);
                     for (p, point) in sums.points.iter_mut().enumerate() {
                         point.squared_error += answer.squared_errors[p][i];
-                        point.per_token += 1.0 - answer.squared_errors[p][i] / distances[p][t].max(1e-12);
+                        point.per_token.add_explained(answer.squared_errors[p][i], distances[p][t]);
                     }
                 }
             });
@@ -322,7 +322,7 @@ impl Totals {
         let per_dictionary = self.sums.iter().zip(&self.firings).map(|(sums, firings)| {
             let at_least = |n: u32| firings.iter().filter(|f| **f >= n).count() as u64;
             let per_set = SETS.iter().enumerate().flat_map(|(s, set)| {
-                let variances: Vec<f64> = self.moments[s].iter().map(Moments::variance).collect();
+                let variances: Vec<_> = self.moments[s].iter().map(Moments::variance).collect();
                 let alive = (*set == TokenSet::Ordinary).then(|| (at_least(1), at_least(10)));
                 sums[s].measurements(*set, &self.at, &self.widths, &variances, alive)
             });
@@ -332,18 +332,20 @@ impl Totals {
     }
 }
 
-/// ‖v_t − mean(v)‖² of every token, the mean over the batch's tokens of the same set.
-fn distances<'a>(sets: &[usize], v: impl Fn(usize) -> &'a [f32]) -> Vec<f64> {
+/// ‖v_t − mean(v)‖² of every token, the mean over the batch's tokens of the same set; none where that is only rounding.
+fn distances<'a>(sets: &[usize], v: impl Fn(usize) -> &'a [f32]) -> Vec<Option<f64>> {
     let mut moments = vec![Moments::default(); SETS.len()];
     for (t, set) in sets.iter().enumerate() {
         moments[*set].add(v(t));
     }
     let means: Vec<Vec<f64>> = moments.iter().map(Moments::mean).collect();
     let distance = |(t, set): (usize, &usize)| {
-        v(t).iter()
+        let distance: f64 = v(t)
+            .iter()
             .zip(&means[*set])
             .map(|(v, mean)| (f64::from(*v) - mean).powi(2))
-            .sum()
+            .sum();
+        (distance > NO_VARIANCE * f64::from(sum_squares(v(t)))).then_some(distance)
     };
     sets.iter().enumerate().map(distance).collect()
 }

@@ -2,6 +2,9 @@
 
 use api::{HookPoint, METRICS, Measurement, TokenSet};
 
+/// Share of ‖x‖² that the distance from the mean has to exceed: less is rounding, and no variance to explain.
+pub const NO_VARIANCE: f64 = 1e-12;
+
 /// Σ x and Σ ‖x‖² of the clean activations at one point: what the pooled, centred variance needs.
 #[derive(Clone, Debug, Default)]
 pub struct Moments {
@@ -23,8 +26,10 @@ impl Moments {
     }
 
     /// Σ ‖x − mean(x)‖².
-    pub fn variance(&self) -> f64 {
-        self.squares - self.sum.iter().map(|s| s * s).sum::<f64>() / self.n.max(1) as f64
+    /// None where the activations are all the same up to rounding: one token alone, or one BOS at every position 0.
+    pub fn variance(&self) -> Option<f64> {
+        let variance = self.squares - self.sum.iter().map(|s| s * s).sum::<f64>() / self.n.max(1) as f64;
+        (variance > NO_VARIANCE * self.squares).then_some(variance)
     }
 
     /// mean(x).
@@ -38,8 +43,25 @@ impl Moments {
 pub struct PointSums {
     /// ‖x − x̂‖².
     pub squared_error: f64,
-    /// 1 − ‖x − x̂‖² / ‖x − mean_batch(x)‖².
-    pub per_token: f64,
+    /// 1 − ‖x − x̂‖² / ‖x − mean_batch(x)‖², over the tokens that have a distance from the mean.
+    pub per_token: Mean,
+}
+
+/// A mean over those tokens for which something is defined.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mean {
+    sum: f64,
+    n: u64,
+}
+
+impl Mean {
+    /// Adds one token's 1 − `error` / `distance`, where there is a distance.
+    pub fn add_explained(&mut self, error: f64, distance: Option<f64>) {
+        if let Some(distance) = distance {
+            self.sum += 1.0 - error / distance;
+            self.n += 1;
+        }
+    }
 }
 
 /// One dictionary's sums over one set of tokens.
@@ -62,7 +84,7 @@ pub struct Sums {
     /// ‖x̂‖ / ‖x‖.
     pub norm_ratio: f64,
     /// e2e_sae's explained variance at its own layer.
-    pub swapped: f64,
+    pub swapped: Mean,
     /// At the hook point, then at each later point.
     pub points: Vec<PointSums>,
 }
@@ -75,7 +97,7 @@ impl Sums {
         tokens: TokenSet,
         at: &[HookPoint],
         widths: &[usize],
-        variances: &[f64],
+        variances: &[Option<f64>],
         alive: Option<(u64, u64)>,
     ) -> Vec<Measurement> {
         let mut out = Vec::new();
@@ -108,7 +130,10 @@ impl Sums {
         }
         push("kl", None, self.n, self.kl / n);
         push("norm_ratio", None, self.n, self.norm_ratio / n);
-        push("explained_variance_e2e_sae", None, self.n, self.swapped / n);
+        let mean = |mean: Mean| (mean.n > 0).then(|| (mean.n, mean.sum / mean.n as f64));
+        if let Some((n, value)) = mean(self.swapped) {
+            push("explained_variance_e2e_sae", None, n, value);
+        }
         for (index, sums) in self.points.iter().enumerate() {
             // the dictionary's own layer counts as a value of the whole dictionary and as the first of the values by layer
             for place in if index == 0 {
@@ -116,13 +141,12 @@ impl Sums {
             } else {
                 vec![Some(at[index])]
             } {
-                push(
-                    "explained_variance",
-                    place,
-                    self.n,
-                    1.0 - sums.squared_error / variances[index],
-                );
-                push("explained_variance_per_token", place, self.n, sums.per_token / n);
+                if let Some(variance) = variances[index] {
+                    push("explained_variance", place, self.n, 1.0 - sums.squared_error / variance);
+                }
+                if let Some((n, value)) = mean(sums.per_token) {
+                    push("explained_variance_per_token", place, n, value);
+                }
                 push("mse", place, self.n, sums.squared_error / (n * widths[index] as f64));
             }
         }

@@ -40,7 +40,15 @@ pub enum TrainError {
         /// The gradient's norm.
         grad_norm: f64,
     },
-    /// The same, with the step at which it came.
+    /// A parameter is NaN or infinite after a step that no loss has been computed from yet.
+    #[error("dictionary {dictionary}: '{tensor}' is no longer finite; try a smaller learning rate")]
+    Weights {
+        /// Index into the config's dictionaries.
+        dictionary: usize,
+        /// The parameter.
+        tensor: &'static str,
+    },
+    /// One of these two, with the step at which it came.
     #[error("step {step}: {source}; the last checkpoint, of step {kept}, is kept")]
     Step {
         /// The step, from 0.

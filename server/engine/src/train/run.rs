@@ -106,20 +106,25 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
     let mut clock = Clock::new(state.step, config);
     while state.step < n_steps {
         let step = state.step;
-        if observer.stop() {
-            save(&mut state, &stepper, folder)?;
-            return Ok(Outcome::Stopped { step });
-        }
-        let batches = batches(config, tokens, &mut order, step);
         let at_step = |source: TrainError| TrainError::Step {
             step,
             kept,
             source: Box::new(source),
         };
+        if observer.stop() {
+            save(&mut state, &stepper, folder).map_err(at_step)?;
+            return Ok(Outcome::Stopped { step });
+        }
+        let batches = batches(config, tokens, &mut order, step);
         stepper.gradients(&batches).map_err(at_step)?;
+        // only now is it known that these weights give a finite loss: a checkpoint of others would end every resumed run
+        if step != kept && step.is_multiple_of(config.checkpoint_every_steps) {
+            save(&mut state, &stepper, folder).map_err(at_step)?;
+            kept = step;
+        }
         let factor = schedule::factor(&config.schedule, step, n_steps);
-        let measured = step % config.evaluation.every_steps == 0 || step + 1 == n_steps;
-        if measured || step % config.log_every_steps == 0 {
+        let measured = step.is_multiple_of(config.evaluation.every_steps) || step + 1 == n_steps;
+        if measured || step.is_multiple_of(config.log_every_steps) {
             observer.history(history(inputs, &stepper, step, factor, measured)?);
         }
         stepper.update(factor);
@@ -129,11 +134,15 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
             }
         }
         state.step += 1;
-        if state.step % config.checkpoint_every_steps == 0 || state.step == n_steps {
-            save(&mut state, &stepper, folder)?;
-            kept = state.step;
-        }
         clock.tell(state.step, config, observer);
+    }
+    if kept != n_steps {
+        let at_end = |source: TrainError| TrainError::Step {
+            step: n_steps,
+            kept,
+            source: Box::new(source),
+        };
+        save(&mut state, &stepper, folder).map_err(at_end)?;
     }
     finish(inputs, &state, &stepper, observer)
 }
@@ -241,7 +250,17 @@ fn input_scale(inputs: Inputs<'_>, order: &mut Order) -> Result<f64, TrainError>
     Ok((n as f64 / sum).sqrt())
 }
 
+/// Writes a checkpoint, unless a weight is NaN or infinite: the former one is better then.
 fn save(state: &mut State, stepper: &Stepper<'_, f32>, folder: &Path) -> Result<(), TrainError> {
+    for (dictionary, trainee) in stepper.trainees.iter().enumerate() {
+        let mut tensors = trainee.dictionary.parameters().0.iter();
+        if let Some(tensor) = tensors.find(|tensor| tensor.data.iter().any(|x| !x.is_finite())) {
+            return Err(TrainError::Weights {
+                dictionary,
+                tensor: tensor.name,
+            });
+        }
+    }
     state.shared_seconds = stepper.shared_seconds;
     state.seconds = stepper.trainees.iter().map(|t| t.seconds).collect();
     checkpoint::save(folder, state, &stepper.trainees)

@@ -1,0 +1,155 @@
+//! What torch computed, as `tests/golden/training.py` describes it.
+
+use api::{HookPoint, Objective, ResidualFrame, Schedule, TokenSet};
+use engine::{
+    dictionary::{Dictionary, Relu},
+    kernel::Real,
+    model::Model,
+};
+use safetensors::{Dtype, SafeTensors};
+use serde::Deserialize;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The parameters, in the order of a ReLU dictionary's.
+pub const NAMES: [&str; 4] = ["W_enc", "b_enc", "W_dec", "b_dec"];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct About {
+    pub n_ctx: usize,
+    pub batch: usize,
+    pub accumulation: usize,
+    pub n_steps: usize,
+    pub d_sae: usize,
+    pub schedule: Schedule,
+    pub eval_batch: usize,
+    pub special: Vec<u32>,
+    pub setups: Vec<Setup>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Setup {
+    pub name: String,
+    pub model: String,
+    pub at: HookPoint,
+    pub residual: ResidualFrame,
+    pub scale: f64,
+    pub metrics: Vec<Measured>,
+    pub cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measured {
+    pub name: String,
+    pub at: Option<HookPoint>,
+    pub tokens: TokenSet,
+    pub n_tokens: u64,
+    pub value: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    pub name: String,
+    pub objective: Objective,
+    pub lr: f64,
+    pub max_grad_norm: f64,
+    /// Of the first step, without coefficients.
+    pub terms: BTreeMap<String, f64>,
+    pub losses: Vec<f64>,
+    pub lrs: Vec<f64>,
+    pub grad_norms: Vec<f64>,
+}
+
+pub struct Golden {
+    pub about: About,
+    bytes: Vec<u8>,
+}
+
+impl Golden {
+    pub fn read() -> Self {
+        let bytes = fs::read(models().join("../training/golden.safetensors")).unwrap();
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+        let about = serde_json::from_str(&metadata.metadata().as_ref().unwrap()["golden"]).unwrap();
+        Self { about, bytes }
+    }
+
+    pub fn setup(&self, name: &str) -> &Setup {
+        self.about.setups.iter().find(|setup| setup.name == name).unwrap()
+    }
+
+    pub fn numbers(&self, name: &str) -> Vec<f64> {
+        let tensors = SafeTensors::deserialize(&self.bytes).unwrap();
+        let view = tensors.tensor(name).unwrap();
+        match view.dtype() {
+            Dtype::F64 => bytemuck::pod_collect_to_vec(view.data()),
+            Dtype::F32 => bytemuck::pod_collect_to_vec::<u8, f32>(view.data())
+                .into_iter()
+                .map(f64::from)
+                .collect(),
+            other => panic!("{name} is {other:?}"),
+        }
+    }
+
+    /// Contexts of `n_ctx` ids, one after the other.
+    pub fn tokens(&self, name: &str) -> Vec<u32> {
+        let tensors = SafeTensors::deserialize(&self.bytes).unwrap();
+        bytemuck::pod_collect_to_vec(tensors.tensor(name).unwrap().data())
+    }
+
+    /// The dictionary before the first step.
+    pub fn dictionary<R: Real>(&self, setup: &Setup) -> Dictionary<R> {
+        let [w_enc, b_enc, w_dec, b_dec] = NAMES.map(|name| {
+            self.numbers(&format!("{}.init.{name}", setup.name))
+                .into_iter()
+                .map(R::of)
+                .collect::<Vec<_>>()
+        });
+        let dictionary = Dictionary::Relu(Relu::new(w_enc, b_enc, w_dec, b_dec));
+        assert_eq!(dictionary.d_sae(), self.about.d_sae);
+        dictionary
+    }
+
+    /// The batches of step `step`.
+    pub fn batches<'t>(&self, tokens: &'t [u32], step: usize) -> Vec<Vec<&'t [u32]>> {
+        let About {
+            n_ctx,
+            batch,
+            accumulation,
+            ..
+        } = self.about;
+        let step = tokens.chunks_exact(accumulation * batch * n_ctx).nth(step).unwrap();
+        step.chunks_exact(batch * n_ctx)
+            .map(|batch| batch.chunks_exact(n_ctx).collect())
+            .collect()
+    }
+}
+
+pub fn models() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/models")
+}
+
+pub fn model(setup: &Setup) -> Model<f32> {
+    Model::load(&models().join(&setup.model), setup.residual).unwrap()
+}
+
+/// ‖a − b‖ / ‖b‖; NaN counts as infinitely far.
+pub fn relative<R: Real>(a: &[R], b: &[f64]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let off: f64 = a.iter().zip(b).map(|(a, b)| (a.f64() - b).powi(2)).sum();
+    let size: f64 = b.iter().map(|b| b.powi(2)).sum();
+    let distance = (off / size).sqrt();
+    if distance.is_nan() { f64::INFINITY } else { distance }
+}
+
+/// Says what is farther from torch than `bound`.
+pub fn close(what: &str, ours: f64, torchs: f64, bound: f64) {
+    let off = (ours - torchs).abs() / torchs.abs();
+    assert!(off <= bound, "{what}: {ours}; torch has {torchs}, {off:.1e} off");
+}

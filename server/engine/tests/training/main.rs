@@ -1,0 +1,10 @@
+//! Training and measuring dictionaries: against what torch makes of the definitions (`tests/golden/training.py`), and laws.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
+mod golden;
+mod laws;
+mod metrics;
+mod runs;
+mod torch;
+mod workplace;

@@ -1,0 +1,96 @@
+//! Every metric is what torch computes in f64 from the same tokens.
+
+use api::TokenSet;
+use engine::{
+    corpus::Split,
+    metrics::{Subject, Text, evaluate},
+};
+
+use crate::{
+    golden::{Golden, model},
+    workplace::token_file,
+};
+
+#[test]
+fn metrics_are_torchs() {
+    let golden = Golden::read();
+    let about = &golden.about;
+    for setup in &golden.about.setups {
+        let (model, dictionary) = (model(setup), golden.dictionary::<f32>(setup));
+        let contexts = golden.tokens(&format!("{}.eval", setup.model));
+        let folder = tempfile::tempdir().unwrap();
+        let tokens = token_file(folder.path(), about.n_ctx, model.facts().d_vocab, &about.special, &contexts);
+        let subject = Subject {
+            dictionary: &dictionary,
+            scale: setup.scale,
+        };
+        let text = Text {
+            tokens: &tokens,
+            split: Split::HeldOut,
+            batch: about.eval_batch,
+            n_tokens: contexts.len(),
+        };
+        let measured = evaluate(&model, setup.at, &[subject], text, &mut |_, _| true)
+            .unwrap()
+            .pop()
+            .unwrap();
+        assert_eq!(measured.len(), setup.metrics.len(), "{}", setup.name);
+        for torchs in &setup.metrics {
+            let found: Vec<_> = measured
+                .iter()
+                .filter(|m| (&m.name, m.at, m.tokens) == (&torchs.name, torchs.at, torchs.tokens))
+                .collect();
+            let what = format!("{} {} at {:?} of {:?}", setup.name, torchs.name, torchs.at, torchs.tokens);
+            let [ours] = found[..] else {
+                panic!("{what}: found {found:?}")
+            };
+            assert_eq!(ours.n_tokens, torchs.n_tokens, "{what}");
+            let off = (ours.value - torchs.value).abs() / torchs.value.abs().max(1.0);
+            assert!(
+                off <= 1e-5,
+                "{what}: {}; torch has {}, {off:.1e} off",
+                ours.value,
+                torchs.value
+            );
+        }
+    }
+}
+
+/// A token that is alone in its batch has no variance to be explained: nothing is said then, rather than nonsense.
+#[test]
+fn what_is_not_defined_is_left_out() {
+    let golden = Golden::read();
+    let setup = golden.setup("llama_resid");
+    let (model, dictionary) = (model(setup), golden.dictionary::<f32>(setup));
+    let n_ctx = golden.about.n_ctx;
+    // every context begins alike and has no special token
+    let mut contexts = golden.tokens("llama.eval");
+    contexts.iter_mut().step_by(n_ctx).for_each(|first| *first = 1);
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = token_file(folder.path(), n_ctx, model.facts().d_vocab, &[], &contexts);
+    let subject = Subject {
+        dictionary: &dictionary,
+        scale: 1.0,
+    };
+    for batch in [1, 4] {
+        let text = Text {
+            tokens: &tokens,
+            split: Split::HeldOut,
+            batch,
+            n_tokens: contexts.len(),
+        };
+        let measured = evaluate(&model, setup.at, &[subject], text, &mut |_, _| true)
+            .unwrap()
+            .pop()
+            .unwrap();
+        let names = |set: TokenSet| measured.iter().filter(move |m| m.tokens == set).map(|m| m.name.as_str());
+        assert_eq!(names(TokenSet::Special).count(), 0);
+        assert!(names(TokenSet::PositionZero).all(|name| !name.starts_with("explained_variance")));
+        assert!(names(TokenSet::PositionZero).any(|name| name == "kl"));
+        assert_eq!(
+            names(TokenSet::Ordinary).filter(|name| *name == "explained_variance").count(),
+            4
+        );
+        assert!(measured.iter().all(|m| m.value.is_finite() && m.value > -1e4), "{measured:?}");
+    }
+}
