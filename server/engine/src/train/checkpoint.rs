@@ -5,7 +5,7 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, fs, path::Path};
 
-use super::{TrainError, step::Trainee};
+use super::{TrainError, trainee::Trainee};
 use crate::dictionary::{Dictionary, Parameters};
 
 const KEY: &str = "saescope_checkpoint";

@@ -9,9 +9,11 @@ mod pass;
 mod run;
 pub mod schedule;
 mod step;
+mod trainee;
 
 pub use run::{Inputs, Observer, Outcome, Trained, evaluate, run};
-pub use step::{Stepper, Trainee};
+pub use step::Stepper;
+pub use trainee::Trainee;
 
 use crate::{corpus::CorpusError, dictionary::DictionaryError, model::ModelError};
 

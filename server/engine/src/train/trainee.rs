@@ -1,0 +1,152 @@
+//! A dictionary in training: its part of a step, without the language model's.
+
+use api::Objective;
+use std::time::Instant;
+
+use super::adam::{Adam, clip, norm};
+use crate::{
+    dictionary::{Dictionary, Parameters, Path, Scratch, SparseCodes},
+    kernel::{Real, scale},
+    objective::{Terms, reconstruction},
+};
+
+/// A dictionary in training.
+#[derive(Debug)]
+pub struct Trainee<R> {
+    /// Its objective.
+    pub objective: Objective,
+    /// Its peak learning rate.
+    pub lr: f64,
+    /// The dictionary.
+    pub dictionary: Dictionary<R>,
+    /// Its optimiser.
+    pub adam: Adam<R>,
+    /// The terms of the last step's loss, means over its batches.
+    pub terms: Terms,
+    /// Mean number of features that fired in the last step.
+    pub l0: f64,
+    /// The last gradient's norm, before clipping.
+    pub grad_norm: f64,
+    /// Seconds of one thread spent on it so far, without what the run's dictionaries have in common.
+    pub seconds: f64,
+    grads: Parameters<R>,
+    codes: SparseCodes<R>,
+    x_hat: Vec<R>,
+    grad_out: Vec<R>,
+}
+
+impl<R: Real> Trainee<R> {
+    /// Before the first step.
+    pub fn new(objective: Objective, lr: f64, dictionary: Dictionary<R>, constants: api::Adam) -> Self {
+        let parameters = dictionary.parameters();
+        Self {
+            objective,
+            lr,
+            adam: Adam::new(constants, parameters),
+            grads: parameters.zeros_like(),
+            terms: Terms::default(),
+            l0: 0.0,
+            grad_norm: 0.0,
+            seconds: 0.0,
+            codes: SparseCodes::default(),
+            x_hat: Vec::new(),
+            grad_out: Vec::new(),
+            dictionary,
+        }
+    }
+
+    /// The gradient of the last step, before clipping.
+    pub fn grads(&self) -> &Parameters<R> {
+        &self.grads
+    }
+
+    /// Whether its objective looks at what comes after its hook point.
+    pub fn looks_past(&self) -> bool {
+        !matches!(self.objective, Objective::Local { .. })
+    }
+
+    /// Before the first batch of a step: nothing summed up yet.
+    pub fn begin(&mut self) {
+        self.grads.clear();
+        self.terms = Terms::default();
+        self.l0 = 0.0;
+    }
+
+    /// Codes and x̂ of a batch `x` [n_tokens, d_in], in the dictionary's own scale, and the terms that follow from them, taken
+    /// `weight` times. For local objectives the loss' derivative by x̂ is complete then.
+    pub fn forward(&mut self, x: &[R], weight: f64, scratch: &Scratch<R>) {
+        let start = Instant::now();
+        let d = self.dictionary.d_in();
+        let per_number = weight / x.len() as f64;
+        self.x_hat.resize(x.len(), R::ZERO);
+        self.grad_out.resize(x.len(), R::ZERO);
+        self.dictionary.encode(x, &mut self.codes, scratch);
+        self.dictionary.decode(&self.codes, &mut self.x_hat, Path::default(), scratch);
+        self.terms.reconstruction += per_number * reconstruction::squared_error(x, &self.x_hat, d);
+        self.terms.sparsity += per_number * self.codes.l1();
+        self.l0 += per_number * (self.codes.nnz() * d) as f64;
+        if !self.looks_past() {
+            reconstruction::gradient(x, &self.x_hat, R::of(2.0 * per_number), &mut self.grad_out, d);
+        }
+        self.seconds += elapsed(start);
+    }
+
+    /// x̂ in the model's scale: the dictionary's own divided by `scale`.
+    pub fn output(&mut self, factor: f64) {
+        scale(&mut self.x_hat, R::of(1.0 / factor));
+    }
+
+    /// x̂ [n_tokens, d_in] of the last batch.
+    pub fn x_hat(&self) -> &[R] {
+        &self.x_hat
+    }
+
+    /// Where the loss' derivative by x̂ goes, for objectives that look past the hook point.
+    pub fn grad_out(&mut self) -> &mut [R] {
+        &mut self.grad_out
+    }
+
+    /// Adds the batch's gradient of the parameters.
+    pub fn backward(&mut self, x: &[R], weight: f64, scratch: &Scratch<R>) {
+        let start = Instant::now();
+        let sparsity = R::of(weight / x.len() as f64 * self.objective.sparsity());
+        let Self {
+            dictionary,
+            codes,
+            grad_out,
+            grads,
+            ..
+        } = self;
+        dictionary.backward(x, codes, grad_out, sparsity, grads, None, Path::default(), scratch);
+        self.seconds += elapsed(start);
+    }
+
+    /// After the last batch of a step: the gradient complete, and its norm.
+    pub fn complete(&mut self) {
+        let start = Instant::now();
+        self.dictionary.finish(&mut self.grads);
+        self.grad_norm = norm(&self.grads);
+        self.seconds += elapsed(start);
+    }
+
+    /// Moves the parameters along the gradient, clipped to `max_grad_norm`, at `factor` times the peak learning rate.
+    pub fn update(&mut self, factor: f64, max_grad_norm: f64) {
+        let start = Instant::now();
+        let Self {
+            dictionary,
+            adam,
+            grads,
+            lr,
+            grad_norm,
+            ..
+        } = self;
+        let clip = clip(*grad_norm, max_grad_norm);
+        dictionary.update(|parameters| adam.step(*lr * factor, clip, grads, parameters));
+        self.seconds += elapsed(start);
+    }
+}
+
+/// Seconds since `start` times the threads of the pool, all of which the dictionary's own passes use.
+fn elapsed(start: Instant) -> f64 {
+    start.elapsed().as_secs_f64() * rayon::current_num_threads() as f64
+}
