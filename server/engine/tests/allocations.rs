@@ -2,6 +2,8 @@
 //! per matrix product that it gives back at once and offers no way to keep; and no step keeps more memory than the one before.
 //! A binary of its own, because the allocator counts; on one thread, because a pool of several allocates as it likes.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 use api::{Adam, DictionaryKind, Objective, ResidualFrame};
 use engine::{
     dictionary::{Dictionary, Path, Scratch, SparseCodes},
