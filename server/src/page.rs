@@ -32,9 +32,17 @@ pub fn routes(api: Router, address: SocketAddr) -> Router {
         let options = options.clone();
         move || app::shell(options.clone())
     };
+    // any other address is a file, or a page that says that there is none
+    let render = leptos_axum::render_app_async_with_context(provide.clone(), shell.clone());
+    let other = move |request: Request| async move {
+        match site::respond(&request) {
+            Some(file) => file,
+            None => render(request).await,
+        }
+    };
     Router::new()
         .leptos_routes_with_context(&options, generate_route_list(app::App), provide, shell)
-        .fallback(site::serve)
+        .fallback(other)
         .with_state(options)
         .layer(middleware::from_fn(never_kept))
 }

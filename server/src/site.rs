@@ -35,12 +35,6 @@ pub fn is_built() -> bool {
     asset("pkg/saescope.js").is_some() && asset("pkg/saescope_bg.wasm").is_some()
 }
 
-/// `path` with its content's hash, which the browser may keep for a year: `/style.css?v=…`.
-/// A path that is not of the page stays as it is.
-pub fn versioned(path: &str) -> String {
-    asset(path).map_or_else(|| path.to_owned(), |asset| format!("{path}?v={}", &asset.hash[..16]))
-}
-
 /// Answers a request for a file of the page; none where there is no such file, so that the caller goes on to its routes.
 pub fn respond(request: &Request) -> Option<Response<Body>> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
@@ -72,11 +66,6 @@ pub fn respond(request: &Request) -> Option<Response<Body>> {
         }
     };
     Some(answer.expect("every header above is valid"))
-}
-
-/// The handler that serves the files alone: 404 for anything else. As a fallback behind the page's routes.
-pub async fn serve(request: Request) -> Response<Body> {
-    respond(&request).unwrap_or_else(|| (StatusCode::NOT_FOUND, "no such file\n").into_response())
 }
 
 /// What the page's routes answer where the page is not in the binary.
@@ -146,7 +135,7 @@ mod tests {
                 get(&uri, &[(header::IF_NONE_MATCH, "\"other\"")]).unwrap().status(),
                 StatusCode::OK
             );
-            let kept = get(&versioned(&uri), &[]).unwrap();
+            let kept = get(&format!("{uri}?v={}", &file.hash[..16]), &[]).unwrap();
             assert!(kept.headers()[header::CACHE_CONTROL].to_str().unwrap().contains("immutable"));
             let stale = get(&format!("{uri}?v=0000000000000000"), &[]).unwrap();
             assert_eq!(stale.headers()[header::CACHE_CONTROL], "no-cache");

@@ -74,7 +74,11 @@ impl Sweep {
         if command == "train" {
             one_dictionary(&resolved.runs)?;
         }
-        resolved.defaults.iter().for_each(|default| eprintln!("default: {default}"));
+        let defaults = self.options.defaults();
+        defaults
+            .iter()
+            .chain(&resolved.defaults)
+            .for_each(|default| eprintln!("default: {default}"));
         let ids = jobs(&workspace, request::with_commands(&request, resolved.runs), self.fresh).await?;
 
         let stop = Arc::new(AtomicBool::new(false));

@@ -18,9 +18,9 @@ pub struct SweepOptions {
     /// Where the dictionaries read and write, as TransformerLens names it: blocks.2.hook_resid_pre
     #[arg(long, value_name = "HOOK POINT")]
     pub at: HookPoint,
-    /// The kind of dictionary
-    #[arg(long, default_value_t = DictionaryKind::Relu)]
-    pub kind: DictionaryKind,
+    /// The kind of dictionary [default: relu]
+    #[arg(long)]
+    pub kind: Option<DictionaryKind>,
     /// Objectives: local, e2e, e2e+ds
     #[arg(long, value_name = "LIST", value_delimiter = ',', required = true)]
     pub objective: Vec<ObjectiveKind>,
@@ -63,12 +63,12 @@ pub struct SweepOptions {
     /// Largest norm of a dictionary's gradient; larger ones are scaled down to it [default: 10]
     #[arg(long, value_name = "NUMBER")]
     pub max_grad_norm: Option<f64>,
-    /// How the residual stream is read: raw, or centred as TransformerLens does
-    #[arg(long, default_value_t = ResidualFrame::Raw)]
-    pub residual: ResidualFrame,
-    /// How the dictionaries' input is scaled: none, or unit_norm so that its mean squared norm is 1
-    #[arg(long, default_value_t = InputScale::None)]
-    pub input_scale: InputScale,
+    /// How the residual stream is read: raw, or centred as TransformerLens does [default: raw]
+    #[arg(long)]
+    pub residual: Option<ResidualFrame>,
+    /// How the dictionaries' input is scaled: none, or unit_norm so that its mean squared norm is 1 [default: none]
+    #[arg(long)]
+    pub input_scale: Option<InputScale>,
     /// What the BOS token opens: document, context or none [default: document, where the tokenizer has one]
     #[arg(long)]
     pub bos: Option<BosPolicy>,
@@ -93,7 +93,7 @@ impl SweepOptions {
             model,
             corpus,
             at: self.at,
-            kind: self.kind,
+            kind: self.kind.unwrap_or_default(),
             objectives: self.objective.clone(),
             coefficient: self.coefficient.clone(),
             kl_coefficient: self.kl_coefficient.clone(),
@@ -108,14 +108,30 @@ impl SweepOptions {
             warmup_steps: self.warmup_steps,
             min_lr_factor: self.min_lr_factor,
             max_grad_norm: self.max_grad_norm,
-            residual: self.residual,
-            input_scale: self.input_scale,
+            residual: self.residual.unwrap_or_default(),
+            input_scale: self.input_scale.unwrap_or_default(),
             bos: self.bos,
             eos: self.eos,
             eval_tokens: self.eval_tokens,
             validation_tokens: self.validation_tokens,
             eval_every_steps: self.eval_every_steps,
         }
+    }
+}
+
+impl SweepOptions {
+    /// The values that were not given and that the request has a value for all the same, as `field = value`.
+    pub fn defaults(&self) -> Vec<String> {
+        let kind = self.kind.is_none().then(|| format!("kind = {}", DictionaryKind::default()));
+        let residual = self
+            .residual
+            .is_none()
+            .then(|| format!("residual = {}", ResidualFrame::default()));
+        let scale = self
+            .input_scale
+            .is_none()
+            .then(|| format!("input_scale = {}", InputScale::default()));
+        [kind, residual, scale].into_iter().flatten().collect()
     }
 }
 
