@@ -8,7 +8,10 @@ use std::sync::{Arc, LazyLock};
 const SCALE: f32 = 2.0;
 
 /// The charts' font (SIL Open Font License), with the signs that charts use.
-const FONTS: &[&[u8]] = &[include_bytes!("../fonts/Inter-Regular.otf")];
+const FONTS: &[&[u8]] = &[
+    include_bytes!("../../public/fonts/Inter-Regular.ttf"),
+    include_bytes!("../../public/fonts/Inter-SemiBold.ttf"),
+];
 
 static FONT_DATABASE: LazyLock<Arc<usvg::fontdb::Database>> = LazyLock::new(|| {
     let mut database = usvg::fontdb::Database::new();

@@ -130,7 +130,7 @@ impl Config {
     /// `d_model / n_heads`.
     pub(super) fn d_head(&self, d_model: usize, heads: &str) -> Result<usize, ModelError> {
         let n_heads = self.count(heads)?;
-        if d_model % n_heads == 0 {
+        if d_model.is_multiple_of(n_heads) {
             Ok(d_model / n_heads)
         } else {
             Err(self.refuse(heads, format!("a divisor of the model's width {d_model}")))

@@ -43,7 +43,7 @@ impl Rope<f32> {
             None => (theta_default, default_fraction),
         };
         let width = (d_head as f64 * fraction) as usize;
-        if width == 0 || width % 2 != 0 || width > d_head {
+        if width == 0 || !width.is_multiple_of(2) || width > d_head {
             let name = names.fraction.map_or("partial_rotary_factor", |(name, _)| name);
             return Err(config.refuse(
                 name,
