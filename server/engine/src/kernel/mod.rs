@@ -9,4 +9,4 @@ mod vector;
 pub use matmul::{Mat, MatMut, matmul, par_matmul};
 pub use real::{Real, simd};
 pub use threads::{PerThread, par_sum};
-pub use vector::{add, axpy, dot, scale, sum, sum_squares};
+pub use vector::{add, axpy, dot, log_normaliser, scale, sum, sum_squares};

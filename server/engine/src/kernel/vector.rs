@@ -85,6 +85,25 @@ pub fn scale<R: Real>(y: &mut [R], alpha: R) {
     }
 }
 
+/// log Σ exp(x_i), without overflow. `x` holds at least one number.
+#[inline(always)]
+pub fn log_normaliser<R: Real>(x: &[R]) -> R {
+    let mut tops = [x[0]; 16];
+    for chunk in x.chunks(16) {
+        for (top, x) in tops.iter_mut().zip(chunk) {
+            *top = top.max(*x);
+        }
+    }
+    let top = tops.iter().fold(tops[0], |a, b| a.max(*b));
+    let mut sums = [R::ZERO; 16];
+    for chunk in x.chunks(16) {
+        for (sum, x) in sums.iter_mut().zip(chunk) {
+            *sum += (*x - top).exp();
+        }
+    }
+    top + sums.iter().copied().sum::<R>().ln()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,6 @@ use super::{
     sums::{Moments, NO_VARIANCE, PointSums, Sums},
 };
 use crate::{
-    corpus::{Split, TokenFile},
     dictionary::{Dictionary, Path, Scratch, SparseCodes},
     kernel::{PerThread, scale, simd, sum_squares},
     model::{Cut, Hooks, Model, ModelError, NoHooks, Work},
@@ -25,17 +24,15 @@ pub struct Subject<'a> {
     pub scale: f64,
 }
 
-/// The text to measure on: the first contexts of a split, as many as hold `n_tokens`, or all.
+/// The text to measure on.
 #[derive(Clone, Copy, Debug)]
 pub struct Text<'a> {
-    /// The packed text.
-    pub tokens: &'a TokenFile,
-    /// Which part of it.
-    pub split: Split,
+    /// Its contexts, all of one length.
+    pub contexts: &'a [&'a [u32]],
+    /// Special tokens' ids, which the metrics leave out.
+    pub special: &'a [u32],
     /// Contexts per batch.
     pub batch: usize,
-    /// Tokens wanted.
-    pub n_tokens: usize,
 }
 
 /// Keeps the activations at some points, one [n_tokens, d_model] per point.
@@ -121,18 +118,15 @@ pub fn evaluate(
     text: Text<'_>,
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<Vec<Vec<Measurement>>, ModelError> {
-    let n_ctx = text.tokens.manifest().packing.n_ctx;
-    let n_contexts = text.tokens.n_contexts(text.split).min(text.n_tokens.div_ceil(n_ctx));
+    let n_ctx = text.contexts.first().map_or(0, |c| c.len());
     let mut totals = Totals::new(model, at, subjects)?;
     let mut slots: Vec<Slot> = Vec::new();
     let threads = PerThread::<Thread>::new();
     let scratch = Scratch::new();
     let mut done = 0;
-    while done < n_contexts {
-        let count = text.batch.min(n_contexts - done);
-        let contexts: Vec<&[u32]> = (done..done + count).map(|i| text.tokens.context(text.split, i)).collect();
-        slots.resize_with(count, Slot::default);
-        slots.par_iter_mut().zip(&contexts).try_for_each(|(slot, tokens)| {
+    for contexts in text.contexts.chunks(text.batch) {
+        slots.resize_with(contexts.len(), Slot::default);
+        slots.par_iter_mut().zip(contexts).try_for_each(|(slot, tokens)| {
             threads.with(|t| model.prefix(tokens, at, &mut slot.cut, &mut NoHooks, &mut t.work))
         })?;
         let x: Vec<f32> = slots.iter().flat_map(|s| s.cut.value.iter().copied()).collect();
@@ -140,7 +134,7 @@ pub fn evaluate(
         let (later, width) = (&totals.at[1..], totals.widths[0]);
         slots
             .par_iter_mut()
-            .zip(&contexts)
+            .zip(contexts)
             .enumerate()
             .try_for_each(|(index, (slot, tokens))| {
                 let range = index * n_ctx * width..(index + 1) * n_ctx * width;
@@ -155,9 +149,9 @@ pub fn evaluate(
                     )
                 })
             })?;
-        totals.add(&slots, &contexts, &x, &outputs, &text.tokens.manifest().special);
-        done += count;
-        if !progress((done * n_ctx) as u64, (n_contexts * n_ctx) as u64) {
+        totals.add(&slots, contexts, &x, &outputs, text.special);
+        done += contexts.len();
+        if !progress((done * n_ctx) as u64, (text.contexts.len() * n_ctx) as u64) {
             break;
         }
     }

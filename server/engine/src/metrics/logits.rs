@@ -1,6 +1,9 @@
 //! Cross-entropies and KL of one context, token by token, from the inputs of the unembedding.
 
-use crate::{kernel::simd, model::Model, objective::kl::log_normaliser};
+use crate::{
+    kernel::{log_normaliser, simd},
+    model::Model,
+};
 
 /// Numbers in one chunk's logits, at most (but at least one token's).
 const CHUNK: usize = 1 << 18;

@@ -5,7 +5,7 @@
 //! Logits are made and dropped a few tokens at a time: a [tokens, vocabulary] matrix never exists whole.
 
 use crate::{
-    kernel::{Real, simd},
+    kernel::{Real, log_normaliser, simd},
     model::Model,
 };
 
@@ -65,23 +65,4 @@ fn kl_row<R: Real>(p: &mut [R], q: &mut [R], scale: R) -> R {
         }
     }
     terms.iter().copied().sum()
-}
-
-/// log Σ exp(x), without overflow.
-#[inline(always)]
-pub fn log_normaliser<R: Real>(x: &[R]) -> R {
-    let mut tops = [x[0]; 16];
-    for chunk in x.chunks(16) {
-        for (top, x) in tops.iter_mut().zip(chunk) {
-            *top = top.max(*x);
-        }
-    }
-    let top = tops.iter().fold(tops[0], |a, b| a.max(*b));
-    let mut sums = [R::ZERO; 16];
-    for chunk in x.chunks(16) {
-        for (sum, x) in sums.iter_mut().zip(chunk) {
-            *sum += (*x - top).exp();
-        }
-    }
-    top + sums.iter().copied().sum::<R>().ln()
 }

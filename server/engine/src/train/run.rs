@@ -171,18 +171,30 @@ pub fn evaluate(
         )
         .into());
     }
-    let text = Text {
-        tokens,
-        split: Split::HeldOut,
-        batch: config.batch,
-        n_tokens: config.evaluation.n_tokens,
-    };
+    let contexts = contexts(tokens, Split::HeldOut, config.evaluation.n_tokens);
+    let text = text(tokens, &contexts, config);
     let subject = Subject {
         dictionary: &dictionary,
         scale: facts.scale,
     };
     let mut measured = metrics::evaluate(model, facts.at, &[subject], text, &mut |_, _| true)?;
     Ok(measured.pop().unwrap_or_default())
+}
+
+/// The first contexts of a split, as many as hold `n_tokens`, or all.
+fn contexts(tokens: &TokenFile, split: Split, n_tokens: usize) -> Vec<&[u32]> {
+    let wanted = n_tokens.div_ceil(tokens.manifest().packing.n_ctx);
+    (0..tokens.n_contexts(split).min(wanted))
+        .map(|i| tokens.context(split, i))
+        .collect()
+}
+
+fn text<'a>(tokens: &'a TokenFile, contexts: &'a [&'a [u32]], config: &TrainConfig) -> Text<'a> {
+    Text {
+        contexts,
+        special: &tokens.manifest().special,
+        batch: config.batch,
+    }
 }
 
 fn check(inputs: Inputs<'_>) -> Result<(), TrainError> {
@@ -278,12 +290,8 @@ fn history(
         config, model, tokens, ..
     } = inputs;
     let validation = if measured {
-        let text = Text {
-            tokens,
-            split: Split::Validation,
-            batch: config.batch,
-            n_tokens: config.evaluation.validation_tokens,
-        };
+        let contexts = contexts(tokens, Split::Validation, config.evaluation.validation_tokens);
+        let text = text(tokens, &contexts, config);
         metrics::evaluate(model, config.at, &subjects(stepper), text, &mut |_, _| true)?
     } else {
         vec![Vec::new(); stepper.trainees.len()]
@@ -349,12 +357,8 @@ fn finish(
         tokens,
         folder,
     } = inputs;
-    let text = Text {
-        tokens,
-        split: Split::HeldOut,
-        batch: config.batch,
-        n_tokens: config.evaluation.n_tokens,
-    };
+    let contexts = contexts(tokens, Split::HeldOut, config.evaluation.n_tokens);
+    let text = text(tokens, &contexts, config);
     let mut told = Instant::now();
     let mut stopped = false;
     let measured = metrics::evaluate(model, config.at, &subjects(stepper), text, &mut |done, total| {

@@ -1,15 +1,9 @@
 //! Every metric is what torch computes in f64 from the same tokens.
 
 use api::TokenSet;
-use engine::{
-    corpus::Split,
-    metrics::{Subject, Text, evaluate},
-};
+use engine::metrics::{Subject, Text, evaluate};
 
-use crate::{
-    golden::{Golden, model},
-    workplace::token_file,
-};
+use crate::golden::{Golden, model};
 
 #[test]
 fn metrics_are_torchs() {
@@ -18,17 +12,15 @@ fn metrics_are_torchs() {
     for setup in &golden.about.setups {
         let (model, dictionary) = (model(setup), golden.dictionary::<f32>(setup));
         let contexts = golden.tokens(&format!("{}.eval", setup.model));
-        let folder = tempfile::tempdir().unwrap();
-        let tokens = token_file(folder.path(), about.n_ctx, model.facts().d_vocab, &about.special, &contexts);
+        let contexts: Vec<&[u32]> = contexts.chunks(about.n_ctx).collect();
         let subject = Subject {
             dictionary: &dictionary,
             scale: setup.scale,
         };
         let text = Text {
-            tokens: &tokens,
-            split: Split::HeldOut,
+            contexts: &contexts,
+            special: &about.special,
             batch: about.eval_batch,
-            n_tokens: contexts.len(),
         };
         let measured = evaluate(&model, setup.at, &[subject], text, &mut |_, _| true)
             .unwrap()
@@ -66,18 +58,16 @@ fn what_is_not_defined_is_left_out() {
     // every context begins alike and has no special token
     let mut contexts = golden.tokens("llama.eval");
     contexts.iter_mut().step_by(n_ctx).for_each(|first| *first = 1);
-    let folder = tempfile::tempdir().unwrap();
-    let tokens = token_file(folder.path(), n_ctx, model.facts().d_vocab, &[], &contexts);
+    let contexts: Vec<&[u32]> = contexts.chunks(n_ctx).collect();
     let subject = Subject {
         dictionary: &dictionary,
         scale: 1.0,
     };
     for batch in [1, 4] {
         let text = Text {
-            tokens: &tokens,
-            split: Split::HeldOut,
+            contexts: &contexts,
+            special: &[],
             batch,
-            n_tokens: contexts.len(),
         };
         let measured = evaluate(&model, setup.at, &[subject], text, &mut |_, _| true)
             .unwrap()
