@@ -1,0 +1,10 @@
+//! The command line, as a user and a script meet it.
+
+mod bad_input;
+mod damage;
+mod full_disk;
+mod help;
+mod killed;
+mod line;
+mod shared;
+mod sweep;

@@ -1,0 +1,170 @@
+//! A sweep and what is done with its dictionaries afterwards.
+
+use crate::line::{Line, Place, dictionaries};
+use anyhow::{Context, Result, ensure};
+use std::fs;
+
+/// The columns that scripts rely on.
+const COLUMNS: &str = "objective,coefficient,seed,l0,alive,ce_model,ce_spliced,ce_increase,kl,explained_variance,n_tokens";
+
+#[test]
+fn a_sweep_writes_a_row_per_dictionary_and_is_not_run_twice() -> Result<()> {
+    let place = Place::new()?;
+    let line = Line::sweep(&place).with("--seed", "0,1");
+    let said = line.expect(0)?;
+    for field in [
+        "residual",
+        "input_scale",
+        "accumulation",
+        "bos",
+        "eos",
+        "warmup_steps",
+        "min_lr_factor",
+        "max_grad_norm",
+        "eval_tokens",
+        "validation_tokens",
+        "eval_every_steps",
+    ] {
+        said.tells(&[&format!("default: {field} = ")])?;
+    }
+    let given = [
+        "kind",
+        "lr",
+        "d_sae",
+        "n_ctx",
+        "batch",
+        "tokens",
+        "seed",
+        "kl_coefficient",
+        "ds_coefficient",
+    ];
+    for field in given {
+        let line = format!("default: {field} = ");
+        ensure!(!said.err.contains(&line), "{field} was given: {said}");
+    }
+
+    let table = fs::read_to_string(place.path("out.csv"))?;
+    let mut rows = table.lines();
+    let head = rows.next().context("the table is empty")?;
+    ensure!(
+        head == COLUMNS || head.starts_with(&format!("{COLUMNS},")),
+        "the columns are {head}"
+    );
+    let rows: Vec<Vec<&str>> = rows.map(|row| row.split(',').take(11).collect()).collect();
+    let named: Vec<String> = rows.iter().map(|row| row[..3].join(" ")).collect();
+    ensure!(
+        named
+            == [
+                "local 0.03 0",
+                "local 0.3 0",
+                "e2e 0.1 0",
+                "e2e+ds 0.1 0",
+                "e2e+ds 1 0",
+                "local 0.03 1",
+                "local 0.3 1",
+                "e2e 0.1 1",
+                "e2e+ds 0.1 1",
+                "e2e+ds 1 1",
+            ],
+        "the rows are {named:?}"
+    );
+    for row in &rows {
+        let value = |column: usize| -> Result<f64> {
+            let value: f64 = row[column].parse().with_context(|| format!("`{}` in {row:?}", row[column]))?;
+            ensure!(value.is_finite(), "{row:?}");
+            Ok(value)
+        };
+        let (l0, alive, ce_model, ce_spliced, increase) = (value(3)?, value(4)?, value(5)?, value(6)?, value(7)?);
+        ensure!(l0 > 0.0 && l0 <= alive && alive <= 64.0, "{row:?}");
+        ensure!((ce_spliced - ce_model - increase).abs() < 1e-9, "{row:?}");
+        ensure!(value(8)? >= 0.0 && value(9)? <= 1.0 && value(10)? > 100.0, "{row:?}");
+    }
+
+    let made = dictionaries(&place.data())?;
+    ensure!(made.len() == 10, "{} dictionaries", made.len());
+    let again = line.expect(0)?;
+    again.tells(&[
+        "job 1: the same run is done already",
+        "job 2: the same run is done already",
+        "--fresh",
+    ])?;
+    ensure!(fs::read_to_string(place.path("out.csv"))? == table, "the table has changed");
+    ensure!(dictionaries(&place.data())? == made, "the dictionaries have changed");
+    Ok(())
+}
+
+#[test]
+fn its_dictionaries_are_measured_again_to_the_same_values_and_plotted() -> Result<()> {
+    let place = Place::new()?;
+    Line::sweep(&place).expect(0)?;
+
+    for id in ["1", "5"] {
+        let said = Line::on(&place, &["evaluate", "--dictionary", id]).expect(0)?;
+        ensure!(said.out.contains("ce_increase: ") && said.out.lines().count() > 10, "{said}");
+        for line in said.out.lines() {
+            ensure!(
+                line.contains("(stored ") && line.contains("differs by 0.0e0;"),
+                "dictionary {id}: {line}"
+            );
+        }
+    }
+
+    for (ending, begins) in [
+        ("svg", &b"<svg"[..]),
+        ("png", b"\x89PNG\r\n\x1a\n"),
+        ("csv", b"id,objective,"),
+    ] {
+        let file = place.path(&format!("pareto.{ending}"));
+        Line::on(&place, &["plot"]).with("--out", file.display()).expect(0)?;
+        let bytes = fs::read(&file)?;
+        ensure!(
+            bytes.starts_with(begins),
+            "{ending} begins with {:?}",
+            &bytes[..bytes.len().min(40)]
+        );
+        match ending {
+            "svg" => {
+                let marks = String::from_utf8(bytes)?.matches("class=\"mark\"").count();
+                ensure!(marks == 5, "{marks} marks for five dictionaries");
+            }
+            "csv" => ensure!(String::from_utf8(bytes)?.lines().count() == 6, "not a row per dictionary"),
+            _ => {}
+        }
+    }
+    let wrong = place.path("pareto.pdf");
+    Line::on(&place, &["plot"])
+        .with("--out", wrong.display())
+        .expect(2)?
+        .complains(&["pareto.pdf", ".svg"])
+}
+
+#[test]
+fn train_is_a_sweep_of_one() -> Result<()> {
+    let place = Place::new()?;
+    let mut words: Vec<String> = Vec::new();
+    for word in [
+        "train",
+        "--objective",
+        "e2e",
+        "--coefficient",
+        "0.1",
+        "--at",
+        "blocks.1.hook_resid_pre",
+    ] {
+        words.push(word.into());
+    }
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let line = Line::on(&place, &words)
+        .with("--model", tests::given::tiny_model().display())
+        .with("--corpus", place.stories.display())
+        .with("--d-sae", 32)
+        .with("--n-ctx", 16)
+        .with("--batch", 4)
+        .with("--tokens", 640);
+    line.expect(0)?
+        .tells(&["default: kl_coefficient = e2e=1", "default: lr = 0.001", "default: seed = 0"])?;
+    ensure!(dictionaries(&place.data())?.len() == 1);
+    line.with("--coefficient", "0.1,1")
+        .expect(2)?
+        .complains(&["found 2 dictionaries", "saescope sweep"])
+}
