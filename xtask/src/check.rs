@@ -48,7 +48,7 @@ fn rules() -> Result<()> {
     }
     if !violations.is_empty() {
         bail!(
-            "the tree breaks {} of its rules; DESIGN.md and docs/ARCHITECTURE.md give the reasons",
+            "the tree breaks {} of its rules; docs/ARCHITECTURE.md gives the reasons",
             violations.len()
         );
     }

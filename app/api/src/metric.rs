@@ -191,9 +191,9 @@ pub const METRICS: &[MetricDefinition] = &[
     MetricDefinition {
         name: "train_seconds",
         label: "training cost",
-        unit: "CPU seconds",
+        unit: "thread seconds",
         direction: LowerIsBetter,
-        definition: "CPU time spent in this dictionary's own part of the steps, plus its share of what the run's dictionaries had in common",
+        definition: "time of all threads spent in this dictionary's own part of the steps, plus its share of what the run's dictionaries had in common: the prefix among all, the clean pass beyond it among those that look there",
         source: "ours; Braun et al. 2024, table 6 gives hours on an A100",
         version: 1,
         by_layer: false,

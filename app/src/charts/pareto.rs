@@ -1,6 +1,6 @@
 //! The charts of the Pareto page, from what the server answers.
 
-use api::{DictionaryInfo, METRICS, Measurement, MetricDefinition, ObjectiveKind, ParetoView, TokenSet};
+use api::{DictionaryInfo, HookPoint, METRICS, Measurement, MetricDefinition, ObjectiveKind, ParetoView, Site, TokenSet};
 
 use super::frame::Axis;
 use super::line::{Line, LineChart};
@@ -56,10 +56,21 @@ pub fn pareto_chart(view: &ParetoView, size: (u32, u32)) -> ScatterChart {
     }
 }
 
+/// The block whose input a point is or belongs to; what leaves the last block counts as the input of one more.
+fn block(at: HookPoint) -> Option<usize> {
+    match at {
+        HookPoint::Block {
+            layer,
+            site: Site::ResidPost,
+        } => Some(layer + 1),
+        _ => at.layer(),
+    }
+}
+
 /// A metric by layer: a line per dictionary over the index of the block.
 pub fn layer_chart(view: &ParetoView, metric: &str, size: (u32, u32)) -> LineChart {
     let layers = |d: &DictionaryInfo| {
-        let at = |m: &Measurement| m.at.and_then(|at| at.layer()).map(|layer| (layer, m.value));
+        let at = |m: &Measurement| m.at.and_then(block).map(|layer| (layer, m.value));
         let of = d
             .metrics
             .iter()

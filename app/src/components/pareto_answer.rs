@@ -34,7 +34,7 @@ fn sentence(view: &ParetoView) -> String {
         return match objectives.len() {
             0 => "No dictionary is here yet.".into(),
             1 => "Only one objective is here, so there is nothing to compare.".into(),
-            _ => format!("The objectives share no range of {x} over which {y} could be compared with local's."),
+            _ => format!("There is no range of {x} over which local and another objective both have a {y} that can be compared."),
         };
     }
     let parts: Vec<String> = view

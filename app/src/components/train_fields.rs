@@ -164,7 +164,7 @@ fn Reading(form: FormState, models: Signal<Vec<ModelInfo>>) -> impl IntoView {
     view! {
         <Choices form name="residual" label="Residual stream" help=frame_help options=frames />
         <Choices form name="input_scale" label="Input scale" options=scales
-            help="One number, measured on the first batches and folded into the weights on export." />
+            help="One number, measured on the first batches and kept with the dictionary." />
         <Choices form name="bos" label="BOS" help=bos_help options=bos />
         <Choices form name="eos" label="EOS" help="Whether the EOS token closes a document." options=eos />
     }

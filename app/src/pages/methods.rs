@@ -34,9 +34,9 @@ pub fn Methods() -> impl IntoView {
                 (y of the objective) / (y of local). 42 % means that it loses 42 % as much; above 100 % it loses more than local."
             </p>
             <p>
-                "Both curves are read only where both have dictionaries, between the larger of their smallest x and the smaller of \
-                their largest: nothing is extrapolated. Where they share no range, or a ratio has no meaning because y can be \
-                zero or negative, there is no summary."
+                "The curves are read only over the range of x that all of them have in common (where there is none, over the range \
+                that local and the one objective share): nothing is extrapolated. Where no range is shared, or local's y is not \
+                above 0 all over it, there is no summary."
             </p>
             <p>
                 "The interval is a 95 % interval over seeds. With one seed there is none, and the sentence says so. \

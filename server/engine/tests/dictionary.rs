@@ -1,4 +1,5 @@
 //! Laws of the dictionaries: hand-set weights, sparse = dense, gradients against finite differences, files.
+#![allow(clippy::unwrap_used, reason = "a test may stop at a surprise")]
 
 use api::{DictionaryConfig, DictionaryKind, HookPoint, Objective, ResidualFrame};
 use engine::dictionary::{Dictionary, DictionaryFile, Path, Relu, Scratch, SparseCodes, load, save};

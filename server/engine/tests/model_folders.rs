@@ -1,4 +1,5 @@
 //! Spoilt model folders and impossible requests: each gets one clear error that names what is wrong.
+#![allow(clippy::unwrap_used, reason = "a test may stop at a surprise")]
 
 use api::{HookPoint, ResidualFrame};
 use engine::model::{Cut, Model, ModelError, NoHooks, Work, content_hash};

@@ -1,4 +1,5 @@
 //! The language models against torch (golden files written by `tests/golden/models.py`) and against laws.
+#![allow(clippy::unwrap_used, reason = "a test may stop at a surprise")]
 
 use api::{HookPoint, ResidualFrame, Site};
 use engine::{

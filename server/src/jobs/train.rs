@@ -84,7 +84,12 @@ fn register(stage: &Stage<'_>, trained: Vec<Trained>) -> Result<Vec<DictionaryId
         })
         .collect();
     let store = &stage.workspace.store;
-    Ok(stage.runtime.block_on(store.finish_with(job.id, stage.owner, dictionaries))?)
+    let ids = stage.runtime.block_on(store.finish_with(job.id, stage.owner, dictionaries))?;
+    // three times the weights of every dictionary, of no use any more; a leftover costs room and nothing else
+    if let Err(error) = engine::train::discard_checkpoint(&store.job_folder(job.id)) {
+        tracing::warn!(job = %job.id, %error, "the checkpoint of a finished run could not be removed");
+    }
+    Ok(ids)
 }
 
 /// Writes the run's curves, tells its progress, and stops it.

@@ -1,4 +1,5 @@
 //! Dictionaries: row and file come together or not at all.
+#![allow(clippy::unwrap_used, reason = "a test may stop at a surprise")]
 
 mod common;
 

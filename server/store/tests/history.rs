@@ -1,4 +1,5 @@
 //! Histories: indices without gaps, cut back at a step.
+#![allow(clippy::unwrap_used, reason = "a test may stop at a surprise")]
 
 mod common;
 

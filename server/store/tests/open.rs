@@ -1,4 +1,5 @@
 //! Opening: what is wrong with a data folder is said by path and with what to do.
+#![allow(clippy::unwrap_used, reason = "a test may stop at a surprise")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The queue: one owner at a time, leases, cancelling, resuming, over two handles on one data folder.
+#![allow(clippy::unwrap_used, reason = "a test may stop at a surprise")]
 
 mod common;
 

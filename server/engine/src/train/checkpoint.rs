@@ -31,8 +31,6 @@ pub struct State {
     pub grad_norms: Vec<(f64, usize)>,
     /// Per dictionary: seconds of one thread.
     pub seconds: Vec<f64>,
-    /// Seconds of one thread that they had in common.
-    pub shared_seconds: f64,
 }
 
 impl State {
@@ -47,7 +45,6 @@ impl State {
             scale,
             grad_norms: vec![(0.0, 0); n],
             seconds: vec![0.0; n],
-            shared_seconds: 0.0,
         }
     }
 }
@@ -80,6 +77,17 @@ pub fn save(folder: &Path, state: &State, trainees: &[Trainee<f32>]) -> Result<(
     let bytes =
         safetensors::serialize(views, Some(HashMap::from([(KEY.to_string(), json)]))).map_err(|e| failed(e.to_string()))?;
     crate::file::write_atomic(&path, &bytes).map_err(|e| failed(e.to_string()))
+}
+
+/// Removes the checkpoint in `folder`, if there is one: for finished runs, whose dictionaries are safe elsewhere.
+///
+/// # Errors
+/// The system's.
+pub fn discard(folder: &Path) -> std::io::Result<()> {
+    match fs::remove_file(folder.join(NAME)) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
 }
 
 /// Reads the checkpoint in `folder`, if there is one, into `trainees`.

@@ -11,6 +11,7 @@ pub mod schedule;
 mod step;
 mod trainee;
 
+pub use checkpoint::discard as discard_checkpoint;
 pub use run::{Inputs, Observer, Outcome, Trained, evaluate, run};
 pub use step::Stepper;
 pub use trainee::Trainee;

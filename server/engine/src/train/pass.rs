@@ -38,7 +38,8 @@ struct Answer<R> {
 struct Slot<R> {
     cut: Cut<R>,
     answers: Vec<Answer<R>>,
-    shared_seconds: f64,
+    prefix_seconds: f64,
+    clean_seconds: f64,
 }
 
 struct Suffix<R> {
@@ -97,12 +98,14 @@ impl<R: Real> Pass<R> {
         self.width
     }
 
-    /// Seconds of one thread that the dictionaries of the batch had in common since the last call of this.
-    pub fn take_shared_seconds(&mut self) -> f64 {
-        self.slots
-            .iter_mut()
-            .map(|slot| std::mem::take(&mut slot.shared_seconds))
-            .sum()
+    /// Seconds of one thread since the last call of this: of the prefix, and of the clean pass beyond it.
+    pub fn take_seconds(&mut self) -> (f64, f64) {
+        self.slots.iter_mut().fold((0.0, 0.0), |(prefix, clean), slot| {
+            (
+                prefix + std::mem::take(&mut slot.prefix_seconds),
+                clean + std::mem::take(&mut slot.clean_seconds),
+            )
+        })
     }
 
     /// Runs the prefix on contexts of equal length; `x` becomes the activations at the hook point [n_tokens, width].
@@ -114,7 +117,8 @@ impl<R: Real> Pass<R> {
         self.slots.resize_with(contexts.len(), || Slot {
             cut: Cut::default(),
             answers: Vec::new(),
-            shared_seconds: 0.0,
+            prefix_seconds: 0.0,
+            clean_seconds: 0.0,
         });
         x.resize(contexts.len() * n_ctx * self.width, R::ZERO);
         let (at, threads) = (self.at, &self.threads);
@@ -127,7 +131,7 @@ impl<R: Real> Pass<R> {
                 let start = Instant::now();
                 threads.with(|t| model.prefix(tokens, at, &mut slot.cut, &mut NoHooks, &mut t.work))?;
                 x.copy_from_slice(&slot.cut.value);
-                slot.shared_seconds += start.elapsed().as_secs_f64();
+                slot.prefix_seconds += start.elapsed().as_secs_f64();
                 Ok(())
             })
     }
@@ -144,14 +148,15 @@ impl<R: Real> Pass<R> {
             let Slot {
                 cut,
                 answers,
-                shared_seconds,
+                clean_seconds,
+                ..
             } = slot;
             answers.resize_with(wanted.len(), Answer::default);
             threads.with(|t| {
                 let start = Instant::now();
                 t.record.first = if downstream { first } else { usize::MAX };
                 model.suffix(cut, &cut.value, &mut t.clean, &mut t.record, None, &mut t.work)?;
-                *shared_seconds += start.elapsed().as_secs_f64();
+                *clean_seconds += start.elapsed().as_secs_f64();
                 let range = index * cut.value.len()..(index + 1) * cut.value.len();
                 for (wanted, answer) in wanted.iter().zip(answers) {
                     let start = Instant::now();

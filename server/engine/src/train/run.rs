@@ -22,7 +22,7 @@ use crate::{
     model::Model,
 };
 
-/// Tokens over which the input's scale is measured, rounded up to whole batches.
+/// Tokens over which the input's scale is measured, rounded up to whole steps.
 const SCALE_TOKENS: usize = 1 << 16;
 /// How often progress is told at most.
 const PROGRESS: Duration = Duration::from_millis(500);
@@ -99,7 +99,6 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
         None => state.scale = input_scale(inputs, &mut order)?,
     }
     let mut stepper = Stepper::new(model, config, state.scale, trainees)?;
-    stepper.shared_seconds = state.shared_seconds;
     observer.resumed(state.step);
     let n_steps = config.n_steps();
     let mut kept = state.step;
@@ -273,7 +272,6 @@ fn save(state: &mut State, stepper: &Stepper<'_, f32>, folder: &Path) -> Result<
             });
         }
     }
-    state.shared_seconds = stepper.shared_seconds;
     state.seconds = stepper.trainees.iter().map(|t| t.seconds).collect();
     checkpoint::save(folder, state, &stepper.trainees)
 }
@@ -393,12 +391,8 @@ fn finish(
         let file = folder.join(format!("dictionary-{index}.safetensors"));
         dictionary::save(&stepper.trainees[index].dictionary, &facts, &file)?;
         let (sum, n) = state.grad_norms[index];
-        let shared = state.shared_seconds / config.dictionaries.len() as f64;
         let trained_on = (config.n_steps() * config.accumulation * config.batch_tokens()) as u64;
-        for (name, value) in [
-            ("grad_norm", sum / n.max(1) as f64),
-            ("train_seconds", state.seconds[index] + shared),
-        ] {
+        for (name, value) in [("grad_norm", sum / n.max(1) as f64), ("train_seconds", state.seconds[index])] {
             let version = METRICS.iter().find(|m| m.name == name).map_or(0, |m| m.version);
             let n_tokens = trained_on;
             metrics.push(Measurement {

@@ -17,8 +17,6 @@ use crate::{
 pub struct Stepper<'m, R> {
     /// The dictionaries.
     pub trainees: Vec<Trainee<R>>,
-    /// Seconds of one thread spent so far on what the dictionaries have in common.
-    pub shared_seconds: f64,
     model: &'m Model<R>,
     at: HookPoint,
     scale: f64,
@@ -36,7 +34,6 @@ impl<'m, R: Real> Stepper<'m, R> {
     pub fn new(model: &'m Model<R>, config: &TrainConfig, scale: f64, trainees: Vec<Trainee<R>>) -> Result<Self, TrainError> {
         Ok(Self {
             trainees,
-            shared_seconds: 0.0,
             model,
             at: config.at,
             scale,
@@ -112,7 +109,6 @@ impl<'m, R: Real> Stepper<'m, R> {
                 .collect();
             self.pass.suffixes(self.model, &wanted)?;
         }
-        self.shared_seconds += self.pass.take_shared_seconds();
         let mut answer = 0;
         for trainee in &mut self.trainees {
             if trainee.looks_past() {
@@ -125,6 +121,21 @@ impl<'m, R: Real> Stepper<'m, R> {
             }
             trainee.backward(x, weight, &self.scratch);
         }
+        self.share_seconds();
         Ok(())
+    }
+
+    /// Adds to each dictionary its share of what they had in common: the prefix serves all, the clean pass beyond it only
+    /// those whose objectives look there.
+    fn share_seconds(&mut self) {
+        let (prefix, clean) = self.pass.take_seconds();
+        let n_past = self.trainees.iter().filter(|t| t.looks_past()).count();
+        let n = self.trainees.len();
+        for trainee in &mut self.trainees {
+            trainee.seconds += prefix / n as f64;
+            if trainee.looks_past() {
+                trainee.seconds += clean / n_past as f64;
+            }
+        }
     }
 }

@@ -27,7 +27,7 @@ pub struct Trainee<R> {
     pub l0: f64,
     /// The last gradient's norm, before clipping.
     pub grad_norm: f64,
-    /// Seconds of one thread spent on it so far, without what the run's dictionaries have in common.
+    /// Seconds of one thread spent on it so far, its share of what the run's dictionaries have in common included.
     pub seconds: f64,
     grads: Parameters<R>,
     codes: SparseCodes<R>,
