@@ -136,7 +136,7 @@ fn on_the_command_line_each_has_one_message_and_nothing_is_lost() -> Result<()> 
         ("--objective", "e3e", &["--objective", "'e3e'", "local, e2e, e2e+ds"]),
         ("--coefficient", "e2e=1", &["coefficient", "'e2e=1'", "local"]),
         ("--lr", "0", &["lr: found 0", "above 0"]),
-        ("--lr", "-1", &["lr: found -1", "above 0"]),
+        ("--lr", "nan", &["lr: found NaN", "above 0"]),
         ("--n-ctx", "65", &["n_ctx: found 65", "at most 64"]),
         ("--n-ctx", "1", &["n_ctx: found 1", "2 or more"]),
         ("--d-sae", "0", &["d_sae: found 0", "1 or more"]),
