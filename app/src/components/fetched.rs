@@ -50,7 +50,9 @@ where
                         EitherOf3::B(view! { <ErrorView error retry=Callback::new(move |()| resource.refetch()) /> })
                     }
                     Stage::Loaded => {
-                        let loaded = move || resource.with_untracked(|fetched| fetched.clone().and_then(Result::ok));
+                        // inside a Transition even an untracked read subscribes: without `untrack` every refetch
+                        // would build the view anew, and what is typed in it would be lost
+                        let loaded = move || untrack(|| resource.with_untracked(|fetched| fetched.clone().and_then(Result::ok)));
                         EitherOf3::C(loaded().map(|first| {
                             let newest = move || resource.with(|fetched| fetched.clone().and_then(Result::ok));
                             children(Memo::new(move |before: Option<&T>| {

@@ -28,7 +28,13 @@ pub fn Progress(
     #[prop(into)]
     job: Signal<Job>,
 ) -> impl IntoView {
-    let share = move || job.with(|job| format::share(&job.progress)).unwrap_or(0.0);
+    // what a job told last lies before its end
+    let share = move || {
+        job.with(|job| match job.state {
+            State::Done => 1.0,
+            _ => format::share(&job.progress).unwrap_or(0.0),
+        })
+    };
     view! {
         <span class="progress">
             <progress max="1" value=move || share().to_string() aria-label="progress"></progress>

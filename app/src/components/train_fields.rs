@@ -141,9 +141,9 @@ fn Reading(form: FormState, models: Signal<Vec<ModelInfo>>) -> impl IntoView {
     let scales = Signal::derive(move || vec![option("", "none", true), option("unit_norm", "so that E‖x‖² = 1", true)]);
     let bos = Signal::derive(move || {
         let default = if has_bos() {
-            "default: before every document"
+            "before documents (default)"
         } else {
-            "default: none"
+            "none (default)"
         };
         vec![
             option("", default, true),
