@@ -190,7 +190,7 @@ mod tests {
     fn times_are_dates() {
         assert_eq!(time(0), "1970-01-01 00:00 UTC");
         assert_eq!(time(951_782_400), "2000-02-29 00:00 UTC");
-        assert_eq!(time(1_795_228_800), "2026-11-21 02:40 UTC".replace("02:40", "00:00"));
+        assert_eq!(time(1_795_228_800), "2026-11-21 02:40 UTC");
     }
 
     #[test]
