@@ -180,7 +180,7 @@ async fn watch_the_curves(browser: &Browser) -> Result<()> {
     let lines = browser.count("[data-testid=run-chart] .line").await?;
     ensure!(lines == 6, "{lines} lines for six dictionaries");
     ensure!(browser.count("[data-testid=run-value-row]").await? == 6);
-    let command = browser.text(".command").await?;
+    let command = browser.text(".command").await?.replace(" \\\n  ", " ");
     ensure!(
         command.contains("saescope sweep --model tiny --corpus stories.json"),
         "{command}"

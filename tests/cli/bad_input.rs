@@ -136,7 +136,7 @@ fn on_the_command_line_each_has_one_message_and_nothing_is_lost() -> Result<()> 
         ("--objective", "e3e", &["--objective", "'e3e'", "local, e2e, e2e+ds"]),
         ("--coefficient", "e2e=1", &["coefficient", "'e2e=1'", "local"]),
         ("--lr", "0", &["lr: found 0", "above 0"]),
-        ("--lr", "nan", &["lr: found NaN", "above 0"]),
+        ("--lr", "nan", &["--lr", "'nan' is not a number"]),
         ("--n-ctx", "65", &["n_ctx: found 65", "at most 64"]),
         ("--n-ctx", "1", &["n_ctx: found 1", "2 or more"]),
         ("--d-sae", "0", &["d_sae: found 0", "1 or more"]),
@@ -155,7 +155,7 @@ fn on_the_command_line_each_has_one_message_and_nothing_is_lost() -> Result<()> 
             .with_context(|| format!("{option} {value}"))?;
         said.complains(parts)?;
     }
-    let pull = Line::on(&place, &["pull", "--model", "nobody/nothing"]).command();
+    let pull = Line::on(&place, &["pull", "nobody/nothing"]).command();
     let mut pull = pull?;
     pull.env("HF_ENDPOINT", "http://127.0.0.1:9")
         .env("HF_HOME", place.path("hub"));
