@@ -1,7 +1,7 @@
 //! A sweep's request against the registry: checked, and its defaults filled in. The form and the command line share it.
 
 use anyhow::Result;
-use api::{ConfigError, ResidualFrame, ResolvedAgainst, ResolvedSweep, SweepRequest, TrainConfig};
+use api::{ConfigError, ObjectiveKind, ResidualFrame, ResolvedAgainst, ResolvedSweep, SweepRequest, TrainConfig};
 use store::Store;
 
 /// Checks `request` against its model and its corpus, and fills in what it leaves out.
@@ -37,6 +37,13 @@ pub async fn resolve(store: &Store, request: &SweepRequest) -> Result<ResolvedSw
             model.id
         );
         return Err(ConfigError::new("residual", message).into());
+    }
+    if request.objectives.contains(&ObjectiveKind::E2eDs) && request.at.next_block() >= model.n_layers {
+        let message = format!(
+            "found e2e+ds at {}; no block of '{}' comes after it, so there is nothing downstream to compare; use e2e there",
+            request.at, model.id
+        );
+        return Err(ConfigError::new("objectives", message).into());
     }
     let facts = ResolvedAgainst {
         width,

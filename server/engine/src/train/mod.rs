@@ -52,14 +52,14 @@ pub enum TrainError {
         tensor: &'static str,
     },
     /// One of these two, with the step at which it came.
-    #[error("step {step}: {source}; the last checkpoint, of step {kept}, is kept")]
+    #[error("step {step}: {cause}; {}", kept_words(*kept))]
     Step {
         /// The step, from 0.
         step: usize,
-        /// The step that the last checkpoint stands at.
+        /// The step that the last checkpoint stands at; 0 before the first.
         kept: usize,
         /// What happened.
-        source: Box<TrainError>,
+        cause: Box<TrainError>,
     },
     /// A checkpoint cannot be read or written.
     #[error("{path}: {message}")]
@@ -69,4 +69,11 @@ pub enum TrainError {
         /// What was found.
         message: String,
     },
+}
+
+fn kept_words(step: usize) -> String {
+    match step {
+        0 => "no checkpoint had been made yet".into(),
+        step => format!("the last checkpoint, of step {step}, is kept"),
+    }
 }

@@ -105,10 +105,10 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
     let mut clock = Clock::new(state.step, config);
     while state.step < n_steps {
         let step = state.step;
-        let at_step = |source: TrainError| TrainError::Step {
+        let at_step = |cause: TrainError| TrainError::Step {
             step,
             kept,
-            source: Box::new(source),
+            cause: Box::new(cause),
         };
         if observer.stop() {
             save(&mut state, &stepper, folder).map_err(at_step)?;
@@ -136,10 +136,10 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
         clock.tell(state.step, config, observer);
     }
     if kept != n_steps {
-        let at_end = |source: TrainError| TrainError::Step {
+        let at_end = |cause: TrainError| TrainError::Step {
             step: n_steps,
             kept,
-            source: Box::new(source),
+            cause: Box::new(cause),
         };
         save(&mut state, &stepper, folder).map_err(at_end)?;
     }

@@ -249,16 +249,11 @@ fn a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint() 
         for _ in 0..2 {
             let mut watch = Watch::default();
             let error = place.run(&name, &config, 2, &mut watch).unwrap_err();
-            let TrainError::Step {
-                step: 2,
-                kept: 1,
-                source,
-            } = &error
-            else {
+            let TrainError::Step { step: 2, kept: 1, cause } = &error else {
                 panic!("{name}: {error}")
             };
             assert!(
-                matches!(**source, TrainError::NotFinite { dictionary: 1, .. }),
+                matches!(**cause, TrainError::NotFinite { dictionary: 1, .. }),
                 "{name}: {error}"
             );
             assert!(error.to_string().starts_with("step 2: dictionary 1: "), "{name}: {error}");
