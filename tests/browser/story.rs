@@ -205,7 +205,8 @@ async fn compare(browser: &Browser, server: &Server) -> Result<()> {
     );
     for row in &rows {
         let id = row["id"].as_str().unwrap_or_default();
-        let dictionary = listed.iter().find(|d| d["id"].to_string() == id);
+        let number: i64 = id.parse()?;
+        let dictionary = listed.iter().find(|d| d["id"] == number);
         let dictionary = dictionary.with_context(|| format!("no dictionary {id}"))?;
         let cells = row["cells"].as_object().context("a row has cells")?;
         ensure!(
