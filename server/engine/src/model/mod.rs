@@ -5,7 +5,7 @@
 //! runs to the input of the unembedding, and [`Model::backward`] brings a gradient back to the cut. Weights are frozen, so
 //! only activations are differentiated. Everything runs on the calling thread; contexts are independent.
 //!
-//! Each family's file maps its config and its tensors' names to one common [`block`].
+//! Each family's file maps its config and its tensors' names to one common `block`.
 
 mod activation;
 mod attention;
