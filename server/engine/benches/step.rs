@@ -58,7 +58,7 @@ fn main() {
             heads: 12,
             vocabulary: 8192,
             n_ctx: 512,
-            batch: 8,
+            batch: 2,
             d_sae: 6144,
         },
     );
@@ -193,8 +193,9 @@ fn model(rate: f64, shape: Shape) {
     });
     // one suffix forward ends at the logits, in chunks as the losses take them
     let logits = |out: &[f32]| {
-        let mut chunk = vec![0f32; 64 * vocabulary];
-        for rows in out.chunks(64 * d) {
+        let n = model.logits_chunk();
+        let mut chunk = vec![0f32; n * vocabulary];
+        for rows in out.chunks(n * d) {
             model.logits(rows, &mut chunk[..rows.len() / d * vocabulary]);
         }
     };
@@ -217,8 +218,9 @@ fn model(rate: f64, shape: Shape) {
         cuts.par_iter().for_each(|cut| {
             threads.with(|(work, out, tape, grad)| {
                 model.suffix(cut, &cut.value, out, &mut NoHooks, Some(tape), work).unwrap();
-                let mut chunk = vec![1e-3f32; 64 * vocabulary];
-                for rows in out.chunks_mut(64 * d) {
+                let n = model.logits_chunk();
+                let mut chunk = vec![1e-3f32; n * vocabulary];
+                for rows in out.chunks_mut(n * d) {
                     let n = rows.len() / d * vocabulary;
                     model.logits_backward(&chunk[..n], rows);
                     chunk[0] += 1e-3;
@@ -269,6 +271,21 @@ fn model(rate: f64, shape: Shape) {
         (batch * n_ctx) as f64 / step,
         stepper.trainees[0].l0
     );
+    let before = resident_mib();
+    for _ in 0..20 {
+        stepper.gradients(&batches).unwrap();
+        stepper.update(1.0);
+    }
+    if let (Some(before), Some(after)) = (before, resident_mib()) {
+        println!("  resident memory after 8 steps {before:.1} MiB, after 20 more {after:.1} MiB");
+    }
+}
+
+/// Resident memory of this process in MiB, where the system tells.
+fn resident_mib() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(kib.trim().trim_end_matches(" kB").parse::<f64>().ok()? / 1024.0)
 }
 
 /// A GPT-2 folder with random weights.

@@ -5,9 +5,6 @@ use crate::{
     model::Model,
 };
 
-/// Numbers in one chunk's logits, at most (but at least one token's).
-const CHUNK: usize = 1 << 18;
-
 /// Per token of one context.
 #[derive(Clone, Debug, Default)]
 pub struct Compared {
@@ -30,7 +27,7 @@ pub struct Scratch {
 /// the inputs of the unembedding.
 pub fn compare(model: &Model<f32>, tokens: &[u32], clean: &[f32], spliced: &[f32], scratch: &mut Scratch, out: &mut Compared) {
     let (d, vocabulary) = (model.facts().d_model, model.facts().d_vocab);
-    let rows = (CHUNK / vocabulary).max(1);
+    let rows = model.logits_chunk();
     out.ce_model.clear();
     out.ce_spliced.clear();
     out.kl.clear();

@@ -244,6 +244,12 @@ impl<R: Real> Model<R> {
         })
     }
 
+    /// Tokens whose logits are made at a time, where they are dropped at once: few, because a [tokens, d_vocab] matrix never
+    /// exists whole, but enough to be worth what the product spends on packing the unembedding.
+    pub fn logits_chunk(&self) -> usize {
+        ((1 << 21) / self.facts.d_vocab).clamp(128, 512)
+    }
+
     /// Logits [n, d_vocab] from rows of the unembedding's input [n, d_model].
     ///
     /// # Panics

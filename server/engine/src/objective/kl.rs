@@ -9,9 +9,6 @@ use crate::{
     model::Model,
 };
 
-/// Numbers in one chunk's logits, at most (but at least one token's).
-const CHUNK: usize = 1 << 18;
-
 /// Scratch memory: two chunks of logits.
 #[derive(Debug, Default)]
 pub struct Logits<R> {
@@ -23,7 +20,7 @@ pub struct Logits<R> {
 /// `grad` [n_tokens, d_model] becomes `scale` times its derivative by `spliced`.
 pub fn kl<R: Real>(model: &Model<R>, clean: &[R], spliced: &[R], scale: R, grad: &mut [R], logits: &mut Logits<R>) -> f64 {
     let (d, vocabulary) = (model.facts().d_model, model.facts().d_vocab);
-    let rows = (CHUNK / vocabulary).max(1);
+    let rows = model.logits_chunk();
     let mut total = 0.0;
     for ((clean, spliced), grad) in clean
         .chunks(rows * d)

@@ -1,0 +1,108 @@
+//! The synthetic oracle of sparse coding (Sharkey et al. 2022; Cunningham et al. 2023, `sparse_coding`): random unit directions,
+//! a sparse code that is known, and a dictionary trained on their sums. A trainer that works finds the directions again, which the
+//! mean max cosine similarity (MMCS) from the truth to the learned directions says: MMCS = mean_i max_j cos(true_i, learned_j).
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
+use api::{Adam, DictionaryKind, Objective};
+use engine::{
+    dictionary::{Dictionary, Scratch},
+    train::Trainee,
+};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+const D: usize = 32;
+const TRUE: usize = 64;
+const LEARNED: usize = 128;
+/// Features of the truth that are active at a time, on average.
+const ACTIVE: f64 = 3.0;
+const BATCH: usize = 1024;
+const STEPS: usize = 1000;
+
+/// The world: unit directions [TRUE, D], each active with its own probability.
+struct World {
+    directions: Vec<f32>,
+    probabilities: Vec<f64>,
+    rng: ChaCha8Rng,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let directions = unit_rows(&mut rng, TRUE);
+        // P(active) falls as .99^i, so that some features are rarer than others
+        let falling: Vec<f64> = (0..TRUE).map(|i| 0.99f64.powi(i as i32)).collect();
+        let total: f64 = falling.iter().sum();
+        let probabilities = falling.iter().map(|p| p / total * ACTIVE).collect();
+        Self {
+            directions,
+            probabilities,
+            rng,
+        }
+    }
+
+    /// Samples [BATCH, D]; an active feature's amplitude is the product of two uniform numbers.
+    fn batch(&mut self) -> Vec<f32> {
+        let mut x = vec![0.0f32; BATCH * D];
+        for row in x.chunks_exact_mut(D) {
+            for (direction, probability) in self.directions.chunks_exact(D).zip(&self.probabilities) {
+                if self.rng.random_bool(*probability) {
+                    let amplitude = self.rng.random::<f32>() * self.rng.random::<f32>();
+                    row.iter_mut().zip(direction).for_each(|(x, d)| *x += amplitude * d);
+                }
+            }
+        }
+        x
+    }
+}
+
+fn unit_rows(rng: &mut ChaCha8Rng, n: usize) -> Vec<f32> {
+    let mut rows: Vec<f32> = (0..n * D)
+        .map(|_| (0..12).map(|_| rng.random::<f32>()).sum::<f32>() - 6.0)
+        .collect();
+    for row in rows.chunks_exact_mut(D) {
+        let norm = row.iter().map(|v| v * v).sum::<f32>().sqrt();
+        row.iter_mut().for_each(|v| *v /= norm);
+    }
+    rows
+}
+
+/// Mean over the rows of `truth` of the largest cosine with a row of `learned`; both [_, D].
+fn mmcs(truth: &[f32], learned: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+    let cosine = |a: &[f32], b: &[f32]| dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
+    let largest = |t| learned.chunks_exact(D).map(|l| cosine(t, l)).fold(f64::MIN, f64::max);
+    truth.chunks_exact(D).map(largest).sum::<f64>() / (truth.len() / D) as f64
+}
+
+/// The decoder's directions, [LEARNED, D].
+fn decoder(dictionary: &Dictionary<f32>) -> &[f32] {
+    let tensor = dictionary.parameters().0.iter().find(|t| t.name == "W_dec").unwrap();
+    &tensor.data
+}
+
+#[test]
+fn local_training_finds_the_directions_that_the_data_is_made_of() {
+    let mut world = World::new(0);
+    let dictionary = Dictionary::random(DictionaryKind::Relu, D, LEARNED, 1);
+    let fresh = mmcs(&world.directions, decoder(&dictionary));
+    let mut trainee = Trainee::new(Objective::Local { sparsity: 0.1 }, 1e-2, dictionary, Adam::default());
+    let scratch = Scratch::new();
+    for step in 0..STEPS {
+        let x = world.batch();
+        trainee.begin();
+        trainee.forward(&x, 1.0, &scratch);
+        trainee.backward(&x, 1.0, &scratch);
+        trainee.complete();
+        let left = 1.0 - step as f64 / STEPS as f64;
+        trainee.update(left, 10.0);
+    }
+    let learned = mmcs(&world.directions, decoder(&trainee.dictionary));
+    // random directions in 32 dimensions: what no learning gives
+    let chance = mmcs(&world.directions, &unit_rows(&mut ChaCha8Rng::seed_from_u64(2), LEARNED));
+    println!("MMCS: learned {learned:.3}, fresh {fresh:.3}, random {chance:.3}; L0 {:.1}", trainee.l0);
+    assert!(chance < 0.55 && fresh < 0.6, "the test cannot tell: {chance}, {fresh}");
+    assert!(learned > 0.95, "MMCS {learned}; a fresh dictionary has {fresh}");
+    assert!(trainee.l0 < 2.5 * ACTIVE, "L0 {}", trainee.l0);
+}
