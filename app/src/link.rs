@@ -34,6 +34,7 @@ pub fn pareto_params(query: &ParetoQuery) -> ParamsMap {
     set("model", query.model.as_ref().map(ToString::to_string));
     set("at", query.at.map(|at| at.to_string()));
     set("sweep", query.sweep.map(|sweep| sweep.to_string()));
+    set("evaluated_on", query.evaluated_on.map(|split| split.to_string()));
     set("x", query.x.clone());
     set("y", query.y.clone());
     set("log_x", query.log_x.map(|on| on.to_string()));
@@ -50,6 +51,7 @@ pub fn pareto_query(params: &ParamsMap) -> Result<ParetoQuery, ApiError> {
         model: given(params, "model").map(ModelId),
         at: given(params, "at").map(|at| at.parse::<HookPoint>()).transpose()?,
         sweep: read(params, "sweep", "a sweep's number")?,
+        evaluated_on: given(params, "evaluated_on").map(|split| split.parse()).transpose()?,
         x: given(params, "x"),
         y: given(params, "y"),
         log_x: read(params, "log_x", "true or false")?,
@@ -95,6 +97,7 @@ fn read<T: FromStr>(params: &ParamsMap, name: &str, expected: &str) -> Result<Op
 #[cfg(test)]
 mod tests {
     use super::*;
+    use api::EvaluationSplit;
 
     #[test]
     fn a_query_survives_its_url() {
@@ -102,6 +105,7 @@ mod tests {
             model: Some(ModelId("a-b".into())),
             at: Some(HookPoint::resid_pre(2)),
             sweep: Some(7),
+            evaluated_on: Some(EvaluationSplit::Validation),
             x: Some("alive".into()),
             y: None,
             log_x: Some(false),

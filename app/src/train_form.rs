@@ -170,6 +170,7 @@ pub fn request(values: &Values) -> Result<SweepRequest, ApiError> {
         input_scale: word(values, "input_scale")?.unwrap_or_default(),
         bos: word(values, "bos")?,
         eos: word(values, "eos")?,
+        evaluate_on: word(values, "evaluate_on")?,
         eval_tokens: whole(values, "eval_tokens")?.map(|n| n as usize),
         validation_tokens: whole(values, "validation_tokens")?.map(|n| n as usize),
         eval_every_steps: whole(values, "eval_every_steps")?.map(|n| n as usize),

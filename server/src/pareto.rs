@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use api::{
-    ConfigError, DictionaryInfo, Direction, HookPoint, JobId, METRICS, MetricDefinition, ModelId, ObjectiveKind, ParetoQuery,
-    ParetoView, metric,
+    ConfigError, DictionaryInfo, Direction, EvaluationSplit, HookPoint, JobId, METRICS, MetricDefinition, ModelId, ObjectiveKind,
+    ParetoQuery, ParetoView, metric,
 };
 use app::charts::{Theme, pareto_chart, pareto_csv};
 use engine::experiment::pareto::{self, Run};
@@ -16,9 +16,13 @@ const SIZE: (u32, u32) = (760, 480);
 ///
 /// # Errors
 /// [`ConfigError`] for a metric, model, hook point or sweep that there is not.
-pub fn view(all: Vec<DictionaryInfo>, query: ParetoQuery) -> Result<ParetoView, ConfigError> {
+pub fn view(mut all: Vec<DictionaryInfo>, query: ParetoQuery) -> Result<ParetoView, ConfigError> {
     let x = definition("x", query.x.as_deref().unwrap_or("l0"))?;
     let y = definition("y", query.y.as_deref().unwrap_or("ce_increase"))?;
+    let evaluated_on = query.evaluated_on.unwrap_or_default();
+    let n_all = all.len();
+    all.retain(|d| d.evaluated_on == evaluated_on);
+    let n_others = n_all - all.len();
     let choices = choices(&all);
     let newest = all
         .iter()
@@ -30,13 +34,18 @@ pub fn view(all: Vec<DictionaryInfo>, query: ParetoQuery) -> Result<ParetoView, 
         model: query.model.clone().or_else(|| newest.map(|d| d.model.clone())),
         at: query.at.or_else(|| newest.map(|d| d.at)),
         sweep: query.sweep,
+        evaluated_on: Some(evaluated_on),
         x: Some(x.name.into()),
         y: Some(y.name.into()),
         log_x: Some(query.log_x.unwrap_or(x.log)),
         log_y: Some(query.log_y.unwrap_or(y.log)),
     };
     if newest.is_none() && (query.model.is_some() || query.at.is_some() || query.sweep.is_some()) {
-        return Err(nothing(&query, &choices));
+        let mut error = nothing(&query, &choices);
+        if n_others > 0 {
+            error.message += &left_out(evaluated_on, n_others);
+        }
+        return Err(error);
     }
     let here: Vec<_> = all
         .into_iter()
@@ -92,6 +101,18 @@ fn choices(all: &[DictionaryInfo]) -> Vec<(ModelId, Vec<HookPoint>)> {
         .into_iter()
         .map(|(model, points)| (model, points.into_iter().collect()))
         .collect()
+}
+
+/// "; 12 measured on validation text are left out: …"
+pub fn left_out(evaluated_on: EvaluationSplit, n_others: usize) -> String {
+    let other = match evaluated_on {
+        EvaluationSplit::HeldOut => EvaluationSplit::Validation,
+        EvaluationSplit::Validation => EvaluationSplit::HeldOut,
+    };
+    format!(
+        "; {n_others} measured on {} are left out: evaluated_on={other} (--evaluated-on {other}) shows them alone",
+        other.text()
+    )
 }
 
 /// The first part of the query that nothing answers to.
@@ -224,6 +245,32 @@ mod tests {
             "{:?}",
             view.summary
         );
+    }
+
+    #[test]
+    fn what_was_measured_on_different_texts_is_never_compared() {
+        let mut all = some();
+        for d in all.iter_mut().filter(|d| [1, 4, 6].contains(&d.id.0)) {
+            d.evaluated_on = EvaluationSplit::Validation;
+        }
+        let ids = |query: ParetoQuery| -> Vec<i64> {
+            let view = view(all.clone(), query).unwrap();
+            view.dictionaries.iter().map(|d| d.id.0).collect()
+        };
+        // the newest, at another place, was measured on validation text: it does not even decide what is shown
+        assert_eq!(ids(ParetoQuery::default()), [2, 3, 5]);
+        let validation = ParetoQuery {
+            evaluated_on: Some(EvaluationSplit::Validation),
+            at: Some(HookPoint::resid_pre(2)),
+            ..ParetoQuery::default()
+        };
+        assert_eq!(ids(validation), [1, 4]);
+        let elsewhere = ParetoQuery {
+            at: Some(HookPoint::resid_pre(1)),
+            ..ParetoQuery::default()
+        };
+        let message = view(all.clone(), elsewhere).unwrap_err().to_string();
+        assert!(message.contains("3 measured on validation text are left out"), "{message}");
     }
 
     #[test]

@@ -21,6 +21,7 @@ fn a_sweep_writes_a_row_per_dictionary_and_is_not_run_twice() -> Result<()> {
         "warmup_steps",
         "min_lr_factor",
         "max_grad_norm",
+        "evaluate_on",
         "eval_tokens",
         "validation_tokens",
         "eval_every_steps",
@@ -136,6 +137,61 @@ fn its_dictionaries_are_measured_again_to_the_same_values_and_plotted() -> Resul
         .with("--out", wrong.display())
         .expect(2)?
         .complains(&["pareto.pdf", ".svg"])
+}
+
+#[test]
+fn settings_can_be_chosen_on_validation_text_and_no_comparison_mixes_the_texts() -> Result<()> {
+    let place = Place::new()?;
+    let column = |name: &str| -> Result<Vec<String>> {
+        let table = fs::read_to_string(place.path("out.csv"))?;
+        let mut rows = table.lines().map(|row| row.split(',').map(String::from).collect::<Vec<_>>());
+        let at = rows.next().and_then(|head| head.iter().position(|column| column == name));
+        let at = at.with_context(|| format!("no column {name}"))?;
+        Ok(rows.map(|row| row[at].clone()).collect())
+    };
+    let line = Line::sweep(&place).with("--lr", "1e-3,2e-3").with("--objective", "e2e+ds");
+    let line = line.with("--coefficient", "0.1");
+    line.clone().with("--evaluate-on", "validation").expect(0)?;
+    ensure!(column("evaluated_on")? == ["validation"; 2] && column("lr")? == ["0.001", "0.002"]);
+    ensure!(column("kl_coefficient")? == ["0.5"; 2] && column("ds_coefficient")? == ["2.5"; 2]);
+    let on_validation = column("ce_spliced")?;
+
+    let out = place.path("pareto.csv");
+    let plot = Line::on(&place, &["plot"]).with("--out", out.display());
+    plot.expect(1)?
+        .complains(&["2 measured on validation text are left out", "--evaluated-on validation"])?;
+    let n_plotted = |plot: &Line| -> Result<usize> {
+        plot.expect(0)?;
+        Ok(fs::read_to_string(&out)?.lines().count() - 1)
+    };
+    ensure!(n_plotted(&plot.clone().with("--evaluated-on", "validation"))? == 2);
+
+    // the same on held-out text is another run, with the same weights and other figures
+    line.expect(0)?.tells(&["default: evaluate_on = held_out"])?;
+    ensure!(column("evaluated_on")? == ["held_out"; 2] && column("ce_spliced")? != on_validation);
+    ensure!(n_plotted(&plot)? == 2);
+    let held_out = fs::read_to_string(place.path("out.csv"))?;
+
+    // the chosen dictionary can be measured on held-out text, but its figures there do not take the others' place
+    let again = Line::on(&place, &["evaluate", "--dictionary", "1"]);
+    ensure!(again.expect(0)?.out.lines().all(|line| line.contains("differs by 0.0e0;")));
+    let again = again.with("--evaluate-on", "held_out");
+    let said = again.expect(0)?;
+    let ce = held_out
+        .lines()
+        .nth(1)
+        .and_then(|row| row.split(',').nth(6))
+        .context("no row")?;
+    let ce = format!("ce_spliced: {:.6}", ce.parse::<f64>()?);
+    ensure!(
+        said.out.contains(&ce) && said.out.contains("not stored"),
+        "expected {ce}; {said}"
+    );
+    Line::on(&place, &["evaluate", "--store"])
+        .with("--dictionary", 1)
+        .with("--evaluate-on", "held_out")
+        .expect(2)?
+        .complains(&["dictionary 1 was measured on validation text", "--store"])
 }
 
 #[test]

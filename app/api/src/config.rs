@@ -56,6 +56,28 @@ pub enum EosPolicy {
     None,
 }
 
+/// On which text, none of it trained on, a run's dictionaries are measured at its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum EvaluationSplit {
+    /// The held-out text: for the figures that are reported.
+    #[default]
+    HeldOut,
+    /// The validation text: for choosing settings, so that nobody sees held-out figures before the choice is made.
+    Validation,
+}
+
+impl EvaluationSplit {
+    /// The text's name in a sentence.
+    pub fn text(self) -> &'static str {
+        match self {
+            EvaluationSplit::HeldOut => "held-out text",
+            EvaluationSplit::Validation => "validation text",
+        }
+    }
+}
+
 macro_rules! words {
     ($type:ident, $field:literal, $($word:literal => $value:expr),+ $(,)?) => {
         impl fmt::Display for $type {
@@ -85,6 +107,8 @@ words!(ResidualFrame, "residual", "raw" => ResidualFrame::Raw, "centred" => Resi
 words!(InputScale, "input_scale", "none" => InputScale::None, "unit_norm" => InputScale::UnitNorm);
 words!(BosPolicy, "bos", "document" => BosPolicy::Document, "context" => BosPolicy::Context, "none" => BosPolicy::None);
 words!(EosPolicy, "eos", "document" => EosPolicy::Document, "none" => EosPolicy::None);
+words!(EvaluationSplit, "evaluate_on",
+    "held_out" => EvaluationSplit::HeldOut, "validation" => EvaluationSplit::Validation);
 words!(DictionaryKind, "kind", "relu" => DictionaryKind::Relu);
 words!(ObjectiveKind, "objective",
     "local" => ObjectiveKind::Local, "e2e" => ObjectiveKind::E2e, "e2e+ds" => ObjectiveKind::E2eDs);
@@ -253,7 +277,10 @@ pub struct DictionaryConfig {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Evaluation {
-    /// Tokens of held-out text for the final metrics (all of it when there is less).
+    /// The text of the final metrics. (Programs that knew no choice wrote none: theirs were on held-out text.)
+    #[serde(default)]
+    pub split: EvaluationSplit,
+    /// Tokens of that text for the final metrics (all of it when there is less).
     pub n_tokens: usize,
     /// Tokens of validation text for the curves during training.
     pub validation_tokens: usize,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CorpusId, DictionaryConfig, DictionaryId, HookPoint, InputScale, JobId, ModelId, ResidualFrame};
+use crate::{CorpusId, DictionaryConfig, DictionaryId, EvaluationSplit, HookPoint, InputScale, JobId, ModelId, ResidualFrame};
 
 /// Over which tokens a metric was taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -64,7 +64,10 @@ pub struct DictionaryInfo {
     pub tokens: u64,
     /// How often the training text was passed over.
     pub n_passes: f64,
-    /// Everything measured on held-out text, and the training run's own figures.
+    /// The text that `metrics` were measured on. (Programs that knew no choice wrote none: theirs were on held-out text.)
+    #[serde(default)]
+    pub evaluated_on: EvaluationSplit,
+    /// Everything measured on that text, and the training run's own figures.
     pub metrics: Vec<Measurement>,
     /// SHA-256 of its weights' file, in hexadecimal.
     pub checksum: String,

@@ -14,8 +14,8 @@ mod registry;
 mod sweep;
 
 pub use config::{
-    Adam, BosPolicy, DictionaryConfig, DictionaryKind, EosPolicy, Evaluation, InputScale, Objective, ObjectiveKind, Packing,
-    ResidualFrame, Schedule, TrainConfig,
+    Adam, BosPolicy, DictionaryConfig, DictionaryKind, EosPolicy, Evaluation, EvaluationSplit, InputScale, Objective,
+    ObjectiveKind, Packing, ResidualFrame, Schedule, TrainConfig,
 };
 pub use dictionary::{DictionaryInfo, Measurement, TokenSet};
 pub use error::{ApiError, ConfigError, ErrorKind};

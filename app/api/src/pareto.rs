@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DictionaryId, DictionaryInfo, HookPoint, JobId, ModelId, ObjectiveKind};
+use crate::{DictionaryId, DictionaryInfo, EvaluationSplit, HookPoint, JobId, ModelId, ObjectiveKind};
 
 /// The Pareto page's state, which is its URL.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -15,6 +15,8 @@ pub struct ParetoQuery {
     pub at: Option<HookPoint>,
     /// Only those of this sweep.
     pub sweep: Option<i64>,
+    /// Only those measured on this text; default held_out. Figures on different texts are never compared.
+    pub evaluated_on: Option<EvaluationSplit>,
     /// Metric on the horizontal axis; default `l0`.
     pub x: Option<String>,
     /// Metric on the vertical axis; default `ce_increase`.

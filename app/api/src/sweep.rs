@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
 use crate::{
-    Adam, BosPolicy, ConfigError, CorpusId, DictionaryConfig, DictionaryKind, EosPolicy, Evaluation, HookPoint, InputScale,
-    ModelId, Objective, ObjectiveKind, Packing, PerObjective, ResidualFrame, Schedule, TrainConfig,
+    Adam, BosPolicy, ConfigError, CorpusId, DictionaryConfig, DictionaryKind, EosPolicy, Evaluation, EvaluationSplit, HookPoint,
+    InputScale, ModelId, Objective, ObjectiveKind, Packing, PerObjective, ResidualFrame, Schedule, TrainConfig,
 };
 
 /// A grid of dictionaries: every objective at each of its coefficients, for each seed.
@@ -75,7 +75,10 @@ pub struct SweepRequest {
     /// What closes a document; default nothing.
     #[serde(default)]
     pub eos: Option<EosPolicy>,
-    /// Held-out tokens for the final metrics; default 65,536.
+    /// The text of the final metrics; default held_out.
+    #[serde(default)]
+    pub evaluate_on: Option<EvaluationSplit>,
+    /// Tokens for the final metrics; default 65,536.
     #[serde(default)]
     pub eval_tokens: Option<usize>,
     /// Validation tokens for the curves; default 16,384.
@@ -163,6 +166,7 @@ impl SweepRequest {
             log_every_steps: (n_steps / 200).max(1),
             checkpoint_every_steps: (n_steps / 10).max(1),
             evaluation: Evaluation {
+                split: or_default(self.evaluate_on, "evaluate_on", EvaluationSplit::HeldOut, &mut defaults),
                 n_tokens: or_default(self.eval_tokens, "eval_tokens", 65_536, &mut defaults),
                 validation_tokens: or_default(self.validation_tokens, "validation_tokens", 16_384, &mut defaults),
                 every_steps: or_default(
@@ -316,6 +320,7 @@ impl SweepRequest {
         );
         option("bos", self.bos.map(|v| v.to_string()));
         option("eos", self.eos.map(|v| v.to_string()));
+        option("evaluate-on", self.evaluate_on.map(|v| v.to_string()));
         option("eval-tokens", self.eval_tokens.map(|v| v.to_string()));
         option("validation-tokens", self.validation_tokens.map(|v| v.to_string()));
         option("eval-every-steps", self.eval_every_steps.map(|v| v.to_string()));

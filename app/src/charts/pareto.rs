@@ -169,7 +169,8 @@ fn caption(view: &ParetoView, metric: &str) -> String {
             format!("{} to {}", number(least), number(most))
         };
         parts.push(format!(
-            "Each mark is one dictionary, measured on {range} tokens of held-out text"
+            "Each mark is one dictionary, measured on {range} tokens of {}",
+            view.query.evaluated_on.unwrap_or_default().text()
         ));
     }
     let mut seeds: Vec<u64> = view.dictionaries.iter().map(|d| d.config.seed).collect();

@@ -55,6 +55,7 @@ fn rows(config: &TrainConfig) -> Vec<(&'static str, String)> {
         ("data_seed", config.data_seed.to_string()),
         ("log_every_steps", whole(config.log_every_steps)),
         ("checkpoint_every_steps", whole(config.checkpoint_every_steps)),
+        ("evaluate_on", config.evaluation.split.to_string()),
         ("eval_tokens", whole(config.evaluation.n_tokens)),
         ("validation_tokens", whole(config.evaluation.validation_tokens)),
         ("eval_every_steps", whole(config.evaluation.every_steps)),

@@ -127,7 +127,13 @@ fn place(view: &ParetoView) -> String {
         .find(|m| m.name == "ce_increase")
         .map(|m| m.n_tokens);
     let tokens = measured
-        .map(|n| format!(" · {} held-out tokens", count(n)))
+        .map(|n| {
+            format!(
+                " · {} tokens of {}",
+                count(n),
+                view.query.evaluated_on.unwrap_or_default().text()
+            )
+        })
         .unwrap_or_default();
     format!("{model} · {at} · {}{tokens}", counted(view.dictionaries.len(), "dictionary"))
 }

@@ -68,6 +68,7 @@ fn Content(data: Memo<Start>) -> impl IntoView {
                     model: Some(job.config.model.clone()),
                     at: Some(job.config.at),
                     sweep: Some(job.sweep.0),
+                    evaluated_on: Some(job.config.evaluation.split),
                     ..ParetoQuery::default()
                 };
                 view! { <a class="button" href=link::pareto(&query)>"Compare on the Pareto page"</a> }

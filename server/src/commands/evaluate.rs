@@ -1,14 +1,14 @@
 //! `saescope evaluate`: the metrics of a dictionary, computed again.
 
 use anyhow::{Context as _, Result, bail};
-use api::{DictionaryId, DictionaryInfo, Measurement, TrainConfig, metric};
+use api::{ConfigError, DictionaryId, DictionaryInfo, EvaluationSplit, Measurement, TrainConfig, metric};
 use clap::Args;
 use std::{process::ExitCode, sync::Arc};
 
 use super::{Global, report::Report, workspace};
 use crate::{jobs::pack_corpus, workspace::Workspace};
 
-/// Measure a dictionary again on held-out text, and compare with what is stored
+/// Measure a dictionary again on the text of its run's final metrics, or on another, and compare with what is stored
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   saescope evaluate --dictionary 7 --tokens 200000")]
@@ -16,7 +16,10 @@ pub struct Evaluate {
     /// The dictionary's number
     #[arg(long, value_name = "N")]
     dictionary: i64,
-    /// Held-out tokens [default: as many as its run measured on]
+    /// The text: held_out or validation [default: that of its run's final metrics]
+    #[arg(long, value_name = "TEXT")]
+    evaluate_on: Option<EvaluationSplit>,
+    /// Tokens of it [default: as many as its run measured on]
     #[arg(long, value_name = "N")]
     tokens: Option<usize>,
     /// Put what was measured in the place of what is stored
@@ -41,14 +44,26 @@ impl Evaluate {
                 .await?
                 .with_context(|| format!("there is no job {}", info.job))?;
             let mut config = job.config;
+            config.evaluation.split = self.evaluate_on.unwrap_or(info.evaluated_on);
+            if self.store && config.evaluation.split != info.evaluated_on {
+                let message = format!(
+                    "dictionary {id} was measured on {}, and figures on {} cannot take their place: leave --store out",
+                    info.evaluated_on.text(),
+                    config.evaluation.split.text()
+                );
+                return Err(ConfigError::new("store", message).into());
+            }
             if let Some(tokens) = self.tokens {
                 config.evaluation.n_tokens = tokens;
             }
             config.validate()?;
+            let split = config.evaluation.split;
             let measured = measure(&workspace, &info, config).await?;
-            measured
-                .iter()
-                .for_each(|measurement| println!("{}", line(measurement, stored(&info, measurement))));
+            eprintln!("dictionary {id}, measured on {}", split.text());
+            for measurement in &measured {
+                let stored = stored(&info, measurement).filter(|_| split == info.evaluated_on);
+                println!("{}", line(measurement, stored));
+            }
             if self.store {
                 workspace.store.set_metrics(id, &with_the_runs_own(&info, measured)).await?;
             }
@@ -83,7 +98,7 @@ async fn measure(workspace: &Arc<Workspace>, info: &DictionaryInfo, config: Trai
             bail!("tokenising was stopped")
         };
         report.show(&api::Progress {
-            stage: "measuring on held-out text".into(),
+            stage: format!("measuring on {}", config.evaluation.split.text()),
             ..Default::default()
         });
         let measured = engine::train::evaluate(&file, &weights, &tokens, &config)?;

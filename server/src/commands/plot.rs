@@ -1,7 +1,7 @@
 //! `saescope plot`: the Pareto chart as a file.
 
 use anyhow::Result;
-use api::{ConfigError, HookPoint, ModelId, ParetoQuery};
+use api::{ConfigError, EvaluationSplit, HookPoint, ModelId, ParetoQuery};
 use clap::Args;
 use std::{
     path::{Path, PathBuf},
@@ -28,6 +28,9 @@ pub struct Plot {
     /// Only the dictionaries of this sweep
     #[arg(long, value_name = "JOB")]
     sweep: Option<i64>,
+    /// Only the dictionaries measured on this text: held_out or validation [default: held_out]
+    #[arg(long, value_name = "TEXT")]
+    evaluated_on: Option<EvaluationSplit>,
     /// The metric on the horizontal axis [default: l0]
     #[arg(long, value_name = "METRIC")]
     x: Option<String>,
@@ -56,6 +59,7 @@ impl Plot {
             model: self.model.map(ModelId),
             at: self.at,
             sweep: self.sweep,
+            evaluated_on: self.evaluated_on,
             x: self.x,
             y: self.y,
             log_x: self.log_x,
@@ -63,10 +67,15 @@ impl Plot {
         };
         workspace::block_on(async {
             let all = workspace::open(global).await?.store.dictionaries().await?;
+            let n_all = all.len();
             let view = pareto::view(all, query)?;
             if view.dictionaries.is_empty() {
+                let left_out = match view.query.evaluated_on {
+                    Some(evaluated_on) if n_all > 0 => pareto::left_out(evaluated_on, n_all),
+                    _ => String::new(),
+                };
                 anyhow::bail!(
-                    "there is no dictionary in '{}' to plot; train some with saescope sweep",
+                    "there is no dictionary in '{}' to plot; train some with saescope sweep{left_out}",
                     global.data.display()
                 );
             }

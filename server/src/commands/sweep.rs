@@ -249,6 +249,9 @@ async fn dictionaries(workspace: &Workspace, ids: &[JobId]) -> Result<Vec<Dictio
 }
 
 fn print(dictionaries: &[DictionaryInfo]) {
+    if let Some(first) = dictionaries.first() {
+        println!("measured on {}", first.evaluated_on.text());
+    }
     println!("dictionary  objective  coefficient  seed        L0   alive  CE increase        KL  expl. var.");
     for d in dictionaries {
         let metric = |name| d.metric(name).unwrap_or(f64::NAN);

@@ -1,8 +1,8 @@
 //! The options of `train` and `sweep`, and the request that they make.
 
 use api::{
-    BosPolicy, CorpusId, DictionaryKind, EosPolicy, HookPoint, InputScale, ModelId, ObjectiveKind, PerObjective, ResidualFrame,
-    SweepRequest,
+    BosPolicy, CorpusId, DictionaryKind, EosPolicy, EvaluationSplit, HookPoint, InputScale, ModelId, ObjectiveKind, PerObjective,
+    ResidualFrame, SweepRequest,
 };
 use clap::Args;
 
@@ -75,7 +75,10 @@ pub struct SweepOptions {
     /// What the EOS token closes: document or none [default: none]
     #[arg(long)]
     pub eos: Option<EosPolicy>,
-    /// Held-out tokens for the final metrics [default: 65,536]
+    /// The text of the final metrics: held_out, or validation while settings are being chosen [default: held_out]
+    #[arg(long, value_name = "TEXT")]
+    pub evaluate_on: Option<EvaluationSplit>,
+    /// Tokens for the final metrics [default: 65,536]
     #[arg(long, value_name = "N")]
     pub eval_tokens: Option<usize>,
     /// Validation tokens for the curves during training [default: 16,384]
@@ -112,6 +115,7 @@ impl SweepOptions {
             input_scale: self.input_scale.unwrap_or_default(),
             bos: self.bos,
             eos: self.eos,
+            evaluate_on: self.evaluate_on,
             eval_tokens: self.eval_tokens,
             validation_tokens: self.validation_tokens,
             eval_every_steps: self.eval_every_steps,
@@ -205,6 +209,8 @@ mod tests {
             "context",
             "--eos",
             "document",
+            "--evaluate-on",
+            "validation",
             "--eval-tokens",
             "1000",
             "--validation-tokens",

@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// The columns that scripts rely on come first.
 const HEADER: &str = "objective,coefficient,seed,l0,alive,ce_model,ce_spliced,ce_increase,kl,explained_variance,n_tokens,\
-                      lr,kl_coefficient,ds_coefficient,dictionary";
+                      lr,kl_coefficient,ds_coefficient,dictionary,evaluated_on";
 
 /// The metrics among the columns, in their order.
 const METRICS: [&str; 7] = [
@@ -19,7 +19,8 @@ const METRICS: [&str; 7] = [
     "explained_variance",
 ];
 
-/// A row per dictionary, under a header. `n_tokens` is the number of held-out tokens behind the metrics; what was not measured
+/// A row per dictionary, under a header. `n_tokens` is the number of tokens behind the metrics, of the
+/// text that `evaluated_on` names; what was not measured
 /// is empty.
 pub fn csv(dictionaries: &[DictionaryInfo]) -> String {
     let mut text = format!("{HEADER}\n");
@@ -38,7 +39,7 @@ pub fn csv(dictionaries: &[DictionaryInfo]) -> String {
         row.extend(METRICS.map(|name| dictionary.metric(name).map(|value| value.to_string()).unwrap_or_default()));
         row.push(n_tokens.map(|m| m.n_tokens.to_string()).unwrap_or_default());
         row.extend([config.lr, objective.kl(), objective.downstream()].map(|value| value.to_string()));
-        row.push(dictionary.id.to_string());
+        row.extend([dictionary.id.to_string(), dictionary.evaluated_on.to_string()]);
         text += &row.join(",");
         text.push('\n');
     }
@@ -60,7 +61,7 @@ mod tests {
     fn the_columns_are_those_that_scripts_rely_on() {
         let metric = |name: &str, value: f64| json!({"name": name, "version": 1, "n_tokens": 65000, "value": value});
         let dictionary: DictionaryInfo = serde_json::from_value(json!({
-            "id": 7, "job": 1, "sweep": 1, "model": "m", "corpus": "c", "at": "blocks.2.hook_resid_pre", "residual": "raw",
+            "id": 7, "evaluated_on": "validation", "job": 1, "sweep": 1, "model": "m", "corpus": "c", "at": "blocks.2.hook_resid_pre", "residual": "raw",
             "input_scale": "none", "tokens": 1228800, "n_passes": 2.6, "checksum": "", "created": 0,
             "config": {"kind": "relu", "d_sae": 1024, "lr": 0.001, "seed": 3,
                        "objective": {"name": "e2e+ds", "sparsity": 0.3, "kl": 0.5, "downstream": 2.5}},
@@ -75,7 +76,10 @@ mod tests {
                 "objective,coefficient,seed,l0,alive,ce_model,ce_spliced,ce_increase,kl,explained_variance,n_tokens,"
             )
         );
-        assert_eq!(row, "e2e+ds,0.3,3,12.5,900,1.5,1.75,0.25,0.2,,65000,0.001,0.5,2.5,7");
+        assert_eq!(
+            row,
+            "e2e+ds,0.3,3,12.5,900,1.5,1.75,0.25,0.2,,65000,0.001,0.5,2.5,7,validation"
+        );
         assert_eq!(header.split(',').count(), row.split(',').count());
     }
 }

@@ -76,6 +76,7 @@ fn register(stage: &Stage<'_>, trained: Vec<Trained>) -> Result<Vec<DictionaryId
                 config: *dictionary,
                 tokens: config.n_steps() as u64 * (config.batch_tokens() * config.accumulation) as u64,
                 n_passes: trained.n_passes,
+                evaluated_on: config.evaluation.split,
                 metrics: trained.metrics,
                 checksum: String::new(),
                 created: 0,

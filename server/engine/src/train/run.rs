@@ -1,6 +1,8 @@
 //! A training run from its config to measured dictionaries on disk.
 
-use api::{ConfigError, HistoryPoint, InputScale, METRICS, Measurement, Objective, Progress, TokenSet, TrainConfig};
+use api::{
+    ConfigError, EvaluationSplit, HistoryPoint, InputScale, METRICS, Measurement, Objective, Progress, TokenSet, TrainConfig,
+};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -71,7 +73,7 @@ pub enum Outcome {
 pub struct Trained {
     /// Its file, in the run's folder.
     pub file: PathBuf,
-    /// Everything measured on held-out text, and the run's own figures.
+    /// Everything measured on the text of `config.evaluation`, and the run's own figures.
     pub metrics: Vec<Measurement>,
     /// How often the training text was passed over.
     pub n_passes: f64,
@@ -146,7 +148,7 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
     finish(inputs, &state, &stepper, observer)
 }
 
-/// Measures a dictionary again: the same metrics as at the end of its run, on the same held-out text.
+/// Measures a dictionary again: the same metrics as at the end of its run, on the text of `config.evaluation`.
 ///
 /// # Errors
 /// When the file cannot be read or does not fit the model.
@@ -170,7 +172,7 @@ pub fn evaluate(
         )
         .into());
     }
-    let contexts = contexts(tokens, Split::HeldOut, config.evaluation.n_tokens);
+    let contexts = final_contexts(tokens, config);
     let text = text(tokens, &contexts, config);
     let subject = Subject {
         dictionary: &dictionary,
@@ -186,6 +188,15 @@ fn contexts(tokens: &TokenFile, split: Split, n_tokens: usize) -> Vec<&[u32]> {
     (0..tokens.n_contexts(split).min(wanted))
         .map(|i| tokens.context(split, i))
         .collect()
+}
+
+/// What a run is measured on at its end.
+fn final_contexts<'a>(tokens: &'a TokenFile, config: &TrainConfig) -> Vec<&'a [u32]> {
+    let split = match config.evaluation.split {
+        EvaluationSplit::HeldOut => Split::HeldOut,
+        EvaluationSplit::Validation => Split::Validation,
+    };
+    contexts(tokens, split, config.evaluation.n_tokens)
 }
 
 fn text<'a>(tokens: &'a TokenFile, contexts: &'a [&'a [u32]], config: &TrainConfig) -> Text<'a> {
@@ -355,14 +366,14 @@ fn finish(
         tokens,
         folder,
     } = inputs;
-    let contexts = contexts(tokens, Split::HeldOut, config.evaluation.n_tokens);
+    let contexts = final_contexts(tokens, config);
     let text = text(tokens, &contexts, config);
     let mut told = Instant::now();
     let mut stopped = false;
     let measured = metrics::evaluate(model, config.at, &subjects(stepper), text, &mut |done, total| {
         if told.elapsed() > PROGRESS {
             told = Instant::now();
-            let stage = "measuring on held-out text".to_string();
+            let stage = format!("measuring on {}", config.evaluation.split.text());
             observer.progress(Progress {
                 stage,
                 done,

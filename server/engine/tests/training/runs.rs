@@ -1,11 +1,11 @@
 //! Whole runs: the same bits on any number of threads and after any interruption, and what stops them.
 
-use api::{HistoryPoint, HookPoint, InputScale, Progress, Site, TrainConfig};
+use api::{EvaluationSplit, HistoryPoint, HookPoint, InputScale, Progress, Site, TrainConfig};
 use engine::{
     corpus::{Order, Split, TokenFile},
     dictionary::{self, Dictionary, DictionaryError},
     model::{Cut, Model, NoHooks, Work},
-    train::{Inputs, Observer, Outcome, Stepper, TrainError, Trained, Trainee, run, schedule},
+    train::{Inputs, Observer, Outcome, Stepper, TrainError, Trained, Trainee, evaluate, run, schedule},
 };
 use std::{
     fs,
@@ -113,6 +113,43 @@ fn threads_change_no_bit() {
         assert_eq!(one.0.len(), 3);
         assert!(one == two && one == three, "{point}");
     }
+}
+
+#[test]
+fn the_text_of_the_final_metrics_can_be_chosen_and_changes_nothing_else() {
+    let place = Place::new();
+    let held_out = config(at());
+    let mut validation = held_out.clone();
+    validation.evaluation.split = EvaluationSplit::Validation;
+    let [on_held_out, on_validation] = [&held_out, &validation].map(|config| {
+        let name = config.evaluation.split.to_string();
+        let outcome = place.run(&name, config, 2, &mut Watch::default()).unwrap();
+        let again = pool(2).install(|| {
+            let file = place.folder.path().join(name).join("dictionary-1.safetensors");
+            evaluate(&file, &place.model, &place.tokens, config).unwrap()
+        });
+        let left = left(outcome);
+        assert!(
+            again.iter().all(|m| left[1].1.contains(m)),
+            "measured again on {}",
+            config.evaluation.split
+        );
+        left
+    });
+    for ((bytes, metrics), (other_bytes, other_metrics)) in on_held_out.iter().zip(&on_validation) {
+        assert!(
+            bytes == other_bytes,
+            "the text that is measured on must not change the weights"
+        );
+        assert_ne!(metrics, other_metrics);
+    }
+    // position 0 of each context is a set of its own: it counts the contexts
+    let n_contexts = |left: &[(Vec<u8>, Vec<api::Measurement>)]| {
+        let at_zero = |m: &&api::Measurement| m.name == "l0" && m.tokens == api::TokenSet::PositionZero;
+        left[0].1.iter().find(at_zero).unwrap().n_tokens as usize
+    };
+    assert_eq!(n_contexts(&on_held_out), place.tokens.n_contexts(Split::HeldOut));
+    assert_eq!(n_contexts(&on_validation), place.tokens.n_contexts(Split::Validation));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What the tests start from: a config, token files, and the tiny model with a text of made-up stories.
 
 use api::{
-    Adam, BosPolicy, CorpusId, DictionaryConfig, DictionaryKind, EosPolicy, Evaluation, HookPoint, InputScale, ModelId,
-    Objective, Packing, ResidualFrame, Schedule, TrainConfig,
+    Adam, BosPolicy, CorpusId, DictionaryConfig, DictionaryKind, EosPolicy, Evaluation, EvaluationSplit, HookPoint, InputScale,
+    ModelId, Objective, Packing, ResidualFrame, Schedule, TrainConfig,
 };
 use engine::{
     corpus::{Format, Manifest, Split, SplitBy, SplitManifest, TokenFile, pack},
@@ -44,6 +44,7 @@ pub fn config(at: HookPoint) -> TrainConfig {
         log_every_steps: 1,
         checkpoint_every_steps: 3,
         evaluation: Evaluation {
+            split: EvaluationSplit::HeldOut,
             n_tokens: 1 << 20,
             validation_tokens: 4 * N_CTX,
             every_steps: 4,

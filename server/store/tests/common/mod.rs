@@ -84,6 +84,7 @@ pub fn dictionary(job: JobId) -> DictionaryInfo {
         config: config.dictionaries[0],
         tokens: 100_000,
         n_passes: 1.5,
+        evaluated_on: EvaluationSplit::HeldOut,
         metrics: vec![measurement("l0", 12.25)],
         checksum: String::new(),
         created: 0,
