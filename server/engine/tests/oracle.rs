@@ -101,7 +101,6 @@ fn local_training_finds_the_directions_that_the_data_is_made_of() {
     let learned = mmcs(&world.directions, decoder(&trainee.dictionary));
     // random directions in 32 dimensions: what no learning gives
     let chance = mmcs(&world.directions, &unit_rows(&mut ChaCha8Rng::seed_from_u64(2), LEARNED));
-    println!("MMCS: learned {learned:.3}, fresh {fresh:.3}, random {chance:.3}; L0 {:.1}", trainee.l0);
     assert!(chance < 0.55 && fresh < 0.6, "the test cannot tell: {chance}, {fresh}");
     assert!(learned > 0.95, "MMCS {learned}; a fresh dictionary has {fresh}");
     assert!(trainee.l0 < 2.5 * ACTIVE, "L0 {}", trainee.l0);
