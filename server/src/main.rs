@@ -14,14 +14,20 @@ mod site;
 mod workspace;
 
 use clap::Parser as _;
-use std::process::ExitCode;
+use std::{
+    io::{IsTerminal as _, stderr},
+    process::ExitCode,
+};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_env("SAESCOPE_LOG").unwrap_or_else(|_| EnvFilter::new("warn,saescope=info,tower_http=info"));
+    // a statement that waits while every core is busy is no news
+    let default = "warn,sqlx::query=error,saescope=info,tower_http=info";
+    let filter = EnvFilter::try_from_env("SAESCOPE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_ansi(stderr().is_terminal())
+        .with_writer(stderr)
         .init();
     commands::run(commands::Cli::parse())
 }
