@@ -191,10 +191,11 @@ impl Teller {
     }
 
     fn choose(&mut self, counts: &[u8], last: Option<usize>) -> Option<usize> {
+        let facts = self.facts();
         let mut weights = [0; KINDS.len()];
         for (index, (kind, weight, most)) in KINDS.into_iter().enumerate() {
             let is_fresh = counts[index] < most && last != Some(index);
-            if is_fresh && self.allows(kind) && self.can_tell(BANKS.kinds[index]) {
+            if is_fresh && self.allows(kind) && self.can_tell(BANKS.kinds[index], facts) {
                 weights[index] = weight;
             }
         }

@@ -72,9 +72,8 @@ impl Teller {
         self.page.end_sentence();
     }
 
-    /// Whether one of the bank's lines can be told now.
-    pub fn can_tell(&self, bank: BankId) -> bool {
-        let facts = self.facts();
+    /// Whether one of the bank's lines can be told, given the facts.
+    pub fn can_tell(&self, bank: BankId, facts: u16) -> bool {
         (0..GRAMMAR.banks[bank].lines.len()).any(|index| self.weight(bank, index, facts) > 0)
     }
 
@@ -101,7 +100,8 @@ impl Teller {
         }
     }
 
-    fn facts(&self) -> u16 {
+    /// What is so now, as lines ask for it.
+    pub fn facts(&self) -> u16 {
         let [a, b, _] = self.beat.people;
         let holder = self.world.things.get(self.beat.thing).map(|thing| thing.holder);
         let bit = |holds: bool, bit: u16| if holds { bit } else { 0 };
