@@ -63,8 +63,15 @@ fn follow_things(story: &Story) -> (Vec<String>, usize) {
             .map(|thing| letters(story, thing))
             .filter(|_| text.contains("Who ha"));
         let moves = matches!(sentence[0].frame, Frame::Transfer | Frame::IoiAbba | Frame::IoiBaba);
+        let mut passed: Vec<(String, u8)> = Vec::new();
         for thing in things.iter().filter(|_| moves) {
-            holders.insert(letters(story, thing), thing.holder.unwrap());
+            passed.push((letters(story, thing), thing.holder.unwrap()));
+        }
+        passed.dedup();
+        for (thing, to) in passed {
+            if holders.insert(thing.clone(), to) == Some(to) {
+                faults.push(format!("{to} had the {thing} before: {text}"));
+            }
         }
     }
     (faults, n_checked)
