@@ -7,4 +7,5 @@ mod help;
 mod killed;
 mod line;
 mod shared;
+mod storyworld;
 mod sweep;

@@ -7,6 +7,7 @@ mod plot;
 mod pull;
 mod report;
 mod serve;
+mod storyworld;
 mod sweep;
 mod sweep_options;
 mod table;
@@ -59,6 +60,7 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     Plot(plot::Plot),
     Pull(pull::Pull),
+    Storyworld(storyworld::StoryworldCommand),
     Jobs(jobs::Jobs),
     Cancel(jobs::Cancel),
     Resume(jobs::Resume),
@@ -102,6 +104,7 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Evaluate(command) => command.run(&cli.global),
             Command::Plot(command) => command.run(&cli.global),
             Command::Pull(command) => command.run(&cli.global),
+            Command::Storyworld(command) => command.run(&cli.global),
             Command::Jobs(command) => command.run(&cli.global),
             Command::Cancel(command) => command.run(&cli.global),
             Command::Resume(command) => command.run(&cli.global),

@@ -12,6 +12,7 @@ mod rows;
 mod source;
 mod split;
 mod staging;
+pub mod storyworld;
 mod text;
 mod token_file;
 mod tokenizer;
