@@ -4,6 +4,7 @@ mod bad_input;
 mod damage;
 mod full_disk;
 mod help;
+mod hub;
 mod killed;
 mod line;
 mod shared;
