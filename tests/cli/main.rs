@@ -7,6 +7,7 @@ mod help;
 mod hub;
 mod killed;
 mod line;
+mod pipe;
 mod shared;
 mod storyworld;
 mod sweep;

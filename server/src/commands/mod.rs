@@ -6,6 +6,7 @@ mod jobs;
 mod plot;
 mod pull;
 mod report;
+mod say;
 mod serve;
 mod storyworld;
 mod sweep;
@@ -111,8 +112,9 @@ pub fn run(cli: Cli) -> ExitCode {
         });
     match result {
         Ok(code) => code,
+        Err(error) if error.is::<say::Unheard>() => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            say::note!("error: {error:#}");
             let is_usage = error.chain().any(|cause| cause.is::<api::ConfigError>());
             ExitCode::from(if is_usage { 2 } else { 1 })
         }
