@@ -7,7 +7,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -21,11 +21,13 @@ const TOKEN: &str = "hf_secret";
 /// The revision that the hub's files are of.
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
+/// The requests that came: each one's path and token.
+type Heard = Arc<Mutex<Vec<(String, Option<String>)>>>;
+
 /// A hub with the model `owner/tiny`, the same model gated as `gated/tiny`, and the data set `owner/stories` of two files.
 struct Hub {
     address: SocketAddr,
-    /// Each request's path and token.
-    heard: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    heard: Heard,
     stop: Arc<AtomicBool>,
     serving: Option<JoinHandle<()>>,
 }
@@ -34,7 +36,7 @@ impl Hub {
     fn open(stories: PathBuf) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let address = listener.local_addr()?;
-        let (heard, stop) = (Arc::new(Mutex::default()), Arc::new(AtomicBool::new(false)));
+        let (heard, stop) = (Heard::default(), Arc::new(AtomicBool::new(false)));
         let (told, stopped) = (heard.clone(), stop.clone());
         let serving = thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -87,7 +89,7 @@ impl Drop for Hub {
 }
 
 /// Answers one request, and closes the connection.
-fn answer(mut stream: TcpStream, stories: &PathBuf, heard: &Mutex<Vec<(String, Option<String>)>>) -> Result<()> {
+fn answer(mut stream: TcpStream, stories: &Path, heard: &Heard) -> Result<()> {
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     let first = lines.next().context("no request")??;
     let path = first.split(' ').nth(1).context("no path")?.to_string();
@@ -134,7 +136,7 @@ fn part(range: Option<&str>, path: &str, body: Vec<u8>) -> (&'static str, String
     ("206 Partial Content", headers, body[from..to].to_vec())
 }
 
-fn content(path: &str, stories: &PathBuf) -> Option<Vec<u8>> {
+fn content(path: &str, stories: &Path) -> Option<Vec<u8>> {
     const MODEL: [&str; 4] = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"];
     let listing = |files: &[&str]| {
         let siblings: Vec<_> = files.iter().map(|file| json!({"rfilename": file})).collect();

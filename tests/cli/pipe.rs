@@ -26,6 +26,7 @@ fn a_closed_pipe_ends_a_command_quietly() -> Result<()> {
     Line::sweep(&place).with("--coefficient", "0.1").expect(0)?;
     let commands = [
         Line::on(&place, &["jobs"]),
+        Line::new(&["storyworld", "--print", "100"]),
         Line::on(&place, &["evaluate", "--dictionary", "1"]),
         Line::on(&place, &["plot"]).with("--out", place.path("pareto.svg").display()),
         Line::sweep(&place).with("--coefficient", "0.1"),

@@ -1,5 +1,4 @@
-//! The command line: one file per subcommand. Only this folder prints.
-#![allow(clippy::print_stdout, clippy::print_stderr)] // what a command has to say goes to the terminal
+//! The command line: one file per subcommand. Only this folder prints, and only through `say`.
 
 mod evaluate;
 mod jobs;
