@@ -165,6 +165,9 @@ pub fn request(values: &Values) -> Result<SweepRequest, ApiError> {
         seeds: seeds(values)?,
         warmup_steps: whole(values, "warmup_steps")?.map(|n| n as usize),
         min_lr_factor: number(values, "min_lr_factor")?,
+        adam_beta1: number(values, "adam_beta1")?,
+        adam_beta2: number(values, "adam_beta2")?,
+        adam_eps: number(values, "adam_eps")?,
         max_grad_norm: number(values, "max_grad_norm")?,
         residual: word(values, "residual")?.unwrap_or_default(),
         input_scale: word(values, "input_scale")?.unwrap_or_default(),
@@ -174,6 +177,8 @@ pub fn request(values: &Values) -> Result<SweepRequest, ApiError> {
         eval_tokens: whole(values, "eval_tokens")?.map(|n| n as usize),
         validation_tokens: whole(values, "validation_tokens")?.map(|n| n as usize),
         eval_every_steps: whole(values, "eval_every_steps")?.map(|n| n as usize),
+        log_every_steps: whole(values, "log_every_steps")?.map(|n| n as usize),
+        checkpoint_every_steps: whole(values, "checkpoint_every_steps")?.map(|n| n as usize),
     })
 }
 

@@ -122,3 +122,66 @@ fn is_unused(slot: &Slot) -> bool {
             .try_lock()
             .is_ok_and(|model| model.as_ref().is_none_or(|model| Arc::strong_count(model) == 1))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// `n` copies of the tiny model, and the bytes that one of them takes in memory.
+    fn copies(n: usize) -> (tempfile::TempDir, Vec<PathBuf>, u64) {
+        let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/models/tiny");
+        let place = tempfile::tempdir().unwrap();
+        let folders: Vec<_> = (0..n).map(|i| place.path().join(i.to_string())).collect();
+        for folder in &folders {
+            fs::create_dir(folder).unwrap();
+            for file in ["config.json", "model.safetensors"] {
+                fs::copy(tiny.join(file), folder.join(file)).unwrap();
+            }
+        }
+        let n_params = Model::<f32>::load(&tiny, ResidualFrame::Raw).unwrap().facts().n_params;
+        (place, folders, n_params * 4)
+    }
+
+    fn get(cache: &ModelCache, folder: &Path) -> SharedModel {
+        cache.get(folder, "hash", ResidualFrame::Raw).unwrap()
+    }
+
+    #[test]
+    fn what_is_in_use_stays_and_what_is_not_goes_when_the_budget_is_spent() {
+        let (_place, folders, bytes) = copies(3);
+        let cache = ModelCache::new(bytes + bytes / 2);
+        let first = get(&cache, &folders[0]);
+        let second = get(&cache, &folders[1]);
+        // both are in use: the budget for one does not take either from its user, and nobody loads it again
+        assert!(Arc::ptr_eq(&first, &get(&cache, &folders[0])) && Arc::ptr_eq(&second, &get(&cache, &folders[1])));
+        let is_first_there = Arc::downgrade(&first);
+        drop(first);
+        let _third = get(&cache, &folders[2]);
+        assert!(is_first_there.upgrade().is_none(), "the unused model is still in memory");
+        assert!(Arc::ptr_eq(&second, &get(&cache, &folders[1])), "a model in use was let go");
+    }
+
+    #[test]
+    fn within_the_budget_models_stay_unused_and_the_longest_unused_goes_first() {
+        let (_place, folders, bytes) = copies(3);
+        let cache = ModelCache::new(2 * bytes);
+        let [first, second] = [0, 1].map(|i| Arc::downgrade(&get(&cache, &folders[i])));
+        assert!(first.upgrade().is_some() && second.upgrade().is_some());
+        drop(get(&cache, &folders[0])); // now the second is the longer unused
+        drop(get(&cache, &folders[2]));
+        assert!(first.upgrade().is_some() && second.upgrade().is_none());
+    }
+
+    #[test]
+    fn another_content_or_frame_is_another_model_and_what_cannot_be_loaded_leaves_nothing() {
+        let (place, folders, bytes) = copies(1);
+        let cache = ModelCache::new(10 * bytes);
+        let raw = get(&cache, &folders[0]);
+        let centred = cache.get(&folders[0], "hash", ResidualFrame::Centred).unwrap();
+        let anew = cache.get(&folders[0], "other hash", ResidualFrame::Raw).unwrap();
+        assert!(!Arc::ptr_eq(&raw, &centred) && !Arc::ptr_eq(&raw, &anew));
+        assert!(cache.get(&place.path().join("none"), "hash", ResidualFrame::Raw).is_err());
+        assert_eq!(cache.state.lock().unwrap().slots.len(), 3);
+    }
+}

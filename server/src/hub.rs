@@ -4,10 +4,13 @@
 use anyhow::{Context as _, Result, anyhow, bail};
 use api::{ApiError, ConfigError, ErrorKind};
 use hf_hub::{
-    Repo,
+    Cache, Repo,
     api::sync::{ApiBuilder, ApiError as HubError, ApiRepo},
 };
-use std::path::{Path, PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 /// Whether downloads are shown on the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,25 +55,27 @@ pub async fn pull_dataset(name: String, files: Vec<String>, show: Show) -> Resul
 }
 
 fn model(name: &str, show: Show) -> Result<PathBuf> {
-    let repo = open(Repo::model(checked(name)?.into()), name, show)?;
-    let names = listing(&repo, name)?;
+    let repo = Source::open(Repo::model(checked(name)?.into()), name, show)?;
+    let names = repo.names();
     if !names.iter().any(|file| file == "config.json") {
+        repo.check_whole(name, "config.json")?;
         bail!(refusal(format!(
             "'{name}' on the hub has no config.json; expected a transformers model"
         )));
     }
-    let weights: Vec<_> = weights_of(&names).collect();
+    let weights: Vec<_> = weights_of(names).collect();
     if weights.is_empty() {
+        repo.check_whole(name, "safetensors")?;
         bail!(refusal(format!(
             "'{name}' on the hub has no safetensors; convert it, or choose another copy of the model"
         )));
     }
-    let config = fetch(&repo, name, "config.json")?;
+    let config = repo.fetch(name, "config.json")?;
     let others = names
         .iter()
         .filter(|file| SMALL_FILES.contains(&file.as_str()) || (file.starts_with("tokenizer") && file.ends_with(".json")));
     for file in others.chain(weights) {
-        fetch(&repo, name, file)?;
+        repo.fetch(name, file)?;
     }
     Ok(config.parent().map(Path::to_owned).unwrap_or_default())
 }
@@ -90,8 +95,8 @@ fn weights_of(names: &[String]) -> impl Iterator<Item = &String> {
 }
 
 fn dataset(name: &str, files: &[String], show: Show) -> Result<PathBuf> {
-    let repo = open(Repo::dataset(checked(name)?.into()), name, show)?;
-    let names = listing(&repo, name)?;
+    let repo = Source::open(Repo::dataset(checked(name)?.into()), name, show)?;
+    let names = repo.names();
     let wanted: Vec<&String> = if files.is_empty() {
         DATA_ENDINGS
             .iter()
@@ -109,12 +114,13 @@ fn dataset(name: &str, files: &[String], show: Show) -> Result<PathBuf> {
     let mut paths = Vec::with_capacity(wanted.len());
     for file in wanted {
         if !names.contains(file) {
+            repo.check_whole(name, &format!("'{file}'"))?;
             bail!(refusal(format!(
                 "the data set '{name}' has no file '{file}'; it has {}",
                 names.join(", ")
             )));
         }
-        paths.push(fetch(&repo, name, file)?);
+        paths.push(repo.fetch(name, file)?);
     }
     match paths.as_slice() {
         [one] => Ok(one.clone()),
@@ -136,30 +142,102 @@ fn common_folder(paths: &[PathBuf]) -> Option<PathBuf> {
     Some(folder)
 }
 
-fn open(repo: Repo, name: &str, show: Show) -> Result<ApiRepo> {
-    if is_offline(std::env::var("HF_HUB_OFFLINE").ok().as_deref()) {
-        bail!(refusal(format!(
-            "'{name}' cannot be fetched: HF_HUB_OFFLINE is set; unset it, or give the folder or file where it lies on this machine"
-        )));
+/// Where the files of a name come from.
+enum Source {
+    /// The hub, through HF_HOME: what is there is not fetched again.
+    Hub { repo: Box<ApiRepo>, names: Vec<String> },
+    /// HF_HOME alone, because the hub cannot be reached or must not be asked.
+    Kept { folder: PathBuf, names: Vec<String> },
+}
+
+impl Source {
+    fn open(repo: Repo, name: &str, show: Show) -> Result<Self> {
+        let kept = kept(&Cache::from_env(), &repo);
+        if is_offline(std::env::var("HF_HUB_OFFLINE").ok().as_deref()) {
+            return kept.ok_or_else(|| {
+                anyhow!(refusal(format!(
+                    "'{name}' cannot be fetched: HF_HUB_OFFLINE is set and HF_HOME does not have it; unset it, or give the folder or file \
+                     where it lies on this machine"
+                )))
+            });
+        }
+        let mut builder = ApiBuilder::from_env().with_progress(show == Show::Bars).with_retries(2);
+        if let Some(token) = std::env::var("HF_TOKEN").ok().filter(|token| !token.is_empty()) {
+            builder = builder.with_token(Some(token));
+        }
+        let repo = builder.build().context("cannot set up the hub's client")?.repo(repo);
+        match (repo.info(), kept) {
+            (Ok(info), _) => Ok(Self::Hub {
+                names: info.siblings.into_iter().map(|file| file.rfilename).collect(),
+                repo: Box::new(repo),
+            }),
+            (Err(error), Some(kept)) if is_out_of_reach(&error) => {
+                tracing::warn!("the hub cannot be reached ({error}): '{name}' is taken as HF_HOME has it");
+                Ok(kept)
+            }
+            (Err(error), _) => Err(failed(name, "its list of files", error)),
+        }
     }
-    let mut builder = ApiBuilder::from_env().with_progress(show == Show::Bars).with_retries(2);
-    if let Some(token) = std::env::var("HF_TOKEN").ok().filter(|token| !token.is_empty()) {
-        builder = builder.with_token(Some(token));
+
+    /// The files that there are.
+    fn names(&self) -> &[String] {
+        match self {
+            Self::Hub { names, .. } | Self::Kept { names, .. } => names,
+        }
     }
-    Ok(builder.build().context("cannot set up the hub's client")?.repo(repo))
+
+    /// The place of a file on this machine.
+    fn fetch(&self, name: &str, file: &str) -> Result<PathBuf> {
+        match self {
+            Self::Hub { repo, .. } => repo.get(file).map_err(|error| failed(name, file, error)),
+            Self::Kept { folder, .. } => Ok(folder.join(file)),
+        }
+    }
+
+    /// What HF_HOME has may be a part: then nothing can be said of what the hub has.
+    fn check_whole(&self, name: &str, wanted: &str) -> Result<()> {
+        match self {
+            Self::Hub { .. } => Ok(()),
+            Self::Kept { names, .. } => bail!(refusal(format!(
+                "HF_HOME has only a part of '{name}' ({}), without {wanted}; pull it again when the hub can be reached",
+                names.join(", ")
+            ))),
+        }
+    }
+}
+
+/// The files of `repo` that the cache has, of the revision that it fetched last.
+fn kept(cache: &Cache, repo: &Repo) -> Option<Source> {
+    let folder = cache.path().join(repo.folder_name());
+    let commit = fs::read_to_string(folder.join("refs").join(repo.revision())).ok()?;
+    let folder = folder.join("snapshots").join(commit.trim());
+    let mut names = Vec::new();
+    list(&folder, "", &mut names).ok()?;
+    names.sort();
+    (!names.is_empty()).then_some(Source::Kept { folder, names })
+}
+
+/// The files below `folder`, by their paths from there. They are links to their contents, which may be gone.
+fn list(folder: &Path, before: &str, names: &mut Vec<String>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = format!("{before}{}", entry.file_name().to_string_lossy());
+        match fs::metadata(entry.path()) {
+            Ok(found) if found.is_dir() => list(&entry.path(), &format!("{name}/"), names)?,
+            Ok(_) => names.push(name),
+            Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether nobody answered, rather than refused.
+fn is_out_of_reach(error: &HubError) -> bool {
+    matches!(error, HubError::RequestError(_)) && !error.to_string().contains("status code")
 }
 
 fn is_offline(value: Option<&str>) -> bool {
     value.is_some_and(|value| matches!(value.to_ascii_uppercase().as_str(), "1" | "ON" | "YES" | "TRUE"))
-}
-
-fn listing(repo: &ApiRepo, name: &str) -> Result<Vec<String>> {
-    let info = repo.info().map_err(|error| failed(name, "its list of files", error))?;
-    Ok(info.siblings.into_iter().map(|file| file.rfilename).collect())
-}
-
-fn fetch(repo: &ApiRepo, name: &str, file: &str) -> Result<PathBuf> {
-    repo.get(file).map_err(|error| failed(name, file, error))
 }
 
 /// `name` as the hub writes it: `owner/name`, or `name` alone.

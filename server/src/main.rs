@@ -6,6 +6,7 @@ mod commands;
 mod http;
 mod hub;
 mod jobs;
+mod memory;
 mod page;
 mod pareto;
 mod render;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_ansi(stderr().is_terminal())
         .with_writer(stderr)
+        .log_internal_errors(false) // where stderr is closed there is nobody to tell
         .init();
     commands::run(commands::Cli::parse())
 }

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use std::path::Path;
 use store::Store;
 
-use crate::{cache::ModelCache, short::ShortPool};
+use crate::{cache::ModelCache, memory::Memory, short::ShortPool};
 
 /// Threads for short work: enough to answer, too few to slow the jobs down.
 const N_SHORT_THREADS: usize = 2;
@@ -51,10 +51,7 @@ impl Workspace {
 /// Bytes of model weights that stay in memory while no one uses them: half of the machine's memory, 4 GiB where that is unknown.
 fn cache_budget_bytes() -> u64 {
     const UNKNOWN: u64 = 4 << 30;
-    std::fs::read_to_string("/proc/meminfo")
-        .ok()
-        .and_then(|text| text.lines().next()?.split_whitespace().nth(1)?.parse::<u64>().ok())
-        .map_or(UNKNOWN, |kib| kib * 1024 / 2)
+    Memory::of_this_machine().map_or(UNKNOWN, |memory| memory.total / 2)
 }
 
 /// Who runs a job, for people: the program's part, its process and its machine.

@@ -74,11 +74,16 @@ fn unusable_models(place: &Place) -> Result<Vec<(PathBuf, Vec<&'static str>)>> {
         ),
         (
             family,
-            vec!["config.json", "model_type", "\"mamba\"", "gpt2, gpt_neo, gpt_neox, llama"],
+            vec![
+                "family/config.json'",
+                "model_type",
+                "\"mamba\"",
+                "gpt2, gpt_neo, gpt_neox, llama",
+            ],
         ),
         (
             activation,
-            vec!["config.json", "activation_function", "\"snake\"", "expected"],
+            vec!["activation/config.json'", "activation_function", "\"snake\"", "expected"],
         ),
         (width, vec!["[384, 32]", "[384, 36]"]),
         (vocabulary, vec!["vocabulary/tokenizer.json'", "up to 384", "384 entries"]),
@@ -136,6 +141,30 @@ fn on_the_command_line_each_has_one_message_and_nothing_is_lost() -> Result<()> 
         ("--objective", "e3e", &["--objective", "'e3e'", "local, e2e, e2e+ds"]),
         ("--coefficient", "e2e=1", &["coefficient", "'e2e=1'", "local"]),
         ("--lr", "0", &["lr: found 0", "above 0"]),
+        ("--lr", "-1", &["lr: found -1", "above 0"]),
+        ("--coefficient", "-0.1,1", &["coefficient: found -0.1", "0 or more"]),
+        ("--ds-coefficient", "-2.5", &["ds_coefficient: found -2.5", "above 0"]),
+        ("--max-grad-norm", "-1", &["max_grad_norm: found -1", "above 0"]),
+        ("--adam-beta1", "-0.9", &["adam_beta1: found -0.9", "below 1"]),
+        ("--batch", "-1", &["--batch", "'-1'", "whole number"]),
+        ("--seed", "0,-1", &["--seed", "'-1'", "whole number"]),
+        (
+            "--batch",
+            "1000000000000",
+            &["batch: found 1000000000000", "tokens in a batch"],
+        ),
+        ("--d-sae", "1000000000000", &["d_sae: found 1000000000000", "or less"]),
+        (
+            "--tokens",
+            "1000000000000000000",
+            &["tokens: found 1000000000000000000", "or less"],
+        ),
+        ("--n-ctx", "1000000000", &["n_ctx: found 1000000000", "at most 64"]),
+        (
+            "--accumulation",
+            "18446744073709551615",
+            &["accumulation: found 18446744073709551615", "optimiser step"],
+        ),
         ("--lr", "nan", &["--lr", "'nan' is not a number"]),
         ("--n-ctx", "65", &["n_ctx: found 65", "at most 64"]),
         ("--n-ctx", "1", &["n_ctx: found 1", "2 or more"]),
@@ -155,6 +184,13 @@ fn on_the_command_line_each_has_one_message_and_nothing_is_lost() -> Result<()> 
             .with_context(|| format!("{option} {value}"))?;
         said.complains(parts)?;
     }
+    // each size within the limits, together some tens of TiB
+    let many: Vec<String> = (1..=40).map(|n| n.to_string()).collect();
+    good.clone()
+        .with("--d-sae", 268_000_000)
+        .with("--coefficient", many.join(","))
+        .expect(2)?
+        .complains(&["d_sae: found 268000000", "120 dictionaries", "GiB", "this machine has"])?;
     let pull = Line::on(&place, &["pull", "nobody/nothing"]).command();
     let mut pull = pull?;
     pull.env("HF_ENDPOINT", "http://127.0.0.1:9")
@@ -246,7 +282,14 @@ fn a_loss_that_is_no_number_names_its_step_and_keeps_the_checkpoint() -> Result<
         .with("--lr", "1e30")
         .with("--tokens", 1536)
         .with("--warmup-steps", 4);
+    let table = place.path("out.csv");
+    fs::write(&table, "the table of an earlier sweep\n")?;
     let said = line.expect(1)?;
+    said.tells(&["out.csv' is left as it was"])?;
+    ensure!(
+        fs::read_to_string(&table)? == "the table of an earlier sweep\n",
+        "the table was written over"
+    );
     said.complains(&[
         "step 2",
         "the loss is inf",

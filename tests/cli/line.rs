@@ -12,8 +12,7 @@ use std::{
 use tempfile::TempDir;
 use tests::{binary, given};
 
-/// How long a command may take on a busy machine. The longest here is a run whose former owner was killed: its lease of half
-/// a minute has to run out first.
+/// How long a command may take on a busy machine. Most take a second or two.
 const WITHIN: Duration = Duration::from_secs(150);
 
 /// A folder with a text in it and a place for data.

@@ -338,7 +338,7 @@ impl TrainConfig {
 
     /// Optimiser steps of the whole run: `tokens` over the tokens of a step, rounded up.
     pub fn n_steps(&self) -> usize {
-        let per_step = (self.batch_tokens() * self.accumulation) as u64;
+        let per_step = self.batch_tokens() as u64 * self.accumulation as u64;
         self.tokens.div_ceil(per_step) as usize
     }
 
@@ -357,7 +357,8 @@ impl TrainConfig {
         at_least("n_ctx", self.packing.n_ctx, 2)?;
         at_least("batch", self.batch, 1)?;
         at_least("accumulation", self.accumulation, 1)?;
-        at_least("tokens", self.tokens as usize, 1)?;
+        at_least("tokens", usize::from(self.tokens > 0), 1)?;
+        self.check_sizes()?;
         at_least("log_every_steps", self.log_every_steps, 1)?;
         at_least("checkpoint_every_steps", self.checkpoint_every_steps, 1)?;
         at_least("eval_tokens", self.evaluation.n_tokens, 1)?;
@@ -365,9 +366,9 @@ impl TrainConfig {
         at_least("eval_every_steps", self.evaluation.every_steps, 1)?;
         at_least("dictionaries", self.dictionaries.len(), 1)?;
         fraction("min_lr_factor", self.schedule.min_lr_factor)?;
-        below_one("beta1", self.adam.beta1)?;
-        below_one("beta2", self.adam.beta2)?;
-        positive("eps", self.adam.eps)?;
+        below_one("adam_beta1", self.adam.beta1)?;
+        below_one("adam_beta2", self.adam.beta2)?;
+        positive("adam_eps", self.adam.eps)?;
         positive("max_grad_norm", self.max_grad_norm)?;
         if self.schedule.warmup_steps >= self.n_steps() {
             return Err(ConfigError::new(

@@ -7,6 +7,7 @@ mod error;
 mod hook;
 mod id;
 mod job;
+mod limits;
 mod metric;
 mod pareto;
 mod per_objective;

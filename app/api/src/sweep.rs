@@ -60,6 +60,15 @@ pub struct SweepRequest {
     /// Last learning rate as a fraction of the peak; default 0.1.
     #[serde(default)]
     pub min_lr_factor: Option<f64>,
+    /// Decay of Adam's first moment; default 0.9.
+    #[serde(default)]
+    pub adam_beta1: Option<f64>,
+    /// Decay of Adam's second moment; default 0.999.
+    #[serde(default)]
+    pub adam_beta2: Option<f64>,
+    /// Added to the root of Adam's second moment; default 1e-8.
+    #[serde(default)]
+    pub adam_eps: Option<f64>,
     /// Largest gradient norm; default 10.
     #[serde(default)]
     pub max_grad_norm: Option<f64>,
@@ -87,6 +96,12 @@ pub struct SweepRequest {
     /// Steps between two measurements on the validation text; default 5 % of the run's.
     #[serde(default)]
     pub eval_every_steps: Option<usize>,
+    /// Steps between two points of the curves; default 0.5 % of the run's.
+    #[serde(default)]
+    pub log_every_steps: Option<usize>,
+    /// Steps between two checkpoints; default 10 % of the run's.
+    #[serde(default)]
+    pub checkpoint_every_steps: Option<usize>,
 }
 
 /// The facts about a model that a request is resolved against.
@@ -132,8 +147,11 @@ impl SweepRequest {
         let batch = or_default(self.batch, "batch", (4096 / n_ctx).max(1), &mut defaults);
         let accumulation = or_default(self.accumulation, "accumulation", 1, &mut defaults);
         let tokens = or_default(self.tokens, "tokens", 2_000_000, &mut defaults);
-        let per_step = (batch * accumulation * n_ctx).max(1) as u64;
-        let n_steps = tokens.div_ceil(per_step) as usize;
+        // what is absurdly large is refused by its name further down
+        let per_step = [batch, accumulation, n_ctx]
+            .into_iter()
+            .fold(1_u64, |product, n| product.saturating_mul(n as u64));
+        let n_steps = tokens.div_ceil(per_step.max(1)) as usize;
         let bos_default = if facts.has_bos { BosPolicy::Document } else { BosPolicy::None };
         let bos = or_default(self.bos, "bos", bos_default, &mut defaults);
         if bos != BosPolicy::None && !facts.has_bos {
@@ -142,6 +160,7 @@ impl SweepRequest {
                 format!("found {bos}; the model's tokenizer has no BOS token, so only none is possible"),
             ));
         }
+        let adam = Adam::default();
         let shared = TrainConfig {
             model: self.model.clone(),
             corpus: self.corpus.clone(),
@@ -160,11 +179,20 @@ impl SweepRequest {
                 warmup_steps: or_default(self.warmup_steps, "warmup_steps", n_steps / 20, &mut defaults),
                 min_lr_factor: or_default(self.min_lr_factor, "min_lr_factor", 0.1, &mut defaults),
             },
-            adam: Adam::default(),
+            adam: Adam {
+                beta1: or_default(self.adam_beta1, "adam_beta1", adam.beta1, &mut defaults),
+                beta2: or_default(self.adam_beta2, "adam_beta2", adam.beta2, &mut defaults),
+                eps: or_default(self.adam_eps, "adam_eps", adam.eps, &mut defaults),
+            },
             max_grad_norm: or_default(self.max_grad_norm, "max_grad_norm", 10.0, &mut defaults),
             data_seed: 0,
-            log_every_steps: (n_steps / 200).max(1),
-            checkpoint_every_steps: (n_steps / 10).max(1),
+            log_every_steps: or_default(self.log_every_steps, "log_every_steps", (n_steps / 200).max(1), &mut defaults),
+            checkpoint_every_steps: or_default(
+                self.checkpoint_every_steps,
+                "checkpoint_every_steps",
+                (n_steps / 10).max(1),
+                &mut defaults,
+            ),
             evaluation: Evaluation {
                 split: or_default(self.evaluate_on, "evaluate_on", EvaluationSplit::HeldOut, &mut defaults),
                 n_tokens: or_default(self.eval_tokens, "eval_tokens", 65_536, &mut defaults),
@@ -309,6 +337,9 @@ impl SweepRequest {
         );
         option("warmup-steps", self.warmup_steps.map(|v| v.to_string()));
         option("min-lr-factor", self.min_lr_factor.map(|v| v.to_string()));
+        option("adam-beta1", self.adam_beta1.map(|v| v.to_string()));
+        option("adam-beta2", self.adam_beta2.map(|v| v.to_string()));
+        option("adam-eps", self.adam_eps.map(|v| v.to_string()));
         option("max-grad-norm", self.max_grad_norm.map(|v| v.to_string()));
         option(
             "residual",
@@ -324,6 +355,8 @@ impl SweepRequest {
         option("eval-tokens", self.eval_tokens.map(|v| v.to_string()));
         option("validation-tokens", self.validation_tokens.map(|v| v.to_string()));
         option("eval-every-steps", self.eval_every_steps.map(|v| v.to_string()));
+        option("log-every-steps", self.log_every_steps.map(|v| v.to_string()));
+        option("checkpoint-every-steps", self.checkpoint_every_steps.map(|v| v.to_string()));
         words.join(" ")
     }
 }
@@ -392,6 +425,24 @@ mod tests {
             (serde_json::json!({"warmup_steps": 9999}), "warmup_steps"),
             (serde_json::json!({"min_lr_factor": 2.0}), "min_lr_factor"),
             (serde_json::json!({"coefficient": "-1"}), "coefficient"),
+            (serde_json::json!({"adam_beta1": 1.0}), "adam_beta1"),
+            (serde_json::json!({"adam_beta2": -0.5}), "adam_beta2"),
+            (serde_json::json!({"adam_eps": 0.0}), "adam_eps"),
+            (serde_json::json!({"log_every_steps": 0}), "log_every_steps"),
+            (serde_json::json!({"checkpoint_every_steps": 0}), "checkpoint_every_steps"),
+            // sizes that nobody means, and whose products overflow
+            (serde_json::json!({"batch": 1_000_000_000_000_u64}), "batch"),
+            (serde_json::json!({"batch": u64::MAX}), "batch"),
+            (serde_json::json!({"accumulation": u64::MAX}), "accumulation"),
+            (
+                serde_json::json!({"accumulation": 1_000_000_000, "batch": 1000}),
+                "accumulation",
+            ),
+            (serde_json::json!({"tokens": 1_000_000_000_000_000_000_u64}), "tokens"),
+            (serde_json::json!({"tokens": u64::MAX}), "tokens"),
+            (serde_json::json!({"n_ctx": 1_000_000_000}), "n_ctx"),
+            (serde_json::json!({"d_sae": 1_000_000_000_000_u64}), "d_sae"),
+            (serde_json::json!({"d_sae": u64::MAX}), "d_sae"),
         ] {
             let mut value = serde_json::to_value(request()).unwrap();
             value.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());

@@ -8,7 +8,11 @@ use std::{fs, io, io::Write, path::Path};
 /// The system's; nothing is left behind then.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    // the store removes what crashes leave under such names
+    let mut file = tempfile::Builder::new()
+        .prefix(".saescope-")
+        .suffix(".tmp")
+        .tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|e| e.error)?;

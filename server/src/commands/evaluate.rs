@@ -5,7 +5,12 @@ use api::{ConfigError, DictionaryId, DictionaryInfo, EvaluationSplit, Measuremen
 use clap::Args;
 use std::{process::ExitCode, sync::Arc};
 
-use super::{Global, report::Report, workspace};
+use super::{
+    Global,
+    report::Report,
+    say::{note, say},
+    workspace,
+};
 use crate::{jobs::pack_corpus, workspace::Workspace};
 
 /// Measure a dictionary again on the text of its run's final metrics, or on another, and compare with what is stored
@@ -30,8 +35,7 @@ pub struct Evaluate {
 impl Evaluate {
     /// Runs the command.
     pub fn run(self, global: &Global) -> Result<ExitCode> {
-        workspace::block_on(async {
-            let workspace = workspace::open(global).await?;
+        workspace::on(global, async |workspace| {
             let id = DictionaryId(self.dictionary);
             let info = workspace
                 .store
@@ -59,10 +63,10 @@ impl Evaluate {
             config.validate()?;
             let split = config.evaluation.split;
             let measured = measure(&workspace, &info, config).await?;
-            eprintln!("dictionary {id}, measured on {}", split.text());
+            note!("dictionary {id}, measured on {}", split.text());
             for measurement in &measured {
                 let stored = stored(&info, measurement).filter(|_| split == info.evaluated_on);
-                println!("{}", line(measurement, stored));
+                say!("{}", line(measurement, stored))?;
             }
             if self.store {
                 workspace.store.set_metrics(id, &with_the_runs_own(&info, measured)).await?;

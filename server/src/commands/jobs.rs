@@ -5,7 +5,7 @@ use api::{Job, JobId, JobState};
 use clap::Args;
 use std::process::ExitCode;
 
-use super::{Global, workspace};
+use super::{Global, say::say, workspace};
 
 /// List the jobs of the data folder, newest first
 #[derive(Debug, Args)]
@@ -36,13 +36,13 @@ pub struct Resume {
 impl Jobs {
     /// Runs the command.
     pub fn run(self, global: &Global) -> Result<ExitCode> {
-        workspace::block_on(async {
-            let jobs = workspace::open(global).await?.store.jobs().await?;
+        workspace::on(global, async |workspace| {
+            let jobs = workspace.store.jobs().await?;
             if jobs.is_empty() {
-                println!("no job yet; start one with saescope sweep, or in the browser with saescope serve");
+                say!("no job yet; start one with saescope sweep, or in the browser with saescope serve")?;
             }
             for job in &jobs {
-                println!("{}", line(job));
+                say!("{}", line(job))?;
             }
             Ok(ExitCode::SUCCESS)
         })
@@ -52,11 +52,11 @@ impl Jobs {
 impl Cancel {
     /// Runs the command.
     pub fn run(self, global: &Global) -> Result<ExitCode> {
-        workspace::block_on(async {
-            let job = workspace::open(global).await?.store.request_cancel(JobId(self.job)).await?;
+        workspace::on(global, async |workspace| {
+            let job = workspace.store.request_cancel(JobId(self.job)).await?;
             match job.state {
-                JobState::Cancelled => println!("job {} is cancelled", job.id),
-                _ => println!("job {} will stop in a few seconds and keep a checkpoint", job.id),
+                JobState::Cancelled => say!("job {} is cancelled", job.id)?,
+                _ => say!("job {} will stop in a few seconds and keep a checkpoint", job.id)?,
             }
             Ok(ExitCode::SUCCESS)
         })
@@ -66,9 +66,9 @@ impl Cancel {
 impl Resume {
     /// Runs the command.
     pub fn run(self, global: &Global) -> Result<ExitCode> {
-        workspace::block_on(async {
-            let job = workspace::open(global).await?.store.resume(JobId(self.job)).await?;
-            println!("job {} waits for a server; to run it here instead: {}", job.id, job.command);
+        workspace::on(global, async |workspace| {
+            let job = workspace.store.resume(JobId(self.job)).await?;
+            say!("job {} waits for a server; to run it here instead: {}", job.id, job.command)?;
             Ok(ExitCode::SUCCESS)
         })
     }

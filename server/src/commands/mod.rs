@@ -1,11 +1,11 @@
-//! The command line: one file per subcommand. Only this folder prints.
-#![allow(clippy::print_stdout, clippy::print_stderr)] // what a command has to say goes to the terminal
+//! The command line: one file per subcommand. Only this folder prints, and only through `say`.
 
 mod evaluate;
 mod jobs;
 mod plot;
 mod pull;
 mod report;
+mod say;
 mod serve;
 mod storyworld;
 mod sweep;
@@ -111,8 +111,9 @@ pub fn run(cli: Cli) -> ExitCode {
         });
     match result {
         Ok(code) => code,
+        Err(error) if error.is::<say::Unheard>() => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            say::note!("error: {error:#}");
             let is_usage = error.chain().any(|cause| cause.is::<api::ConfigError>());
             ExitCode::from(if is_usage { 2 } else { 1 })
         }

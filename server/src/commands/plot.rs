@@ -8,7 +8,7 @@ use std::{
     process::ExitCode,
 };
 
-use super::{Global, table, workspace};
+use super::{Global, say::say, table, workspace};
 use crate::{pareto, render};
 
 /// Draw the Pareto chart of the dictionaries at a hook point as SVG or PNG, or write its points as CSV
@@ -65,8 +65,8 @@ impl Plot {
             log_x: self.log_x,
             log_y: self.log_y,
         };
-        workspace::block_on(async {
-            let all = workspace::open(global).await?.store.dictionaries().await?;
+        workspace::on(global, async |workspace| {
+            let all = workspace.store.dictionaries().await?;
             let n_all = all.len();
             let view = pareto::view(all, query)?;
             if view.dictionaries.is_empty() {
@@ -85,7 +85,7 @@ impl Plot {
                 Format::Csv => pareto::csv(&view).into_bytes(),
             };
             table::write(&self.out, &bytes)?;
-            println!("{} dictionaries in {}", view.dictionaries.len(), self.out.display());
+            say!("{} dictionaries in {}", view.dictionaries.len(), self.out.display())?;
             Ok(ExitCode::SUCCESS)
         })
     }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use std::process::ExitCode;
 
-use super::{Global, workspace};
+use super::{Global, say::say, workspace};
 
 /// Fetch a language model or a data set from the Hugging Face hub and add it
 ///
@@ -28,20 +28,25 @@ pub struct Pull {
 impl Pull {
     /// Runs the command.
     pub fn run(self, global: &Global) -> Result<ExitCode> {
-        workspace::block_on(async {
-            let workspace = workspace::open(global).await?;
+        workspace::on(global, async |workspace| {
             if self.dataset {
                 let corpus = workspace::pull_dataset(&workspace, &self.name, self.file).await?;
-                println!(
+                say!(
                     "corpus {}: {} documents, {} bytes, in {}",
-                    corpus.id, corpus.n_documents, corpus.n_bytes, corpus.path
-                );
+                    corpus.id,
+                    corpus.n_documents,
+                    corpus.n_bytes,
+                    corpus.path
+                )?;
             } else {
                 let model = workspace::pull_model(&workspace, &self.name).await?;
-                println!(
+                say!(
                     "model {}: {}, {} parameters, in {}",
-                    model.id, model.family, model.n_params, model.folder
-                );
+                    model.id,
+                    model.family,
+                    model.n_params,
+                    model.folder
+                )?;
             }
             Ok(ExitCode::SUCCESS)
         })

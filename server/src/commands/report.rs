@@ -1,5 +1,6 @@
 //! A job's progress for people: a bar on a terminal, plain lines elsewhere. Both on stderr, so that stdout stays for results.
 
+use super::say::note;
 use api::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
@@ -47,7 +48,7 @@ impl Report {
                     .as_ref()
                     .is_none_or(|(stage, at)| *stage != progress.stage || at.elapsed() >= EVERY);
                 if is_due {
-                    eprintln!("{}: {}", self.title, words(progress));
+                    note!("{}: {}", self.title, words(progress));
                     *last = Some((progress.stage.clone(), Instant::now()));
                 }
             }
@@ -59,7 +60,7 @@ impl Report {
         if let Out::Bar(bar) = &self.out {
             bar.finish_and_clear();
         }
-        eprintln!("{}: {text}", self.title);
+        note!("{}: {text}", self.title);
     }
 }
 

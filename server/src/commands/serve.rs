@@ -6,7 +6,11 @@ use clap::Args;
 use std::{net::SocketAddr, process::ExitCode, time::Duration};
 use tokio::{net::TcpListener, sync::watch};
 
-use super::{Global, workspace};
+use super::{
+    Global,
+    say::{note, say},
+    workspace,
+};
 use crate::{
     http::{self, Access, AppState, Events},
     jobs::worker::Workers,
@@ -56,14 +60,14 @@ impl Serve {
         let api = http::api(state);
         let server = http::server(api.clone(), page::routes(api, address), access.clone());
         let workers = Workers::start(&workspace, self.jobs).context("cannot start the workers")?;
-        self.greet(address, &access, workspace.store.data());
+        let _ = self.greet(address, &access, workspace.store.data()); // the page is served whoever reads this
         let serving = axum::serve(listener, server).with_graceful_shutdown(until_down(shutdown.clone()));
         let mut serving = tokio::spawn(async move { serving.await });
         tokio::select! {
             ended = &mut serving => ended.context("the server ended early")?.context("the server failed")?,
             () = signal() => {}
         }
-        eprintln!("stopping: running jobs keep a checkpoint and go on at the next start; once more quits at once");
+        note!("stopping: running jobs keep a checkpoint and go on at the next start; once more quits at once");
         tokio::spawn(async {
             signal().await;
             std::process::exit(130);
@@ -73,6 +77,7 @@ impl Serve {
         if tokio::time::timeout(GRACE, serving).await.is_err() {
             tracing::warn!("requests were still in flight");
         }
+        workspace::close(&workspace).await;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -94,18 +99,19 @@ impl Serve {
     }
 
     /// Says where the page is, and the token where it was made here.
-    fn greet(&self, address: SocketAddr, access: &Access, data: &std::path::Path) {
-        println!(
+    fn greet(&self, address: SocketAddr, access: &Access, data: &std::path::Path) -> Result<()> {
+        say!(
             "saescope {} listens on http://{address}, data in {}",
             env!("CARGO_PKG_VERSION"),
             data.display()
-        );
+        )?;
         if let (Access::Token(token), None) = (access, &self.token) {
-            println!("changing anything needs the token {token}");
+            say!("changing anything needs the token {token}")?;
         }
         if !site::is_built() {
-            println!("this build has the API without the page; cargo serve builds both");
+            say!("this build has the API without the page; cargo serve builds both")?;
         }
+        Ok(())
     }
 }
 

@@ -12,7 +12,10 @@ use std::{
     process::ExitCode,
 };
 
-use super::Global;
+use super::{
+    Global,
+    say::{note, say},
+};
 
 /// The files of the folder, in the order in which they are written: the last one says that all are whole.
 const STORIES: &str = "stories.jsonl";
@@ -73,26 +76,26 @@ impl StoryworldCommand {
         }
         for (index, number) in self.numbers().take(self.print as usize).enumerate() {
             if index > 0 {
-                println!();
+                say!("")?;
             }
-            println!("{}", Storyworld::new(self.seed).story(number).text);
+            say!("{}", Storyworld::new(self.seed).story(number).text)?;
         }
         if let Some(folder) = &self.out {
             let statistics = self.write(folder)?;
-            eprintln!(
+            note!(
                 "{} stories, {} tokens in '{}'",
                 statistics.n_stories,
                 statistics.n_tokens,
                 folder.display()
             );
             if self.report {
-                println!("{}", report(&statistics));
+                say!("{}", report(&statistics))?;
             }
         } else if self.report {
             let mut statistics = Statistics::default();
             self.numbers()
                 .for_each(|number| statistics.add(&Storyworld::new(self.seed).story(number)));
-            println!("{}", report(&statistics));
+            say!("{}", report(&statistics))?;
         }
         Ok(ExitCode::SUCCESS)
     }

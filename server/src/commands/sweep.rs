@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use api::{ConfigError, DictionaryInfo, Job, JobId, JobState, Progress, TrainConfig};
 use clap::Args;
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::{
         Arc,
@@ -15,7 +15,14 @@ use std::{
 };
 use tokio::runtime::Handle;
 
-use super::{Global, report::Report, serve::signal, sweep_options::SweepOptions, table, workspace};
+use super::{
+    Global,
+    report::Report,
+    say::{note, say},
+    serve::signal,
+    sweep_options::SweepOptions,
+    table, workspace,
+};
 use crate::{
     jobs::{Ended, execute, lease::LEASE, request},
     workspace::{Workspace, owner},
@@ -62,11 +69,10 @@ impl Sweep {
             // found now, and not after hours of training
             return Err(ConfigError::new("csv", format!("there is no folder '{}'", folder.display())).into());
         }
-        workspace::block_on(self.train(command, global))
+        workspace::on(global, async |workspace| self.train(command, workspace).await)
     }
 
-    async fn train(self, command: &'static str, global: &Global) -> Result<ExitCode> {
-        let workspace = workspace::open(global).await?;
+    async fn train(self, command: &'static str, workspace: Arc<Workspace>) -> Result<ExitCode> {
         let model = workspace::model(&workspace, &self.options.model).await?;
         let corpus = workspace::corpus(&workspace, &self.options.corpus).await?;
         let request = self.options.request(model.id, corpus.id);
@@ -78,7 +84,7 @@ impl Sweep {
         defaults
             .iter()
             .chain(&resolved.defaults)
-            .for_each(|default| eprintln!("default: {default}"));
+            .for_each(|default| note!("default: {default}"));
         let ids = jobs(&workspace, request::with_commands(&request, resolved.runs), self.fresh).await?;
 
         let stop = Arc::new(AtomicBool::new(false));
@@ -95,16 +101,18 @@ impl Sweep {
                 Ended::Lost => failed.push(format!("job {id} was taken over by another process")),
                 Ended::Released => {
                     cancel_queued(&workspace, &ids).await?;
-                    eprintln!("stopped; the same command goes on from the checkpoint");
+                    note!("stopped; the same command goes on from the checkpoint");
                     return Ok(ExitCode::from(130));
                 }
             }
         }
         let dictionaries = dictionaries(&workspace, &ids).await?;
         if let Some(path) = &self.csv {
-            table::write(path, table::csv(&dictionaries).as_bytes())?;
+            write_table(path, &dictionaries, failed.len())?;
         }
-        print(&dictionaries);
+        if !dictionaries.is_empty() {
+            print(&dictionaries)?;
+        }
         if !failed.is_empty() {
             bail!("{}", failed.join("\n"));
         }
@@ -144,12 +152,12 @@ async fn jobs(workspace: &Workspace, runs: Vec<(TrainConfig, String)>, fresh: bo
             continue;
         };
         match job.state {
-            JobState::Done => eprintln!("job {}: the same run is done already; --fresh trains it again", job.id),
+            JobState::Done => note!("job {}: the same run is done already; --fresh trains it again", job.id),
             JobState::Failed | JobState::Cancelled => {
                 workspace.store.resume(job.id).await?;
-                eprintln!("job {}: goes on from its last checkpoint; --fresh starts anew", job.id);
+                note!("job {}: goes on from its last checkpoint; --fresh starts anew", job.id);
             }
-            JobState::Queued | JobState::Running => eprintln!("job {}: the same run is in the queue already", job.id),
+            JobState::Queued | JobState::Running => note!("job {}: the same run is in the queue already", job.id),
         }
         ids.push(job.id);
     }
@@ -172,7 +180,7 @@ async fn run_or_follow(workspace: &Arc<Workspace>, id: JobId, owner: &str, stop:
         };
         let end = |text: &str| {
             if report.is_some() {
-                eprintln!("job {id}: {text}");
+                note!("job {id}: {text}");
             }
         };
         match job.state {
@@ -217,7 +225,7 @@ async fn run(workspace: &Arc<Workspace>, job: Job, owner: &str, stop: &Arc<Atomi
 async fn stop_on_signal(stop: Arc<AtomicBool>) {
     signal().await;
     stop.store(true, Ordering::Relaxed);
-    eprintln!("stopping at the next step, with a checkpoint; once more quits at once");
+    note!("stopping at the next step, with a checkpoint; once more quits at once");
     signal().await;
     std::process::exit(130);
 }
@@ -248,14 +256,28 @@ async fn dictionaries(workspace: &Workspace, ids: &[JobId]) -> Result<Vec<Dictio
     Ok(made)
 }
 
-fn print(dictionaries: &[DictionaryInfo]) {
-    if let Some(first) = dictionaries.first() {
-        println!("measured on {}", first.evaluated_on.text());
+/// Writes the table, unless it would be empty: what is there from an earlier sweep is better than a header.
+fn write_table(path: &Path, dictionaries: &[DictionaryInfo], n_failed: usize) -> Result<()> {
+    let path_is = path.display();
+    if dictionaries.is_empty() {
+        note!("no dictionary came of it: '{path_is}' is left as it was");
+        return Ok(());
     }
-    println!("dictionary  objective  coefficient  seed        L0   alive  CE increase        KL  expl. var.");
+    table::write(path, table::csv(dictionaries).as_bytes())?;
+    if n_failed > 0 {
+        note!("'{path_is}' lacks the dictionaries of {n_failed} runs that did not end");
+    }
+    Ok(())
+}
+
+fn print(dictionaries: &[DictionaryInfo]) -> Result<()> {
+    if let Some(first) = dictionaries.first() {
+        say!("measured on {}", first.evaluated_on.text())?;
+    }
+    say!("dictionary  objective  coefficient  seed        L0   alive  CE increase        KL  expl. var.")?;
     for d in dictionaries {
         let metric = |name| d.metric(name).unwrap_or(f64::NAN);
-        println!(
+        say!(
             "{:>10}  {:<9}  {:>11}  {:>4}  {:>8.2}  {:>6}  {:>11.4}  {:>8.4}  {:>10.4}",
             d.id.to_string(),
             d.config.objective.kind().to_string(),
@@ -266,8 +288,9 @@ fn print(dictionaries: &[DictionaryInfo]) {
             metric("ce_increase"),
             metric("kl"),
             metric("explained_variance")
-        );
+        )?;
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use api::{
     ResidualFrame, SweepRequest,
 };
 use clap::Args;
+use std::str::FromStr;
 
 /// What to train. What is left out takes a default, which is printed.
 #[derive(Clone, Debug, Args)]
@@ -25,43 +26,52 @@ pub struct SweepOptions {
     #[arg(long, value_name = "LIST", value_delimiter = ',', required = true)]
     pub objective: Vec<ObjectiveKind>,
     /// Coefficients of the sparsity term: 0.1,0.3 for every objective, or "local=0.1;e2e=1,3"
-    #[arg(long, value_name = "LIST")]
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub coefficient: PerObjective,
     /// Coefficients of the KL term, as --coefficient [default: e2e 1, e2e+ds 0.5]
-    #[arg(long, value_name = "LIST")]
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub kl_coefficient: Option<PerObjective>,
     /// Total coefficient of the downstream terms of e2e+ds [default: 2.5]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = number)]
     pub ds_coefficient: Option<f64>,
     /// Peak learning rates, as --coefficient [default: 0.001]
-    #[arg(long, value_name = "LIST")]
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub lr: Option<PerObjective>,
     /// Features per dictionary [default: 16 times the width at the hook point]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
     pub d_sae: Option<usize>,
     /// Tokens per context [default: 256, or the model's longest context if that is shorter]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
     pub n_ctx: Option<usize>,
     /// Contexts per batch [default: 4,096 tokens' worth]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
     pub batch: Option<usize>,
     /// Batches per optimiser step [default: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
     pub accumulation: Option<usize>,
     /// Tokens to train on; documents repeat, reshuffled, when they run out [default: 2,000,000]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u64>)]
     pub tokens: Option<u64>,
     /// Seeds of the initial weights and of the order of the text, a run for each [default: 0]
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true, value_parser = whole::<u64>)]
     pub seed: Vec<u64>,
     /// Optimiser steps of linear warm-up [default: 5 % of the run's]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
     pub warmup_steps: Option<usize>,
     /// Last learning rate as a fraction of the peak [default: 0.1]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = number)]
     pub min_lr_factor: Option<f64>,
+    /// Decay of Adam's first moment [default: 0.9]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = number)]
+    pub adam_beta1: Option<f64>,
+    /// Decay of Adam's second moment [default: 0.999]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = number)]
+    pub adam_beta2: Option<f64>,
+    /// Added to the root of Adam's second moment [default: 1e-8]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = number)]
+    pub adam_eps: Option<f64>,
     /// Largest norm of a dictionary's gradient; larger ones are scaled down to it [default: 10]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = number)]
     pub max_grad_norm: Option<f64>,
     /// How the residual stream is read: raw, or centred as TransformerLens does [default: raw]
     #[arg(long)]
@@ -79,14 +89,29 @@ pub struct SweepOptions {
     #[arg(long, value_name = "TEXT")]
     pub evaluate_on: Option<EvaluationSplit>,
     /// Tokens for the final metrics [default: 65,536]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
     pub eval_tokens: Option<usize>,
     /// Validation tokens for the curves during training [default: 16,384]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
     pub validation_tokens: Option<usize>,
     /// Optimiser steps between two measurements on the validation text [default: 5 % of the run's]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
     pub eval_every_steps: Option<usize>,
+    /// Optimiser steps between two points of the curves [default: 0.5 % of the run's]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
+    pub log_every_steps: Option<usize>,
+    /// Optimiser steps between two checkpoints [default: 10 % of the run's]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
+    pub checkpoint_every_steps: Option<usize>,
+}
+
+/// A whole number. That it is not negative is said here, because to clap a dash begins an option.
+fn whole<T: FromStr>(text: &str) -> Result<T, &'static str> {
+    text.parse().map_err(|_| "expected a whole number, 0 or more")
+}
+
+fn number(text: &str) -> Result<f64, &'static str> {
+    text.parse().map_err(|_| "expected a number")
 }
 
 impl SweepOptions {
@@ -110,6 +135,9 @@ impl SweepOptions {
             seeds: self.seed.clone(),
             warmup_steps: self.warmup_steps,
             min_lr_factor: self.min_lr_factor,
+            adam_beta1: self.adam_beta1,
+            adam_beta2: self.adam_beta2,
+            adam_eps: self.adam_eps,
             max_grad_norm: self.max_grad_norm,
             residual: self.residual.unwrap_or_default(),
             input_scale: self.input_scale.unwrap_or_default(),
@@ -119,6 +147,8 @@ impl SweepOptions {
             eval_tokens: self.eval_tokens,
             validation_tokens: self.validation_tokens,
             eval_every_steps: self.eval_every_steps,
+            log_every_steps: self.log_every_steps,
+            checkpoint_every_steps: self.checkpoint_every_steps,
         }
     }
 }
@@ -217,6 +247,16 @@ mod tests {
             "100",
             "--eval-every-steps",
             "9",
+            "--log-every-steps",
+            "3",
+            "--checkpoint-every-steps",
+            "11",
+            "--adam-beta1",
+            "0.5",
+            "--adam-beta2",
+            "0.99",
+            "--adam-eps",
+            "1e-6",
         ]);
         let request = parse(&line).unwrap().request(ModelId("m".into()), CorpusId("c".into()));
         let command = request.command().replace('"', "");
@@ -240,6 +280,7 @@ mod tests {
             (5, "blocks.2.hook_resid", "hook_resid_pre"),
             (7, "e3e", "local, e2e, e2e+ds"),
             (9, "local=x", "'x'"),
+            (9, "--lr", "'--lr' in '--lr' is not a number"),
         ] {
             let mut line = REQUIRED.to_vec();
             line[position] = value;

@@ -2,10 +2,30 @@
 
 use anyhow::{Context as _, Result};
 use api::{ConfigError, CorpusId, CorpusInfo, ModelId, ModelInfo};
-use std::{future::Future, path::Path, sync::Arc};
+use std::{future::Future, path::Path, sync::Arc, time::Duration};
 
 use super::Global;
 use crate::{hub, jobs::import, workspace::Workspace};
+
+/// How long the registry may take to close: a thread that is left behind may hold a connection.
+const CLOSES_WITHIN: Duration = Duration::from_secs(5);
+
+/// Opens the data folder, does `work` with it, and closes it, whatever came of the work.
+pub fn on<T>(global: &Global, work: impl AsyncFnOnce(Arc<Workspace>) -> Result<T>) -> Result<T> {
+    block_on(async {
+        let workspace = open(global).await?;
+        let done = work(workspace.clone()).await;
+        close(&workspace).await;
+        done
+    })
+}
+
+/// Closes the registry, so that nothing of it is left beside its file.
+pub async fn close(workspace: &Workspace) {
+    if tokio::time::timeout(CLOSES_WITHIN, workspace.store.close()).await.is_err() {
+        tracing::warn!("the registry is still in use; its log is folded in by the next command");
+    }
+}
 
 /// Runs `work` on a runtime of its own.
 pub fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {

@@ -42,7 +42,7 @@ pub struct Uploaded {
 /// A form that breaks off, a file that is not `accepted`, no file at all, a full disk.
 pub async fn receive(mut form: Multipart, data: &Path, accepted: &Accepted) -> Result<Uploaded, Failure> {
     let folder = tempfile::Builder::new()
-        .prefix(".upload-")
+        .prefix(store::UPLOAD_PREFIX)
         .tempdir_in(data)
         .context("cannot make a folder for the upload")?;
     let (mut name, mut first_file) = (None, None);

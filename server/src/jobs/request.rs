@@ -4,6 +4,8 @@ use anyhow::Result;
 use api::{ConfigError, ObjectiveKind, ResidualFrame, ResolvedAgainst, ResolvedSweep, SweepRequest, TrainConfig};
 use store::Store;
 
+use crate::memory::Memory;
+
 /// Checks `request` against its model and its corpus, and fills in what it leaves out.
 ///
 /// # Errors
@@ -50,7 +52,11 @@ pub async fn resolve(store: &Store, request: &SweepRequest) -> Result<ResolvedSw
         max_n_ctx: model.n_ctx,
         has_bos: model.has_bos,
     };
-    Ok(request.resolve(facts)?)
+    let resolved = request.resolve(facts)?;
+    if let (Some(memory), Some(run)) = (Memory::of_this_machine(), resolved.runs.first()) {
+        memory.check(run, width)?; // the runs of a sweep differ in their seeds alone
+    }
+    Ok(resolved)
 }
 
 /// Each run with the command that does the same: the sweep's, for the run's seed alone.

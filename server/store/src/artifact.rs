@@ -14,6 +14,9 @@ use crate::StoreError;
 const TEMPORARY_PREFIX: &str = ".saescope-";
 const TEMPORARY_SUFFIX: &str = ".tmp";
 
+/// How the names of folders in the data folder begin that uploads are received in.
+pub const UPLOAD_PREFIX: &str = ".upload-";
+
 /// Writes the file `path` by `write`, so that a reader (also after a crash) finds the former content or the new one, never a
 /// part of it. The folder must exist.
 ///
@@ -74,6 +77,13 @@ pub(crate) fn sync_file(path: &Path) -> Result<(), StoreError> {
 /// Whether `name` is one that [`write_atomic`] writes under.
 pub(crate) fn is_temporary(name: &str) -> bool {
     name.starts_with(TEMPORARY_PREFIX) && name.ends_with(TEMPORARY_SUFFIX)
+}
+
+/// Whether `name` is one that uploads ([`UPLOAD_PREFIX`]) or the engine's token files are made under.
+pub(crate) fn is_temporary_folder(name: &str) -> bool {
+    [UPLOAD_PREFIX, ".packing-", ".replaced-"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
 }
 
 fn folder_of(path: &Path) -> &Path {

@@ -1,4 +1,4 @@
-//! Removing what crashes left behind: temporary files, and weights that never got their row.
+//! Removing what crashes left behind: temporary files and folders, and weights that never got their row.
 
 use std::{
     collections::HashSet,
@@ -9,9 +9,15 @@ use std::{
 
 use api::DictionaryId;
 
-use crate::{Store, StoreError, artifact::is_temporary, folder::FOLDERS, open::At};
+use crate::{
+    Store, StoreError,
+    artifact::{is_temporary, is_temporary_folder},
+    folder::FOLDERS,
+    open::At,
+};
 
-/// A temporary file that nobody wrote to for so long belongs to nobody.
+/// A temporary file or folder that nobody wrote to for so long belongs to nobody. Another process, perhaps on another machine,
+/// may be at work on a younger one.
 const GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How deep temporary files are looked for below the data folder: corpora/<id>/<packing>/<file>.
@@ -32,6 +38,7 @@ impl Store {
         tx.commit().await.at(self)?;
         let data = self.data().to_owned();
         tokio::task::spawn_blocking(move || {
+            remove_temporary(&data, 0)?;
             FOLDERS
                 .iter()
                 .try_for_each(|folder| remove_temporary(&data.join(folder), DEPTH - 1))
@@ -52,7 +59,7 @@ impl Store {
                 && !known.contains(&number)
                 && path == self.dictionary_file(DictionaryId(number))
             {
-                remove(&path)?;
+                gone(&path, fs::remove_file(&path))?;
             }
         }
         Ok(())
@@ -71,20 +78,37 @@ fn remove_temporary(folder: &Path, depth: usize) -> Result<(), StoreError> {
         let path = entry.path();
         // not followed: a link leads out of the data folder
         let Ok(metadata) = entry.metadata() else { continue };
-        if metadata.is_dir() && depth > 0 {
-            remove_temporary(&path, depth - 1)?;
-        } else if metadata.is_file() && entry.file_name().to_str().is_some_and(is_temporary) {
-            let modified = metadata.modified().map_err(|e| StoreError::file(&path, e))?;
-            if SystemTime::now().duration_since(modified).is_ok_and(|age| age > GRACE) {
-                remove(&path)?;
+        let is_named = |kind: fn(&str) -> bool| entry.file_name().to_str().is_some_and(kind);
+        if metadata.is_dir() && is_named(is_temporary_folder) {
+            if is_old(&path) {
+                gone(&path, fs::remove_dir_all(&path))?;
             }
+        } else if metadata.is_dir() && depth > 0 {
+            remove_temporary(&path, depth - 1)?;
+        } else if metadata.is_file() && is_named(is_temporary) && is_old(&path) {
+            gone(&path, fs::remove_file(&path))?;
         }
     }
     Ok(())
 }
 
-fn remove(path: &Path) -> Result<(), StoreError> {
-    match fs::remove_file(path) {
+/// Whether neither `path` nor anything in it was written to within the grace. What cannot be looked at is left alone.
+fn is_old(path: &Path) -> bool {
+    let Ok(metadata) = fs::symlink_metadata(path) else {
+        return false;
+    };
+    let age = metadata
+        .modified()
+        .ok()
+        .and_then(|at| SystemTime::now().duration_since(at).ok());
+    let are_old =
+        || fs::read_dir(path).is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(|entry| is_old(&entry.path()))));
+    age.is_some_and(|age| age > GRACE) && (!metadata.is_dir() || are_old())
+}
+
+/// Another process may clean at the same time.
+fn gone(path: &Path, removed: io::Result<()>) -> Result<(), StoreError> {
+    match removed {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(StoreError::file(path, e)),
         _ => Ok(()),
     }

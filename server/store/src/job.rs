@@ -9,6 +9,7 @@ use crate::{
     Store, StoreError,
     history::no_job,
     open::{At, from_json, now, now_ms, to_json, unreadable},
+    process,
 };
 
 /// What a heartbeat is answered.
@@ -138,7 +139,8 @@ impl Store {
         rows.into_iter().map(|row| self.job_of(row)).collect()
     }
 
-    /// Takes the oldest job that waits, or whose owner let its lease run out. None when there is nothing to do.
+    /// Takes the oldest job that waits, or whose owner let its lease run out or is a process of this machine that is gone. None
+    /// when there is nothing to do.
     ///
     /// # Errors
     /// [`StoreError::Database`]; [`StoreError::Row`].
@@ -146,7 +148,7 @@ impl Store {
         self.take(None, owner, lease).await
     }
 
-    /// Takes the job `id`, if it waits or its owner let its lease run out; none otherwise.
+    /// As [`Store::claim`], but the job `id` or none.
     ///
     /// # Errors
     /// [`StoreError::Database`]; [`StoreError::Row`].
@@ -154,8 +156,28 @@ impl Store {
         self.take(Some(id), owner, lease).await
     }
 
+    /// A lease is a sign of life for those who cannot see its owner. Where the owner was a process of this machine that is gone,
+    /// it ends now: nobody has to wait for it.
+    async fn end_leases_of_the_dead(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        let held: Vec<(i64, String)> =
+            sqlx::query_as("select id, process from job where state = 'running' and process is not null and lease_until > ?")
+                .bind(now_ms())
+                .fetch_all(&mut *connection)
+                .await
+                .at(self)?;
+        for (id, _) in held.iter().filter(|(_, process)| process::is_gone(process)) {
+            sqlx::query("update job set lease_until = 0 where id = ?")
+                .bind(id)
+                .execute(&mut *connection)
+                .await
+                .at(self)?;
+        }
+        Ok(())
+    }
+
     async fn take(&self, id: Option<JobId>, owner: &str, lease: Duration) -> Result<Option<Job>, StoreError> {
         let mut tx = self.begin().await?;
+        self.end_leases_of_the_dead(&mut tx).await?;
         // a job that its user stopped and whose owner is gone must not be begun again
         sqlx::query(
             "update job set state = 'cancelled', owner = null, lease_until = null, finished = ?1
@@ -167,7 +189,7 @@ impl Store {
         .await
         .at(self)?;
         let taken: Option<i64> = sqlx::query_scalar(
-            "update job set state = 'running', owner = ?1, lease_until = ?2, started = coalesce(started, ?3)
+            "update job set state = 'running', owner = ?1, process = ?6, lease_until = ?2, started = coalesce(started, ?3)
              where id = (select id from job where (?4 is null or id = ?4)
                          and (state = 'queued' or (state = 'running' and lease_until <= ?5)) order by id limit 1)
              returning id",
@@ -177,6 +199,7 @@ impl Store {
         .bind(now())
         .bind(id.map(|id| id.0))
         .bind(now_ms())
+        .bind(process::here())
         .fetch_optional(&mut *tx)
         .await
         .at(self)?;
@@ -234,6 +257,7 @@ impl Store {
     /// [`StoreError::NotFound`]; [`StoreError::Conflict`] for a job that has ended.
     pub async fn request_cancel(&self, id: JobId) -> Result<Job, StoreError> {
         let mut tx = self.begin().await?;
+        self.end_leases_of_the_dead(&mut tx).await?;
         let job = self.job_in(&mut tx, id).await?.ok_or_else(|| no_job(id))?;
         if job.state.is_final() {
             return Err(StoreError::Conflict(format!(

@@ -12,10 +12,11 @@ mod folder;
 mod history;
 mod job;
 mod open;
+mod process;
 mod registry;
 mod revision;
 
-pub use artifact::{checksum, write_atomic};
+pub use artifact::{UPLOAD_PREFIX, checksum, write_atomic};
 pub use error::StoreError;
 pub use job::{End, Heartbeat};
 pub use open::Store;

@@ -73,6 +73,12 @@ impl Store {
         Ok(store)
     }
 
+    /// Closes the connections, of all clones, and waits until those in use are given back. The last process to do so folds
+    /// SQLite's log into the registry's file.
+    pub async fn close(&self) {
+        self.pool().close().await;
+    }
+
     /// The data folder.
     pub fn data(&self) -> &Path {
         &self.inner.data

@@ -130,14 +130,26 @@ async fn opening_removes_what_a_crash_left() {
     for path in [&orphan, &foreign, &young, &old] {
         fs::write(path, "x").unwrap();
     }
+    let upload = |name: &str| {
+        let file = folder.path().join(name).join("config.json");
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, "x").unwrap();
+        file
+    };
+    let (crashed, uploading) = (upload(".upload-crashed"), upload(".upload-slow"));
+    let packing = upload("corpora/c/.packing-crashed");
     let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3 * 86_400);
-    fs::File::options()
-        .write(true)
-        .open(&old)
-        .unwrap()
-        .set_modified(long_ago)
-        .unwrap();
+    let age = |path: &std::path::Path| fs::File::open(path).unwrap().set_modified(long_ago).unwrap();
+    for path in [&old, &crashed, &packing] {
+        age(path);
+    }
+    // of the slow upload only the folder is old: its file is being written to
+    for file in [&crashed, &uploading, &packing] {
+        age(file.parent().unwrap());
+    }
     Store::open(folder.path()).await.unwrap();
     assert!(!orphan.exists() && !old.exists());
+    assert!(!crashed.parent().unwrap().exists() && !packing.parent().unwrap().exists());
+    assert!(uploading.exists() && packing.parent().unwrap().parent().unwrap().exists());
     assert!(foreign.exists() && young.exists() && store.dictionary_file(added.id).exists());
 }

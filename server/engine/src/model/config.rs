@@ -2,10 +2,14 @@
 
 use super::{ModelError, activation::Activation};
 use serde_json::{Map, Value};
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// The fields of a `config.json`, or of an object inside it.
 pub(super) struct Config {
+    file: PathBuf,
     /// What stands before a field's name in messages.
     path: String,
     fields: Map<String, Value>,
@@ -26,11 +30,12 @@ impl Config {
             },
         })?;
         let fields = serde_json::from_slice(&bytes).map_err(|error| ModelError::Damaged {
-            path,
+            path: path.clone(),
             expected: "a JSON object",
             reason: error.to_string(),
         })?;
         Ok(Self {
+            file: path,
             path: String::new(),
             fields,
         })
@@ -41,6 +46,7 @@ impl Config {
         match self.get(name) {
             None => Ok(None),
             Some(Value::Object(fields)) => Ok(Some(Config {
+                file: self.file.clone(),
                 path: format!("{}{name}.", self.path),
                 fields: fields.clone(),
             })),
@@ -56,6 +62,7 @@ impl Config {
     /// The error that says that `name` has a value that is not `expected`.
     pub(super) fn refuse(&self, name: &str, expected: impl Into<String>) -> ModelError {
         ModelError::Config {
+            path: self.file.clone(),
             field: format!("{}{name}", self.path),
             found: self.get(name).map_or_else(|| "absent".to_owned(), Value::to_string),
             expected: expected.into(),

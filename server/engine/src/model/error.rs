@@ -35,8 +35,10 @@ pub enum ModelError {
         reason: String,
     },
     /// A field of `config.json` is absent, of the wrong kind, or asks for something that the forward pass cannot do.
-    #[error("config.json: {field} is {found}; expected {expected}")]
+    #[error("'{}': {field} is {found}; expected {expected}", path.display())]
     Config {
+        /// The file.
+        path: PathBuf,
         /// The field.
         field: String,
         /// Its value.
