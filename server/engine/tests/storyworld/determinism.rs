@@ -17,7 +17,7 @@ fn the_first_thousand_stories_are_what_they_were() {
     assert_eq!(VERSION, 1);
     assert_eq!(
         hex::encode(hash.finalize()),
-        "2f3f6bb85599780c7c241a0b9f8bcd6ba7311513167e8faa6d67d983f23f4c15"
+        "033af4b60b086226bda141c010b54d1d0ae620e6b63ff67a7838c0b386dc26ca"
     );
 }
 

@@ -39,7 +39,7 @@ pub struct Decision {
 }
 
 enum Source {
-    Random(ChaCha8Rng),
+    Random(Box<ChaCha8Rng>),
     /// The alternatives to take, in order; after them, always the first that is possible.
     Script {
         chosen: Vec<usize>,
@@ -62,7 +62,7 @@ impl Choices {
         key[..8].copy_from_slice(&seed.to_le_bytes());
         key[8..16].copy_from_slice(&index.to_le_bytes());
         key[16..].copy_from_slice(b"saescope story 0");
-        Self::of(Source::Random(ChaCha8Rng::from_seed(key)))
+        Self::of(Source::Random(Box::new(ChaCha8Rng::from_seed(key))))
     }
 
     /// Choices that were made before.

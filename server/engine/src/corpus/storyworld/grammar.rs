@@ -1,6 +1,6 @@
 //! The grammar: banks of lines, and lines of pieces. Read once from `grammar.txt`, whose opening lines list the marks.
 //!
-//! A slot in braces is one of the names in [`slot`], else a bank. `act.NAME` banks belong to objects and are found through
+//! A slot in braces is one of the names in `slot`, else a bank. `act.NAME` banks belong to objects and are found through
 //! `{act}`. A pronoun right before a verb is its subject; other words that are subjects say so with `^`.
 
 use std::{collections::HashMap, sync::LazyLock};
@@ -308,7 +308,7 @@ impl Reader<'_> {
         let bytes = self.rest.as_bytes();
         let inner = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_alphabetic);
         let length = (0..=bytes.len())
-            .find(|at| !inner(*at) && !(bytes.get(*at) == Some(&b'\'') && inner(*at + 1)))
+            .find(|at| !(inner(*at) || bytes.get(*at) == Some(&b'\'') && inner(*at + 1)))
             .unwrap_or(bytes.len());
         let word = &self.rest[..length];
         if word.is_empty() {

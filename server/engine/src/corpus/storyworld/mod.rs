@@ -1,8 +1,8 @@
 //! Storyworld: short English stories from a grammar and a little world, of which everything is known.
 //!
 //! A story is a pure function of a seed and its number. While it is told, the generator keeps account of who is where, who
-//! holds what and whom a pronoun would mean ([`world`]); it knows the probability of each of its choices ([`choice`]), and
-//! writes beside every word what the word is ([`labels`]). So three things can be said of a language model that was trained on the
+//! holds what and whom a pronoun would mean (`world.rs`); it knows the probability of each of its choices (`choice.rs`), and
+//! writes beside every word what the word is ([`Word`]). So three things can be said of a language model that was trained on the
 //! stories: how far its loss is from the best possible ([`Story::nats`]), whether it has learnt what the stories were written to
 //! teach ([`prompts`]), and which of the known labels its activations, or a dictionary's features, tell ([`Label`]).
 //!

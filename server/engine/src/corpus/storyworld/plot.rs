@@ -266,6 +266,8 @@ impl Teller {
             Kind::IoiOnTheWay | Kind::IoiHere | Kind::Give | Kind::Use | Kind::Trade => {
                 self.pick(|teller, who| teller.is_holder(who))
             }
+            // whoever spoke last lets another begin
+            Kind::Say | Kind::Where => self.pick(|teller, who| teller.world.spoke != Some(who)),
             _ => self.pick(|_, _| true),
         };
         let b = match kind {
