@@ -32,7 +32,10 @@ fn stories_and_labels_are_written_once_and_are_a_corpus() -> Result<()> {
         .with("--out", folder.display());
     let said = line.expect(0)?;
     said.tells(&["40 stories, "])?;
-    ensure!(said.out.contains("nats per token") && said.out.contains("distinct 4-grams"), "{said}");
+    ensure!(
+        said.out.contains("nats per token") && said.out.contains("distinct 4-grams"),
+        "{said}"
+    );
 
     let lines = |name: &str| -> Result<Vec<Value>> {
         let text = fs::read_to_string(folder.join(name))?;
