@@ -41,8 +41,9 @@ pub trait Real:
     fn exp(self) -> Self;
     /// The natural logarithm.
     fn ln(self) -> Self;
-    /// The error function.
-    fn erf(self) -> Self;
+    /// The standard normal distribution function Φ. In f32 a polynomial that vectorises, within 2e-7 of it and, above −5, within
+    /// 3e-6 of its size.
+    fn normal_cdf(self) -> Self;
     /// The larger of the two.
     fn max(self, other: Self) -> Self;
     /// The absolute value.
@@ -83,8 +84,8 @@ impl Real for f32 {
         f32::ln(self)
     }
     #[inline(always)]
-    fn erf(self) -> Self {
-        libm::erff(self)
+    fn normal_cdf(self) -> Self {
+        normal_cdf_f32(self)
     }
     #[inline(always)]
     fn max(self, other: Self) -> Self {
@@ -125,8 +126,8 @@ impl Real for f64 {
         f64::ln(self)
     }
     #[inline(always)]
-    fn erf(self) -> Self {
-        libm::erf(self)
+    fn normal_cdf(self) -> Self {
+        0.5 * libm::erfc(-self * std::f64::consts::FRAC_1_SQRT_2)
     }
     #[inline(always)]
     fn max(self, other: Self) -> Self {
@@ -171,6 +172,32 @@ fn exp_f32(x: f32) -> f32 {
     }
 }
 
+/// Φ(x) = erfc(−x/√2) / 2, with erfc(z) = t exp(−z² + P(t)), t = 1 / (1 + z/2), for z ≥ 0: the Chebyshev fit of Numerical
+/// Recipes (section 6.2), which keeps its relative precision far into the tail, where 1 + erf would cancel.
+#[inline(always)]
+fn normal_cdf_f32(x: f32) -> f32 {
+    const P: [f32; 10] = [
+        0.170_872_77,
+        -0.822_152_23,
+        1.488_515_9,
+        -1.135_204,
+        0.278_868_07,
+        -0.186_288_06,
+        0.096_784_18,
+        0.374_091_96,
+        1.000_023_7,
+        -1.265_512_2,
+    ];
+    let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
+    let t = 1.0 / (1.0 + 0.5 * z);
+    let mut p = P[0];
+    for c in &P[1..] {
+        p = p * t + c;
+    }
+    let tail = 0.5 * t * exp_f32(p - z * z);
+    if x < 0.0 { tail } else { 1.0 - tail }
+}
+
 /// Runs `f` compiled for the widest vector instructions that this processor has. Loops in `f` vectorise when everything
 /// they call is `#[inline(always)]`; results are the same from run to run on one processor.
 #[inline]
@@ -196,6 +223,23 @@ mod tests {
         assert!(Real::exp(1e9f32) > 1e38);
         assert!(Real::exp(f32::NAN).is_nan());
         assert_eq!(Real::exp(0.0f32), 1.0);
+    }
+
+    #[test]
+    fn the_normal_distribution_function_is_close_also_far_out() {
+        for i in -120_000..120_000 {
+            let narrow = i as f32 / 1e4;
+            let x = f64::from(narrow);
+            let exact = Real::normal_cdf(x);
+            let error = (f64::from(Real::normal_cdf(narrow)) - exact).abs();
+            assert!(error < 2.5e-7, "Φ({x}) is off by {error}");
+            assert!(x < -5.0 || error < 3e-6 * exact, "Φ({x}) is off by {error} of {exact}");
+        }
+        assert_eq!(Real::normal_cdf(0.0f64), 0.5);
+        assert!((Real::normal_cdf(1.0f64) - 0.841_344_746_068_542_9).abs() < 1e-15);
+        assert_eq!(Real::normal_cdf(1e9f32), 1.0);
+        assert_eq!(Real::normal_cdf(-1e9f32), 0.0);
+        assert!(Real::normal_cdf(f32::NAN).is_nan());
     }
 
     #[test]

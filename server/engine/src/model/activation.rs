@@ -47,7 +47,7 @@ pub(super) fn gelu_tanh<R: Real>(x: R) -> (R, R) {
 #[inline(always)]
 pub(super) fn gelu<R: Real>(x: R) -> (R, R) {
     let half = R::of(0.5);
-    let below = half * (R::ONE + (x * R::of(std::f64::consts::FRAC_1_SQRT_2)).erf());
+    let below = x.normal_cdf();
     // 1/√(2π)
     let density = R::of(0.398_942_280_401_432_7) * (-half * x * x).exp();
     (x * below, below + x * density)
