@@ -24,7 +24,7 @@ pub use hook::{HookPoint, Site};
 pub use id::{CorpusId, DictionaryId, JobId, ModelId};
 pub use job::{Event, HistoryPoint, Job, JobState, Progress};
 pub use metric::{Direction, METRICS, MetricDefinition, metric};
-pub use pareto::{ParetoQuery, ParetoSummary, ParetoView};
+pub use pareto::{AgainstLocal, ParetoQuery, ParetoSummary, ParetoView};
 pub use per_objective::PerObjective;
 pub use registry::{CorpusInfo, CorpusSource, ModelInfo, ModelSource, Overview};
 pub use sweep::{ResolvedAgainst, ResolvedSweep, SweepRequest};
