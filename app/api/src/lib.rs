@@ -26,5 +26,5 @@ pub use job::{Event, HistoryPoint, Job, JobState, Progress};
 pub use metric::{Direction, METRICS, MetricDefinition, metric};
 pub use pareto::{AgainstLocal, ParetoQuery, ParetoSummary, ParetoView};
 pub use per_objective::PerObjective;
-pub use registry::{CorpusInfo, CorpusSource, ModelInfo, ModelSource, Overview};
+pub use registry::{CorpusInfo, CorpusSource, Health, ModelInfo, ModelSource, Overview};
 pub use sweep::{ResolvedAgainst, ResolvedSweep, SweepRequest};

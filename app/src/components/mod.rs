@@ -24,6 +24,7 @@ mod run_curves;
 mod run_values;
 mod select;
 mod source_form;
+mod token;
 mod train_fields;
 mod train_plan;
 
@@ -50,5 +51,6 @@ pub use run_controls::RunControls;
 pub use run_curves::RunCurves;
 pub use run_values::RunValues;
 pub use select::Select;
+pub use token::Token;
 pub use train_fields::TrainFields;
 pub use train_plan::TrainPlan;
