@@ -3,7 +3,8 @@
 
 use super::canvas::{Anchor, Canvas, TEXT_SIZE, text_width, wrap};
 use super::labels::{along, around, beside, push_apart};
-use super::scale::Scale;
+use super::number::tick_labels;
+use super::scale::{Scale, Tick};
 use super::style::{Ink, Style};
 
 /// Least distance of two ticks, in user units.
@@ -42,6 +43,8 @@ pub(super) struct Frame {
     pub(super) plot: Area,
     pub(super) x: Scale,
     pub(super) y: Scale,
+    /// Whether every value on the horizontal axis is a whole number, as a block's index is: then every tick is.
+    is_whole: bool,
     caption: Vec<String>,
     size: (f64, f64),
 }
@@ -82,6 +85,7 @@ impl Frame {
             18.0
         };
         let right = (width - right).max(left + 20.0);
+        let is_whole = xs.iter().all(|x| x.fract() == 0.0);
         let x = Scale::fit(xs, x_axis.log, (left, right));
         Self {
             plot: Area {
@@ -92,6 +96,7 @@ impl Frame {
             },
             x,
             y,
+            is_whole,
             caption,
             size: (width, height),
         }
@@ -108,6 +113,23 @@ impl Frame {
         (self.x.holds(x) && self.y.holds(y)).then(|| (self.x.position(x), self.y.position(y)))
     }
 
+    fn x_ticks(&self) -> Vec<Tick> {
+        let ticks = self.x.ticks(TICK_GAP.0);
+        if !self.is_whole || ticks.iter().all(|tick| tick.value.fract() == 0.0) {
+            return ticks;
+        }
+        let whole: Vec<f64> = ticks
+            .iter()
+            .map(|tick| tick.value)
+            .filter(|value| value.fract() == 0.0)
+            .collect();
+        tick_labels(&whole)
+            .into_iter()
+            .zip(whole)
+            .map(|(label, value)| Tick { value, label })
+            .collect()
+    }
+
     /// Grid, axes, titles and caption.
     pub(super) fn draw(&self, canvas: &mut Canvas, x_axis: &Axis, y_axis: &Axis) {
         let Area {
@@ -116,7 +138,7 @@ impl Frame {
             right,
             bottom,
         } = self.plot;
-        let xs = self.x.ticks(TICK_GAP.0);
+        let xs = self.x_ticks();
         let ys = self.y.ticks(TICK_GAP.1);
         let crisp = |p: f64| p.floor() + 0.5;
         let (left_edge, base) = (crisp(left), crisp(bottom));

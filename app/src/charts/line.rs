@@ -212,6 +212,33 @@ mod tests {
     }
 
     #[test]
+    fn blocks_are_counted_in_whole_numbers() {
+        let chart = LineChart {
+            x: Axis {
+                title: "block".into(),
+                log: false,
+            },
+            y: Axis {
+                title: "y".into(),
+                log: false,
+            },
+            lines: vec![Line {
+                label: "a".into(),
+                style: objective_style(api::ObjectiveKind::Local),
+                dash: false,
+                points: vec![(2.0, 0.1), (3.0, 0.2), (4.0, 0.3)],
+            }],
+            size: (760, 440),
+        };
+        let svg = chart.svg(Theme::Page);
+        assert!(
+            ["2", "3", "4"].iter().all(|block| svg.contains(&format!(">{block}</text>"))),
+            "{svg}"
+        );
+        assert!(!svg.contains(">2.5</text>") && !svg.contains(">2.0</text>"), "{svg}");
+    }
+
+    #[test]
     fn decimation_keeps_the_extremes() {
         let points: Vec<(f64, f64)> = (0..10_000).map(|i| (i as f64 / 100.0, ((i * 7919) % 1000) as f64)).collect();
         let out = decimate(&points);

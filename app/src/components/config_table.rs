@@ -48,10 +48,14 @@ fn rows(config: &TrainConfig) -> Vec<(&'static str, String)> {
         0.0 => String::new(),
         value => format!("{} {}", objective.kind(), exact(value)),
     };
+    let lr = match distinct(&|d| exact(d.lr)) {
+        several if several.contains(", ") => distinct(&|d| named(d.objective, d.lr)),
+        one => one,
+    };
     rows.extend([
         ("kind", distinct(&|d| d.kind.to_string())),
         ("d_sae", distinct(&|d| whole(d.d_sae))),
-        ("lr", distinct(&|d| named(d.objective, d.lr))),
+        ("lr", lr),
         ("kl_coefficient", distinct(&|d| named(d.objective, d.objective.kl()))),
         ("ds_coefficient", distinct(&|d| named(d.objective, d.objective.downstream()))),
         ("seed", distinct(&|d| d.seed.to_string())),
