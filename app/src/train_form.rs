@@ -93,16 +93,25 @@ pub const OPTIMISER: &[TextField] = &[
         "Largest gradient norm",
         "A dictionary's gradient is scaled down to it.",
     ),
+    field("adam_beta1", "Adam β₁", "Decay of the mean of the gradient."),
+    field("adam_beta2", "Adam β₂", "Decay of the mean of its square."),
+    field("adam_eps", "Adam ε", "Added to the root of that mean."),
 ];
 
-/// What is measured.
+/// What is measured and kept.
 pub const MEASUREMENT: &[TextField] = &[
-    field("eval_tokens", "Held-out tokens", "For the final metrics."),
+    field("eval_tokens", "Tokens measured", "Of that text, for the final metrics."),
     field("validation_tokens", "Validation tokens", "For the curves while it trains."),
     field(
         "eval_every_steps",
         "Validation interval",
         "Steps between two measurements of the validation text.",
+    ),
+    field("log_every_steps", "Log interval", "Steps between two points of the curves."),
+    field(
+        "checkpoint_every_steps",
+        "Checkpoint interval",
+        "Steps between two checkpoints, from which a run goes on.",
     ),
 ];
 

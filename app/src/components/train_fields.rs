@@ -49,11 +49,21 @@ pub fn TrainFields(
             <fieldset><Reading form models /></fieldset>
         </details>
         <details class="more">
-            <summary>"What is measured"</summary>
-            <fieldset>{typed(MEASUREMENT)}</fieldset>
+            <summary>"What is measured and kept"</summary>
+            <fieldset>
+                <Choices form name="evaluate_on" label="Measured on" options=measured_on()
+                    help="At the end. Validation text is for choosing settings before anyone has seen the held-out figures." />
+                {typed(MEASUREMENT)}
+            </fieldset>
         </details>
     }
     .into_any()
+}
+
+/// The texts that final metrics can be taken on.
+fn measured_on() -> Vec<(String, String, bool)> {
+    let option = |value: &str, label: &str| (value.to_string(), label.to_string(), true);
+    vec![option("", "held-out (default)"), option("validation", "validation text")]
 }
 
 /// The model that is chosen. Tracked.
