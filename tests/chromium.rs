@@ -256,6 +256,15 @@ impl Browser {
             .with_context(|| format!("cannot press {value:?}"))
     }
 
+    /// The id of the element that has the focus; empty where it has none.
+    ///
+    /// # Errors
+    /// When the driver fails.
+    pub async fn focused(&self) -> Result<String> {
+        let id = self.script("return document.activeElement.id", Vec::new()).await?;
+        Ok(id.as_str().unwrap_or_default().to_owned())
+    }
+
     /// Runs JavaScript in the page; it returns with `return`, and finds `arguments`.
     ///
     /// # Errors

@@ -30,7 +30,18 @@ impl Server {
     pub async fn start() -> Result<Self> {
         let own = tempfile::tempdir().context("cannot create a temporary folder")?;
         let data = own.path().join("data");
-        Self::launch(own, data, &[]).await
+        Self::launch(own, data, "127.0.0.1", &[]).await
+    }
+
+    /// Starts one on an empty data folder of its own that is bound to every address of the machine, and so needs `token`
+    /// for changes.
+    ///
+    /// # Errors
+    /// As [`Server::on`].
+    pub async fn for_others(token: &str) -> Result<Self> {
+        let own = tempfile::tempdir().context("cannot create a temporary folder")?;
+        let data = own.path().join("data");
+        Self::launch(own, data, "0.0.0.0", &["--token", token]).await
     }
 
     /// Starts one on the data folder `data`, with more arguments, and waits until it answers.
@@ -39,10 +50,10 @@ impl Server {
     /// When the binary is missing, or the server ends or does not answer in a minute; the message holds its log.
     pub async fn on(data: &Path, more: &[&str]) -> Result<Self> {
         let own = tempfile::tempdir().context("cannot create a temporary folder")?;
-        Self::launch(own, data.to_path_buf(), more).await
+        Self::launch(own, data.to_path_buf(), "127.0.0.1", more).await
     }
 
-    async fn launch(own: TempDir, data: PathBuf, more: &[&str]) -> Result<Self> {
+    async fn launch(own: TempDir, data: PathBuf, host: &str, more: &[&str]) -> Result<Self> {
         let port = free_port();
         let log = own.path().join("server.log");
         let file = File::create(&log).with_context(|| format!("cannot create {}", log.display()))?;
@@ -50,7 +61,7 @@ impl Server {
             .arg("--data")
             .arg(&data)
             .arg("--bind")
-            .arg(format!("127.0.0.1:{port}"))
+            .arg(format!("{host}:{port}"))
             .args(more)
             .stdin(Stdio::null())
             .stdout(file.try_clone().context("cannot share the log")?)

@@ -11,8 +11,8 @@ mod transport;
 mod transport;
 
 use api::{
-    ApiError, CorpusInfo, CorpusSource, ErrorKind, HistoryPoint, Job, JobId, ModelInfo, ModelSource, Overview, ParetoQuery,
-    ParetoView, ResolvedSweep, SweepRequest,
+    ApiError, CorpusInfo, CorpusSource, ErrorKind, Health, HistoryPoint, Job, JobId, ModelInfo, ModelSource, Overview,
+    ParetoQuery, ParetoView, ResolvedSweep, SweepRequest,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -35,11 +35,57 @@ pub enum Heard {
 }
 
 /// A request as the transports take it.
+#[derive(Clone)]
 pub(crate) struct Request {
     pub(crate) method: &'static str,
     pub(crate) path: String,
     /// JSON.
     pub(crate) body: Option<String>,
+}
+
+/// Whether the server is there, and whether changing anything needs its token.
+///
+/// # Errors
+/// As every call.
+pub async fn health() -> Answer<Health> {
+    get("/api/health").await
+}
+
+/// Keeps `token` if it is the server's: from then on it goes with every change, and those that waited for it go on.
+///
+/// # Errors
+/// It is not.
+pub async fn keep_token(token: &str) -> Answer<()> {
+    if token.is_empty() || !token.chars().all(|c| c.is_ascii_graphic()) {
+        // it is not quoted: the field does not show it either
+        let message = "this cannot be a token; expected letters, digits and signs of ASCII, without blanks";
+        return Err(ApiError::new(ErrorKind::Forbidden, message));
+    }
+    accepted(exchange_with("/api/token", token).await?)?;
+    keep(Some(token));
+    go_on(true);
+    Ok(())
+}
+
+/// Gives up: the changes that wait for the token end as they were refused.
+pub fn give_no_token() {
+    go_on(false);
+}
+
+/// Forgets the token.
+pub fn forget_token() {
+    keep(None);
+}
+
+/// Whether a token is kept.
+pub fn has_token() -> bool {
+    kept().is_some()
+}
+
+/// Names what is called when a change is refused for want of the right token. The change then waits for [`keep_token`] or
+/// [`give_no_token`].
+pub fn when_token_is_wanted(ask: impl Fn() + 'static) {
+    when_refused(ask);
 }
 
 /// What the first page shows.
@@ -63,7 +109,7 @@ pub async fn add_model(source: &ModelSource) -> Answer<ModelInfo> {
 /// # Errors
 /// What is wrong with the files.
 pub async fn upload_model(name: &str, files: Files) -> Answer<ModelInfo> {
-    read(upload("/api/models/upload", name, files).await?)
+    read(upload("/api/models/upload", name, &files).await?)
 }
 
 /// Adds a corpus from a path of the server's disk or from the hub.
@@ -79,7 +125,7 @@ pub async fn add_corpus(source: &CorpusSource) -> Answer<CorpusInfo> {
 /// # Errors
 /// What is wrong with the files.
 pub async fn upload_corpus(name: &str, files: Files) -> Answer<CorpusInfo> {
-    read(upload("/api/corpora/upload", name, files).await?)
+    read(upload("/api/corpora/upload", name, &files).await?)
 }
 
 /// Fills in a sweep's defaults and checks it against its model.
@@ -207,6 +253,7 @@ fn accepted((status, body): (u16, String)) -> Answer<String> {
     }
     Err(serde_json::from_str(&body).unwrap_or_else(|_| {
         let kind = match status {
+            401 | 403 => ErrorKind::Forbidden,
             404 => ErrorKind::NotFound,
             409 => ErrorKind::Conflict,
             413 => ErrorKind::TooLarge,

@@ -1,6 +1,6 @@
 //! Numbers for people: sensible digits, thousands separated, units of time and size.
 
-use api::{JobState, Progress};
+use api::{JobState, MetricDefinition, Progress};
 
 /// A whole number with its thousands separated: `1,228,800`.
 pub fn count(n: u64) -> String {
@@ -35,7 +35,8 @@ pub fn compact(n: u64) -> String {
     format!("{} {unit}", number(n as f64 / divisor))
 }
 
-/// A measured value in three significant digits, or as many as its whole part has: `0.0471`, `61.3`, `12,345`, `3.1e-6`.
+/// A measured value in three significant digits, or as many as its whole part has, with a true minus sign:
+/// `0.0471`, `61.3`, `−12,345`, `3.1e-6`.
 pub fn number(value: f64) -> String {
     if !value.is_finite() {
         return if value.is_nan() {
@@ -48,18 +49,26 @@ pub fn number(value: f64) -> String {
     if size == 0.0 {
         return "0".into();
     }
+    let sign = if value < 0.0 { "−" } else { "" };
     if size < 1e-4 {
-        return format!("{value:.1e}");
+        return format!("{sign}{size:.1e}");
     }
     // rounding first, so that 999.6 counts as 1,000
     let decimals = (2 - size.log10().floor() as i32).max(0) as usize;
     let rounded: f64 = format!("{size:.decimals$}").parse().unwrap_or(size);
     let decimals = (2 - rounded.log10().floor() as i32).max(0) as usize;
-    let sign = if value < 0.0 { "-" } else { "" };
     if decimals == 0 {
         format!("{sign}{}", count(size.round() as u64))
     } else {
         format!("{sign}{size:.decimals$}")
+    }
+}
+
+/// A metric's value: counts are whole numbers, the others have three digits.
+pub fn measured(metric: &MetricDefinition, value: f64) -> String {
+    match metric.unit {
+        "features" if value.fract() == 0.0 && (0.0..1e15).contains(&value) => count(value as u64),
+        _ => number(value),
     }
 }
 
@@ -153,15 +162,24 @@ mod tests {
             (0.047_13, "0.0471"),
             (1.0, "1.00"),
             (61.34, "61.3"),
-            (-0.5, "-0.500"),
+            (-0.5, "−0.500"),
             (99.96, "100"),
             (999.6, "1,000"),
             (12_345.6, "12,346"),
             (3.14e-6, "3.1e-6"),
+            (-3.14e-6, "−3.1e-6"),
             (f64::NAN, "not a number"),
         ] {
             assert_eq!(number(value), text);
         }
+    }
+
+    #[test]
+    fn counts_are_whole() {
+        let shown = |name: &str, value| measured(api::metric(name).unwrap(), value);
+        assert_eq!(shown("alive", 64.0), "64");
+        assert_eq!(shown("alive", 63.5), "63.5");
+        assert_eq!(shown("l0", 64.0), "64.0");
     }
 
     #[test]

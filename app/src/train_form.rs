@@ -19,19 +19,28 @@ pub struct TextField {
     pub label: &'static str,
     /// What it means.
     pub help: &'static str,
+    /// Whether it has a line of its own.
+    pub is_wide: bool,
 }
 
 const fn field(name: &'static str, label: &'static str, help: &'static str) -> TextField {
-    TextField { name, label, help }
+    TextField {
+        name,
+        label,
+        help,
+        is_wide: false,
+    }
 }
 
 /// The objectives' own numbers.
 pub const COEFFICIENTS: &[TextField] = &[
-    field(
-        "coefficient",
-        "Sparsity coefficient λ",
-        "Weight of the mean L1 norm of the codes over d_in. A dictionary is trained for each value, so several values draw a Pareto curve: 0.1,0.3,1 or, per objective, local=0.1,0.3;e2e=1,3.",
-    ),
+    TextField {
+        name: "coefficient",
+        label: "Sparsity coefficient λ",
+        help: "Weight of the mean L1 norm of the codes over d_in. A dictionary is trained for each value, so several draw a Pareto \
+               curve: 0.1,0.3,1 for every objective or, per objective, local=0.1,0.3;e2e=1,3.",
+        is_wide: true,
+    },
     field(
         "kl_coefficient",
         "KL coefficient",
@@ -84,16 +93,25 @@ pub const OPTIMISER: &[TextField] = &[
         "Largest gradient norm",
         "A dictionary's gradient is scaled down to it.",
     ),
+    field("adam_beta1", "Adam β₁", "Decay of the mean of the gradient."),
+    field("adam_beta2", "Adam β₂", "Decay of the mean of its square."),
+    field("adam_eps", "Adam ε", "Added to the root of that mean."),
 ];
 
-/// What is measured.
+/// What is measured and kept.
 pub const MEASUREMENT: &[TextField] = &[
-    field("eval_tokens", "Held-out tokens", "For the final metrics."),
+    field("eval_tokens", "Tokens measured", "Of that text, for the final metrics."),
     field("validation_tokens", "Validation tokens", "For the curves while it trains."),
     field(
         "eval_every_steps",
-        "Steps between validations",
-        "How often the validation text is measured.",
+        "Validation interval",
+        "Steps between two measurements of the validation text.",
+    ),
+    field("log_every_steps", "Log interval", "Steps between two points of the curves."),
+    field(
+        "checkpoint_every_steps",
+        "Checkpoint interval",
+        "Steps between two checkpoints, from which a run goes on.",
     ),
 ];
 

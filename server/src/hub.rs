@@ -175,7 +175,7 @@ impl Source {
                 tracing::warn!("the hub cannot be reached ({error}): '{name}' is taken as HF_HOME has it");
                 Ok(kept)
             }
-            (Err(error), _) => Err(failed(name, "its list of files", error)),
+            (Err(error), _) => Err(failed(name, "the list of files", error)),
         }
     }
 

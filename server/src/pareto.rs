@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(view.summary.len(), 1);
         // local's curve holds dictionary 3 too, which lies above the line from 2 to 1, so the ratio is below a half
         assert!(
-            view.summary[0].ratio > 0.3 && view.summary[0].ratio < 0.5,
+            view.summary[0].value > 0.3 && view.summary[0].value < 0.5,
             "{:?}",
             view.summary
         );

@@ -2,6 +2,7 @@
 
 mod looks;
 mod story;
+mod token;
 
 use anyhow::{Result, ensure};
 use tests::{Browser, Server};

@@ -179,7 +179,8 @@ async fn watch_the_curves(browser: &Browser) -> Result<()> {
         .await?;
     let lines = browser.count("[data-testid=run-chart] .line").await?;
     ensure!(lines == 6, "{lines} lines for six dictionaries");
-    ensure!(browser.count("[data-testid=run-value-row]").await? == 6);
+    let rows = browser.count("[data-testid=run-value-row]").await?;
+    ensure!(rows == 12, "{rows} rows for six dictionaries' training and validation values");
     let command = browser.text(".command").await?.replace(" \\\n  ", " ");
     ensure!(
         command.contains("saescope sweep --model tiny --corpus stories.json"),
@@ -245,7 +246,7 @@ fn measured(dictionary: &Value, metric: &str) -> Option<f64> {
 
 /// Whether `text` ("30.4 features per token", "3.1e-6") is `value` to the digits that it shows.
 fn shows(text: &str, value: f64) -> bool {
-    let number = text.split(' ').next().unwrap_or_default().replace(',', "");
+    let number = text.split(' ').next().unwrap_or_default().replace(',', "").replace('−', "-");
     let (mantissa, exponent) = number.split_once('e').unwrap_or((&number, "0"));
     let decimals = mantissa.split_once('.').map_or(0, |(_, digits)| digits.len()) as i32;
     let last_digit = 10f64.powi(exponent.parse().unwrap_or(0) - decimals);
@@ -257,7 +258,7 @@ fn shows(text: &str, value: f64) -> bool {
 #[test]
 fn digits_are_compared_as_far_as_they_are_shown() {
     assert!(shows("30.4 features per token", 30.403) && !shows("30.4", 30.46));
-    assert!(shows("12,346", 12_345.6) && shows("-0.426 nats", -0.42607) && !shows("0.426", -0.42607));
+    assert!(shows("12,346", 12_345.6) && shows("−0.426 nats", -0.42607) && !shows("0.426", -0.42607));
     assert!(shows("3.1e-6", 3.14e-6) && !shows("3.1e-6", 3.2e-6) && !shows("not measured", 0.0));
 }
 

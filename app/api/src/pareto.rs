@@ -27,6 +27,17 @@ pub struct ParetoQuery {
     pub log_y: Option<bool>,
 }
 
+/// How an objective's y is set against local's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum AgainstLocal {
+    /// (y of this objective) / (y of local): both are above 0 all over the range.
+    Ratio,
+    /// (y of this objective) − (y of local), in y's unit: one of them is 0 or below somewhere, where a ratio means nothing.
+    Difference,
+}
+
 /// One objective against local at equal x, over the range that their runs share.
 /// docs/METHODS.md says how it is computed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,13 +45,15 @@ pub struct ParetoQuery {
 pub struct ParetoSummary {
     /// The objective.
     pub objective: ObjectiveKind,
-    /// Mean over the shared range of (y of this objective) / (y of local).
-    pub ratio: f64,
+    /// Whether `value` and `interval` are a ratio or a difference.
+    pub against: AgainstLocal,
+    /// The mean of it over the shared range.
+    pub value: f64,
     /// 95 % interval over seeds; none with fewer than two seeds.
     pub interval: Option<(f64, f64)>,
     /// The shared range of x.
     pub range: (f64, f64),
-    /// Seeds behind the ratio.
+    /// Seeds behind the value.
     pub n_seeds: usize,
 }
 
@@ -58,6 +71,6 @@ pub struct ParetoView {
     pub dictionaries: Vec<DictionaryInfo>,
     /// Per objective, those on its Pareto front, in the order of x.
     pub fronts: Vec<(ObjectiveKind, Vec<DictionaryId>)>,
-    /// Each objective against local; empty where local or the range they share is missing, or y is a ratio of no meaning.
+    /// Each objective against local; empty where local or the range they share is missing.
     pub summary: Vec<ParetoSummary>,
 }

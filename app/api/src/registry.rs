@@ -113,3 +113,15 @@ pub struct Overview {
     /// The program's version.
     pub version: String,
 }
+
+/// The server is there, and its registry answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Health {
+    /// True: a server that is not well answers an error.
+    pub ok: bool,
+    /// The program's version.
+    pub version: String,
+    /// Whether changing anything needs the server's token.
+    pub needs_token: bool,
+}

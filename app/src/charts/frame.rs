@@ -2,8 +2,9 @@
 //! a caption below.
 
 use super::canvas::{Anchor, Canvas, TEXT_SIZE, text_width, wrap};
-use super::labels::push_apart;
-use super::scale::Scale;
+use super::labels::{along, around, beside, push_apart};
+use super::number::tick_labels;
+use super::scale::{Scale, Tick};
 use super::style::{Ink, Style};
 
 /// Least distance of two ticks, in user units.
@@ -11,6 +12,9 @@ const TICK_GAP: (f64, f64) = (64.0, 44.0);
 const LINE_HEIGHT: f64 = 16.0;
 /// Between the plot and the labels at its right.
 const LABEL_GAP: f64 = 14.0;
+/// A line that ends within this share of the plot's width of its right edge, the air that a scale leaves and a little more,
+/// has its label at the right.
+const NEAR: f64 = 0.06;
 
 /// An axis, as asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +43,8 @@ pub(super) struct Frame {
     pub(super) plot: Area,
     pub(super) x: Scale,
     pub(super) y: Scale,
+    /// Whether every value on the horizontal axis is a whole number, as a block's index is: then every tick is.
+    is_whole: bool,
     caption: Vec<String>,
     size: (f64, f64),
 }
@@ -79,6 +85,7 @@ impl Frame {
             18.0
         };
         let right = (width - right).max(left + 20.0);
+        let is_whole = xs.iter().all(|x| x.fract() == 0.0);
         let x = Scale::fit(xs, x_axis.log, (left, right));
         Self {
             plot: Area {
@@ -89,14 +96,38 @@ impl Frame {
             },
             x,
             y,
+            is_whole,
             caption,
             size: (width, height),
         }
     }
 
+    /// Where zero is, if values lie on both sides of it.
+    fn zero(&self) -> Option<f64> {
+        let (low, high) = self.y.domain();
+        (low < 0.0 && high > 0.0).then(|| self.y.position(0.0))
+    }
+
     /// Where a value is; none where the scales have no place for it.
     pub(super) fn place(&self, (x, y): (f64, f64)) -> Option<(f64, f64)> {
         (self.x.holds(x) && self.y.holds(y)).then(|| (self.x.position(x), self.y.position(y)))
+    }
+
+    fn x_ticks(&self) -> Vec<Tick> {
+        let ticks = self.x.ticks(TICK_GAP.0);
+        if !self.is_whole || ticks.iter().all(|tick| tick.value.fract() == 0.0) {
+            return ticks;
+        }
+        let whole: Vec<f64> = ticks
+            .iter()
+            .map(|tick| tick.value)
+            .filter(|value| value.fract() == 0.0)
+            .collect();
+        tick_labels(&whole)
+            .into_iter()
+            .zip(whole)
+            .map(|(label, value)| Tick { value, label })
+            .collect()
     }
 
     /// Grid, axes, titles and caption.
@@ -107,7 +138,7 @@ impl Frame {
             right,
             bottom,
         } = self.plot;
-        let xs = self.x.ticks(TICK_GAP.0);
+        let xs = self.x_ticks();
         let ys = self.y.ticks(TICK_GAP.1);
         let crisp = |p: f64| p.floor() + 0.5;
         let (left_edge, base) = (crisp(left), crisp(bottom));
@@ -122,8 +153,7 @@ impl Frame {
         );
         canvas.lines("axis", Ink::Axis, 1.0, false, 1.0, &axes);
         // where negative values are possible, zero is a line to be seen
-        if self.y.domain().0 < 0.0 && self.y.domain().1 > 0.0 {
-            let zero = crisp(self.y.position(0.0));
+        if let Some(zero) = self.zero().map(crisp) {
             canvas.lines(
                 "axis zero",
                 Ink::Axis,
@@ -182,9 +212,10 @@ impl Frame {
         }
     }
 
-    /// Labels in their lines' colours beside the ends of the lines, with a thin leader where they had to move away.
+    /// Labels in their lines' colours beside the ends of the lines: at the right of the plot for those that end near it, with a
+    /// thin leader where they had to move away, and in the plot for the others, where they cover least of what is `taken`.
     /// Lines of one label share it.
-    pub(super) fn draw_labels(&self, canvas: &mut Canvas, labels: &[EndLabel<'_>]) {
+    pub(super) fn draw_labels(&self, canvas: &mut Canvas, labels: &[EndLabel<'_>], mut taken: Vec<Area>) {
         let mut shared: Vec<(&EndLabel<'_>, Vec<(f64, f64)>)> = Vec::new();
         for label in labels.iter().filter(|l| !l.text.is_empty()) {
             match shared
@@ -197,23 +228,49 @@ impl Frame {
         }
         let room = ((self.plot.bottom - self.plot.top) / LINE_HEIGHT).floor().max(1.0) as usize + 1;
         shared.truncate(room);
-        let ends: Vec<(f64, f64)> = shared
-            .iter_mut()
-            .map(|(_, ends)| {
-                ends.sort_by(|a, b| a.1.total_cmp(&b.1));
-                ends[ends.len() / 2]
-            })
-            .collect();
-        let wanted: Vec<f64> = ends.iter().map(|e| e.1).collect();
-        let placed = push_apart(&wanted, LINE_HEIGHT, self.plot.top, self.plot.bottom);
         let left = self.plot.right + LABEL_GAP;
-        for (((label, _), (x, y)), at) in shared.iter().zip(ends).zip(placed) {
-            if left - x > 34.0 || (at - y).abs() > 8.0 {
+        let (near, far): (Vec<_>, Vec<_>) = shared
+            .into_iter()
+            .map(|(label, mut ends)| {
+                ends.sort_by(|a, b| a.1.total_cmp(&b.1));
+                (label, ends[ends.len() / 2])
+            })
+            .partition(|(_, end)| self.plot.right - end.0 <= NEAR * (self.plot.right - self.plot.left));
+        taken.extend(near.iter().chain(&far).map(|(_, end)| around(*end, 7.0)));
+        if let Some(zero) = self.zero() {
+            taken.extend(along(&[(self.plot.left, zero), (self.plot.right, zero)]));
+        }
+        let wanted: Vec<f64> = near.iter().map(|(_, end)| end.1).collect();
+        let placed = push_apart(&wanted, LINE_HEIGHT, self.plot.top, self.plot.bottom);
+        let width = |label: &EndLabel<'_>| text_width(label.text) * 1.06;
+        let mut texts = Vec::new();
+        for ((label, (x, y)), at) in near.into_iter().zip(placed) {
+            if (at - y).abs() > 1.5 * LINE_HEIGHT {
                 let leader = vec![(x + 9.0, y), (left - 3.0, at)];
                 canvas.lines("leader", Ink::Series(label.style), 0.8, false, 0.5, &[leader]);
             }
+            let area = Area {
+                left,
+                top: at - LINE_HEIGHT / 2.0,
+                right: left + width(label),
+                bottom: at + LINE_HEIGHT / 2.0,
+            };
+            taken.push(area);
+            texts.push((label, area));
+        }
+        let room = Area {
+            right: self.size.0 - 4.0,
+            ..self.plot
+        };
+        for (label, end) in far {
+            let area = beside(end, (width(label), LINE_HEIGHT), room, &taken);
+            taken.push(area);
+            texts.push((label, area));
+        }
+        for (label, Area { left, top, .. }) in texts {
+            let baseline = top + LINE_HEIGHT / 2.0 + TEXT_SIZE * 0.36;
             let ink = Ink::Series(label.style);
-            canvas.text(label.text, (left, at + TEXT_SIZE * 0.36), Anchor::Start, ink, true, false);
+            canvas.text(label.text, (left, baseline), Anchor::Start, ink, true, false);
         }
     }
 

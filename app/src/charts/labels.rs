@@ -1,4 +1,70 @@
-//! Labels at the ends of lines: as near to their lines as they can be without overlapping.
+//! Labels at the ends of lines: as near to their lines as they can be without overlapping. Those of lines that end near the
+//! plot's right edge stand in a column there, the others beside their ends.
+
+use super::frame::Area;
+
+/// Between a line's end, which may have a mark, and its label.
+const GAP: f64 = 9.0;
+
+/// Where a label of `(width, height)` stands beside its line's end: at its right, else above, below or left of it, wherever
+/// it covers least of what is `taken`, within `room`.
+pub(super) fn beside((x, y): (f64, f64), (width, height): (f64, f64), room: Area, taken: &[Area]) -> Area {
+    let (right, left) = (x + GAP, x - GAP - width);
+    let (middle, above, below) = (y - height / 2.0, y - GAP - height / 2.0, y + GAP - height / 2.0);
+    let places = [
+        (right, middle),
+        (right, above),
+        (right, below),
+        (x - width / 2.0, y - GAP - height),
+        (x - width / 2.0, y + GAP),
+        (left, above),
+        (left, below),
+        (left, middle),
+    ];
+    let boxes = places.map(|(left, top)| Area {
+        left,
+        top,
+        right: left + width,
+        bottom: top + height,
+    });
+    // what sticks out is worse than what covers
+    let cost = |at: &Area| {
+        let outside = width * height - overlap(at, &room);
+        taken.iter().map(|other| overlap(at, other)).sum::<f64>() + 100.0 * outside
+    };
+    let best = boxes
+        .iter()
+        .map(|at| (cost(at), *at))
+        .reduce(|best, next| if next.0 < best.0 - 1e-6 { next } else { best });
+    best.map_or(boxes[0], |(_, at)| at)
+}
+
+fn overlap(a: &Area, b: &Area) -> f64 {
+    let width = a.right.min(b.right) - a.left.max(b.left);
+    let height = a.bottom.min(b.bottom) - a.top.max(b.top);
+    width.max(0.0) * height.max(0.0)
+}
+
+/// Small boxes along a line, as [`beside`] has them taken.
+pub(super) fn along(line: &[(f64, f64)]) -> Vec<Area> {
+    const STEP: f64 = 6.0;
+    let piece = |ends: &[(f64, f64)]| {
+        let ((x0, y0), (x1, y1)) = (ends[0], ends[1]);
+        let n = ((x1 - x0).hypot(y1 - y0) / STEP).ceil().clamp(1.0, 1000.0);
+        (0..=n as usize).map(move |i| around((x0 + (x1 - x0) * i as f64 / n, y0 + (y1 - y0) * i as f64 / n), 2.0))
+    };
+    line.windows(2).flat_map(piece).collect()
+}
+
+/// The square around a point.
+pub(super) fn around((x, y): (f64, f64), radius: f64) -> Area {
+    Area {
+        left: x - radius,
+        top: y - radius,
+        right: x + radius,
+        bottom: y + radius,
+    }
+}
 
 /// Positions in the order of `wanted`, at least `gap` apart and within `low ..= high` where they fit there, with the least
 /// sum of squared distances from the wanted ones (isotonic regression, by pooling adjacent violators).
@@ -31,8 +97,41 @@ pub(super) fn push_apart(wanted: &[f64], gap: f64, low: f64, high: f64) -> Vec<f
 
 #[cfg(test)]
 mod tests {
-    use super::push_apart;
+    use super::*;
     use proptest::prelude::*;
+
+    const ROOM: Area = Area {
+        left: 0.0,
+        top: 0.0,
+        right: 400.0,
+        bottom: 300.0,
+    };
+
+    #[test]
+    fn a_label_stands_right_of_its_end_where_it_can() {
+        let at = beside((100.0, 100.0), (40.0, 16.0), ROOM, &[]);
+        assert_eq!((at.left, at.top), (109.0, 92.0));
+        // a mark there sends it elsewhere, to where it covers nothing
+        let marks = [around((120.0, 100.0), 7.0), around((100.0, 100.0), 7.0)];
+        let at = beside((100.0, 100.0), (40.0, 16.0), ROOM, &marks);
+        assert!(marks.iter().all(|mark| overlap(&at, mark) == 0.0), "{at:?}");
+        // at the edge it turns to the left
+        let at = beside((395.0, 100.0), (40.0, 16.0), ROOM, &[]);
+        assert!(at.right <= 400.0, "{at:?}");
+    }
+
+    #[test]
+    fn a_line_is_taken_all_along() {
+        let line = along(&[(0.0, 0.0), (60.0, 0.0), (60.0, 80.0)]);
+        let crossing = Area {
+            left: 50.0,
+            top: 36.0,
+            right: 70.0,
+            bottom: 44.0,
+        };
+        assert!(line.iter().any(|at| overlap(at, &crossing) > 0.0));
+        assert!(along(&[(1.0, 1.0)]).is_empty());
+    }
 
     #[test]
     fn only_what_overlaps_moves() {
@@ -43,6 +142,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_label_touches_its_end_and_stays_inside(x in 0.0..400.0f64, y in 0.0..300.0f64,
+            marks in prop::collection::vec((0.0..400.0f64, 0.0..300.0f64), 0..30)) {
+            let taken: Vec<Area> = marks.into_iter().map(|at| around(at, 7.0)).collect();
+            let at = beside((x, y), (40.0, 16.0), ROOM, &taken);
+            prop_assert!(overlap(&at, &ROOM) > 640.0 - 1e-6, "{:?}", at);
+            let nearest = (x.clamp(at.left, at.right) - x).hypot(y.clamp(at.top, at.bottom) - y);
+            prop_assert!(nearest <= GAP * 1.5);
+        }
+
         #[test]
         fn labels_never_overlap(wanted in prop::collection::vec(0.0..400.0f64, 0..20)) {
             let mut out = push_apart(&wanted, 14.0, 0.0, 400.0);

@@ -2,6 +2,7 @@
 
 use super::canvas::Canvas;
 use super::frame::{Area, Axis, EndLabel, Frame};
+use super::labels::along;
 use super::style::{Ink, Style, Theme};
 
 /// Up to this many points each of them has its mark; beyond, only the line's end has.
@@ -50,7 +51,7 @@ impl LineChart {
         let frame = self.frame();
         let mut canvas = Canvas::new(theme, self.size);
         frame.draw(&mut canvas, &self.x, &self.y);
-        let mut ends = Vec::new();
+        let (mut ends, mut taken) = (Vec::new(), Vec::new());
         for line in &self.lines {
             let pieces: Vec<Vec<_>> = pieces(&line.points, &frame);
             let Some(&end) = pieces.last().and_then(|piece| piece.last()) else {
@@ -61,6 +62,7 @@ impl LineChart {
                 .filter(|piece| piece.len() > 1)
                 .map(|piece| decimate(piece))
                 .collect();
+            taken.extend(drawn.iter().flat_map(|piece| along(piece)));
             canvas.lines("line", Ink::Series(line.style), 1.5, line.dash, 0.9, &drawn);
             let few = line.points.len() <= FEW;
             for piece in &pieces {
@@ -82,7 +84,7 @@ impl LineChart {
         if ends.is_empty() {
             frame.draw_empty(&mut canvas, "Nothing to show here yet.");
         }
-        frame.draw_labels(&mut canvas, &ends);
+        frame.draw_labels(&mut canvas, &ends, taken);
         canvas.finish(&format!("{} by {}", self.y.title, self.x.title))
     }
 
@@ -159,7 +161,82 @@ fn decimate(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::decimate;
+    use super::*;
+    use crate::charts::objective_style;
+
+    #[test]
+    fn lines_that_end_at_the_right_have_their_names_there_in_a_column() {
+        let line = |objective: api::ObjectiveKind, last: f64| Line {
+            label: objective.to_string(),
+            style: objective_style(objective),
+            dash: false,
+            points: vec![(0.0, 9.0), (50.0, 3.0), (100.0, last)],
+        };
+        for size in [(760, 440), (520, 380), (330, 340)] {
+            let chart = LineChart {
+                x: Axis {
+                    title: "x".into(),
+                    log: false,
+                },
+                y: Axis {
+                    title: "y".into(),
+                    log: false,
+                },
+                lines: api::ObjectiveKind::ALL
+                    .into_iter()
+                    .zip([0.1, 0.2, 0.2])
+                    .map(|(o, last)| line(o, last))
+                    .collect(),
+                size,
+            };
+            let svg = chart.svg(Theme::Page);
+            let place = |name: &str| {
+                let before = svg.split(&format!(">{name}</text>")).next().unwrap_or_default();
+                let tag = before.rsplit("<text ").next().unwrap_or_default();
+                let value = |of: &str| tag.split(&format!(" {of}=\"")).nth(1)?.split('"').next()?.parse::<f64>().ok();
+                (
+                    tag.strip_prefix("x=\"")
+                        .and_then(|x| x.split('"').next()?.parse::<f64>().ok()),
+                    value("y"),
+                )
+            };
+            let places = ["local", "e2e", "e2e+ds"].map(|name| match place(name) {
+                (Some(x), Some(y)) => (x, y),
+                _ => panic!("{name} has no place in {svg}"),
+            });
+            assert!(places.iter().all(|(x, _)| *x > chart.plot_area().right), "{places:?}");
+            let mut ys = places.map(|(_, y)| y);
+            ys.sort_by(f64::total_cmp);
+            assert!(ys.windows(2).all(|w| w[1] - w[0] >= 15.9), "{places:?}");
+        }
+    }
+
+    #[test]
+    fn blocks_are_counted_in_whole_numbers() {
+        let chart = LineChart {
+            x: Axis {
+                title: "block".into(),
+                log: false,
+            },
+            y: Axis {
+                title: "y".into(),
+                log: false,
+            },
+            lines: vec![Line {
+                label: "a".into(),
+                style: objective_style(api::ObjectiveKind::Local),
+                dash: false,
+                points: vec![(2.0, 0.1), (3.0, 0.2), (4.0, 0.3)],
+            }],
+            size: (760, 440),
+        };
+        let svg = chart.svg(Theme::Page);
+        assert!(
+            ["2", "3", "4"].iter().all(|block| svg.contains(&format!(">{block}</text>"))),
+            "{svg}"
+        );
+        assert!(!svg.contains(">2.5</text>") && !svg.contains(">2.0</text>"), "{svg}");
+    }
 
     #[test]
     fn decimation_keeps_the_extremes() {

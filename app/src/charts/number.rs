@@ -10,19 +10,22 @@ pub(super) fn tick_labels(values: &[f64]) -> Vec<String> {
         .fold(f64::INFINITY, f64::min);
     let even = values.windows(2).all(|w| (w[1] - w[0] - step).abs() <= step * 1e-6);
     // an even ladder shows the same decimals on each rung, a logarithmic one only those that it needs
-    let decimals = if even && values.len() > 1 && step < 1.0 {
-        Some(decimals(step))
-    } else {
-        None
+    if !even || values.len() < 2 {
+        return values.iter().map(|&v| short(v)).collect();
+    }
+    // and one unit, that of its largest
+    let found = UNITS.into_iter().find(|(from, ..)| largest >= 0.9995 * from);
+    let (_, unit, sign) = found.unwrap_or((0.0, 1.0, ""));
+    let rung = |v: f64| match decimals(step / unit) {
+        _ if v == 0.0 && !sign.is_empty() => "0".into(),
+        d if d <= 4 && largest < 1e12 => format!("{}{sign}", fixed(v / unit, d)),
+        _ => short(v),
     };
-    values
-        .iter()
-        .map(|&v| match decimals {
-            Some(d) if d <= 4 && largest < 1e5 => fixed(v, d),
-            _ => short(v),
-        })
-        .collect()
+    values.iter().map(|&v| rung(v)).collect()
 }
+
+/// From where on a unit is used, its size and its sign.
+const UNITS: [(f64, f64, &str); 3] = [(1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e5, 1e3, "k")];
 
 /// Decimals that a step of 1, 2 or 5 times a power of ten needs.
 fn decimals(step: f64) -> usize {
@@ -141,7 +144,9 @@ mod tests {
         assert_eq!(tick_labels(&[0.0, 0.5, 1.0]), ["0.0", "0.5", "1.0"]);
         assert_eq!(tick_labels(&[0.03, 0.1, 0.3, 1.0]), ["0.03", "0.1", "0.3", "1"]);
         assert_eq!(tick_labels(&[0.0, 500.0, 1000.0]), ["0", "500", "1,000"]);
-        assert_eq!(tick_labels(&[0.0, 500_000.0, 1_000_000.0]), ["0", "500k", "1M"]);
+        assert_eq!(tick_labels(&[0.0, 500_000.0, 1_000_000.0]), ["0", "0.5M", "1.0M"]);
+        assert_eq!(tick_labels(&[0.0, 50_000.0, 100_000.0]), ["0", "50k", "100k"]);
+        assert_eq!(tick_labels(&[1e4, 1e5, 1e6]), ["10,000", "100k", "1M"]);
         assert_eq!(tick_labels(&[1e-6, 1e-5, 1e-4]), ["10⁻⁶", "10⁻⁵", "0.0001"]);
         assert_eq!(tick_labels(&[-0.1, 0.0, 0.1]), ["−0.1", "0.0", "0.1"]);
     }

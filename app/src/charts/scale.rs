@@ -174,22 +174,20 @@ impl Scale {
                 }
             }
             Scale::SymLog { domain, linear, .. } => {
-                let side = |end: f64, rungs: &Rungs| {
-                    if end > linear {
-                        log_ticks((linear, end), rungs)
-                    } else {
-                        Vec::new()
+                let by_power = LADDER.iter().find_map(|rungs| self.symlog_ticks(domain, linear, rungs, gap));
+                match by_power {
+                    Some(ticks) if ticks.len() >= 3 => ticks,
+                    // hardly more than the linear part is to be seen: equal steps, if they say more
+                    other => {
+                        let most = ((self.range().1 - self.range().0).abs() / gap) as usize;
+                        let even = (1..=most.max(1))
+                            .rev()
+                            .map(|n| linear_ticks(domain, n))
+                            .find(|t| self.fits(t, gap));
+                        let by_power = other.unwrap_or_else(|| vec![0.0]);
+                        even.filter(|even| even.len() > by_power.len()).unwrap_or(by_power)
                     }
-                };
-                let both = |rungs: &Rungs| {
-                    let below = side(-domain.0, rungs).into_iter().rev().map(|v| -v);
-                    below.chain([0.0]).chain(side(domain.1, rungs)).collect::<Vec<_>>()
-                };
-                LADDER
-                    .iter()
-                    .map(both)
-                    .find(|t| self.fits(t, gap))
-                    .unwrap_or_else(|| vec![0.0])
+                }
             }
         };
         number::tick_labels(&values)
@@ -197,6 +195,38 @@ impl Scale {
             .zip(values)
             .map(|(label, value)| Tick { value, label })
             .collect()
+    }
+
+    /// 0 and, to either side of it, these multiples of powers of ten: none where those beyond the linear part stand too
+    /// close. Inside it, and beside 0, only those are taken that have room, so that one that is too near to 0 does not
+    /// take all the others away.
+    fn symlog_ticks(&self, domain: (f64, f64), linear: f64, rungs: &Rungs, gap: f64) -> Option<Vec<f64>> {
+        let zero = self.position(0.0);
+        let has_room = |v: f64| (self.position(v) - zero).abs() >= gap;
+        let side = |end: f64, sign: f64| {
+            let all = if end > 0.0 {
+                log_ticks((linear.min(end) * 0.1, end), rungs)
+            } else {
+                Vec::new()
+            };
+            let all: Vec<f64> = all.into_iter().map(|v| sign * v).filter(|v| has_room(*v)).collect();
+            let outer: Vec<f64> = all.iter().copied().filter(|v| v.abs() >= linear * (1.0 - 1e-9)).collect();
+            self.fits(&outer, gap).then(|| {
+                let mut kept: Vec<f64> = Vec::new();
+                for v in all.into_iter().rev() {
+                    if kept
+                        .last()
+                        .is_none_or(|last| (self.position(*last) - self.position(v)).abs() >= gap)
+                    {
+                        kept.push(v);
+                    }
+                }
+                kept
+            })
+        };
+        // away from 0 downwards, 0, upwards
+        let (below, above) = (side(-domain.0, -1.0)?, side(domain.1, 1.0)?);
+        Some(below.into_iter().chain([0.0]).chain(above.into_iter().rev()).collect())
     }
 
     fn fits(&self, ticks: &[f64], gap: f64) -> bool {
@@ -312,7 +342,44 @@ mod tests {
         assert!(scale.ticks(40.0).iter().any(|t| t.value == 0.0));
     }
 
+    fn labels(scale: &Scale, gap: f64) -> Vec<String> {
+        scale.ticks(gap).into_iter().map(|tick| tick.label).collect()
+    }
+
+    #[test]
+    fn around_zero_the_powers_of_ten_are_named() {
+        let high = |values: &[f64]| labels(&Scale::fit(values.iter().copied(), true, (380.0, 0.0)), 44.0);
+        assert_eq!(high(&[-0.02, 0.0, 0.9]), ["0", "0.03", "0.1", "0.3", "1"]);
+        assert_eq!(high(&[-0.001, 0.01, 1.0]), ["0", "0.003", "0.01", "0.03", "0.1", "0.3", "1"]);
+        assert_eq!(
+            high(&[-0.5, -0.02, 0.02, 0.5]),
+            ["−0.3", "−0.1", "−0.03", "0", "0.03", "0.1", "0.3"]
+        );
+        assert_eq!(high(&[0.0, 20.0, 900.0]), ["0", "20", "50", "100", "200", "500", "1,000"]);
+        // hardly more than the linear part: equal steps
+        assert_eq!(high(&[-0.3, 0.2, 0.4]), ["−0.2", "−0.1", "0.0", "0.1", "0.2"]);
+        // where there is little room, one that is too near to 0 does not cost the others
+        let low = |values: &[f64]| labels(&Scale::fit(values.iter().copied(), true, (200.0, 0.0)), 44.0);
+        assert_eq!(low(&[-0.02, 0.0, 0.9]), ["0", "0.1", "1"]);
+        assert_eq!(low(&[-0.001, 0.01, 1.0]), ["0", "0.01", "0.1", "1"]);
+    }
+
     proptest! {
+        #[test]
+        fn a_symmetric_axis_says_where_it_is(small in 1e-6..1e3f64, ratio in 1.0..1e6f64, negative: bool) {
+            let low = if negative { -small } else { 0.0 };
+            let scale = Scale::fit([low, small, small * ratio], true, (400.0, 20.0));
+            let ticks = scale.ticks(44.0);
+            prop_assert!(ticks.len() >= 3, "{:?} has {:?}", scale, ticks);
+            prop_assert!(ticks.iter().any(|tick| tick.value == 0.0));
+            // nowhere is more than about half of the axis without a tick
+            let (low, high) = scale.domain();
+            let mut places: Vec<f64> = ticks.iter().map(|tick| scale.position(tick.value)).collect();
+            places.extend([scale.position(low), scale.position(high)]);
+            places.sort_by(f64::total_cmp);
+            prop_assert!(places.windows(2).all(|w| w[1] - w[0] <= 200.0), "{:?}", ticks);
+        }
+
         #[test]
         fn round_trip_and_ticks(values in prop::collection::vec(-1e6..1e6f64, 0..9), log: bool, positive: bool) {
             let values: Vec<f64> = values.into_iter().map(|v| if positive { v.abs() + 1e-6 } else { v }).collect();

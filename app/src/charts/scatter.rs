@@ -2,6 +2,7 @@
 
 use super::canvas::Canvas;
 use super::frame::{Area, Axis, EndLabel, Frame};
+use super::labels::{along, around};
 use super::style::{Ink, Style, Theme};
 
 const RADIUS: f64 = 5.0;
@@ -66,9 +67,11 @@ impl ScatterChart {
         let frame = self.frame();
         let mut canvas = Canvas::new(theme, self.size);
         frame.draw(&mut canvas, &self.x, &self.y);
+        let mut taken = Vec::new();
         for series in &self.series {
             let line: Vec<_> = series.line.iter().filter_map(|p| frame.place(*p)).collect();
             if line.len() > 1 {
+                taken.extend(along(&line));
                 canvas.lines("front", Ink::Series(series.style), 1.5, false, 0.6, &[line]);
             }
         }
@@ -82,6 +85,7 @@ impl ScatterChart {
             for (point, at) in &placed {
                 let attributes = format!("class=\"mark\" data-id=\"{}\" opacity=\"0.85\"", point.id);
                 canvas.mark(&attributes, Some(&point.title), series.style, *at, RADIUS);
+                taken.push(around(*at, RADIUS + 2.0));
             }
             let line_end = series
                 .line
@@ -98,7 +102,7 @@ impl ScatterChart {
         if ends.is_empty() {
             frame.draw_empty(&mut canvas, "Nothing to show here yet.");
         }
-        frame.draw_labels(&mut canvas, &ends);
+        frame.draw_labels(&mut canvas, &ends, taken);
         canvas.finish(&format!("{} against {}", self.y.title, self.x.title))
     }
 

@@ -32,8 +32,22 @@ pub(crate) async fn exchange(request: Request) -> Answer<(u16, String)> {
     Err(nowhere(&format!("{method} {path} ({} bytes)", body.map_or(0, |b| b.len()))))
 }
 
-pub(crate) async fn upload(path: &str, _: &str, _: Files) -> Answer<(u16, String)> {
+pub(crate) async fn exchange_with(path: &str, _: &str) -> Answer<(u16, String)> {
+    Err(nowhere(path))
+}
+
+pub(crate) async fn upload(path: &str, _: &str, _: &Files) -> Answer<(u16, String)> {
     Err(nowhere(path))
 }
 
 pub(crate) fn follow(_: &'static str, _: impl Fn(Heard) + 'static) {}
+
+pub(crate) fn kept() -> Option<String> {
+    None
+}
+
+pub(crate) fn keep(_: Option<&str>) {}
+
+pub(crate) fn when_refused(_: impl Fn() + 'static) {}
+
+pub(crate) fn go_on(_: bool) {}

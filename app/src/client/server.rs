@@ -50,12 +50,29 @@ pub(crate) async fn exchange(request: Request) -> Answer<(u16, String)> {
     Ok((status, String::from_utf8_lossy(&body.to_bytes()).into_owned()))
 }
 
-pub(crate) async fn upload(path: &str, _: &str, _: Files) -> Answer<(u16, String)> {
-    Err(ApiError::new(
-        ErrorKind::Invalid,
-        format!("{path}: files are uploaded from the browser"),
-    ))
+/// What is sent from the browser only.
+fn not_here(path: &str) -> ApiError {
+    ApiError::new(ErrorKind::Invalid, format!("{path}: sent from the browser only"))
 }
+
+pub(crate) async fn exchange_with(path: &str, _: &str) -> Answer<(u16, String)> {
+    Err(not_here(path))
+}
+
+pub(crate) async fn upload(path: &str, _: &str, _: &Files) -> Answer<(u16, String)> {
+    Err(not_here(path))
+}
+
+/// The token is the browser's: what the server asks itself needs none.
+pub(crate) fn kept() -> Option<String> {
+    None
+}
+
+pub(crate) fn keep(_: Option<&str>) {}
+
+pub(crate) fn when_refused(_: impl Fn() + 'static) {}
+
+pub(crate) fn go_on(_: bool) {}
 
 /// Events are followed in the browser only.
 pub(crate) fn follow(_: &'static str, _: impl Fn(Heard) + 'static) {}

@@ -27,9 +27,19 @@ pub struct Picture {
     pub hit: Arc<dyn Fn(f64, f64) -> Option<Tip> + Send + Sync>,
 }
 
-/// The sizes charts are drawn at: beside other things or alone, and on a phone. The style sheet keeps the place free.
+/// The sizes charts are drawn at, by the width of their place: about 1 unit per pixel on a phone, where text is to stay
+/// readable. The style sheet keeps the place free.
 const WIDE: (u32, u32) = (760, 440);
-const NARROW: (u32, u32) = (400, 340);
+const MIDDLE: (u32, u32) = (520, 380);
+const NARROW: (u32, u32) = (330, 340);
+
+fn fitting(width: u32) -> (u32, u32) {
+    match width {
+        0..430 => NARROW,
+        430..660 => MIDDLE,
+        _ => WIDE,
+    }
+}
 
 /// A chart with its tip.
 #[component]
@@ -48,9 +58,8 @@ pub fn Chart(
     let tip = RwSignal::new(None::<Tip>);
     let fit = move || {
         let width = place.get_untracked().map_or(WIDE.0, |place| place.offset_width() as u32);
-        let fitting = if width < 560 { NARROW } else { WIDE };
-        if size.get_untracked() != fitting {
-            size.set(fitting);
+        if size.get_untracked() != fitting(width) {
+            size.set(fitting(width));
         }
     };
     Effect::new(move |_| {

@@ -1,6 +1,8 @@
 //! A run's resolved config, readable, and as the JSON that is stored.
 
-use api::TrainConfig;
+use std::collections::BTreeSet;
+
+use api::{DictionaryConfig, Objective, TrainConfig};
 use leptos::prelude::*;
 
 use crate::format::{count, exact};
@@ -24,7 +26,8 @@ pub fn ConfigTable(
 
 fn rows(config: &TrainConfig) -> Vec<(&'static str, String)> {
     let whole = |n: usize| count(n as u64);
-    vec![
+    let adam = config.adam;
+    let mut rows = vec![
         ("model", config.model.to_string()),
         ("corpus", config.corpus.to_string()),
         ("at", config.at.to_string()),
@@ -33,6 +36,30 @@ fn rows(config: &TrainConfig) -> Vec<(&'static str, String)> {
         ("n_ctx", whole(config.packing.n_ctx)),
         ("bos", config.packing.bos.to_string()),
         ("eos", config.packing.eos.to_string()),
+    ];
+    // what the dictionaries differ in is a list; their λ stand beside their values
+    let distinct = |of: &dyn Fn(&DictionaryConfig) -> String| {
+        let mut values: Vec<String> = config.dictionaries.iter().map(of).filter(|value| !value.is_empty()).collect();
+        let mut seen = BTreeSet::new();
+        values.retain(|value| seen.insert(value.clone()));
+        values.join(", ")
+    };
+    let named = |objective: Objective, value: f64| match value {
+        0.0 => String::new(),
+        value => format!("{} {}", objective.kind(), exact(value)),
+    };
+    let lr = match distinct(&|d| exact(d.lr)) {
+        several if several.contains(", ") => distinct(&|d| named(d.objective, d.lr)),
+        one => one,
+    };
+    rows.extend([
+        ("kind", distinct(&|d| d.kind.to_string())),
+        ("d_sae", distinct(&|d| whole(d.d_sae))),
+        ("lr", lr),
+        ("kl_coefficient", distinct(&|d| named(d.objective, d.objective.kl()))),
+        ("ds_coefficient", distinct(&|d| named(d.objective, d.objective.downstream()))),
+        ("seed", distinct(&|d| d.seed.to_string())),
+        ("data_seed", config.data_seed.to_string()),
         (
             "batch",
             format!("{} contexts, {} tokens", whole(config.batch), whole(config.batch_tokens())),
@@ -44,20 +71,71 @@ fn rows(config: &TrainConfig) -> Vec<(&'static str, String)> {
         ("min_lr_factor", exact(config.schedule.min_lr_factor)),
         (
             "adam",
-            format!(
-                "β₁ {}, β₂ {}, ε {}",
-                exact(config.adam.beta1),
-                exact(config.adam.beta2),
-                exact(config.adam.eps)
-            ),
+            format!("β₁ {}, β₂ {}, ε {}", exact(adam.beta1), exact(adam.beta2), exact(adam.eps)),
         ),
         ("max_grad_norm", exact(config.max_grad_norm)),
-        ("data_seed", config.data_seed.to_string()),
         ("log_every_steps", whole(config.log_every_steps)),
         ("checkpoint_every_steps", whole(config.checkpoint_every_steps)),
         ("evaluate_on", config.evaluation.split.to_string()),
         ("eval_tokens", whole(config.evaluation.n_tokens)),
         ("validation_tokens", whole(config.evaluation.validation_tokens)),
         ("eval_every_steps", whole(config.evaluation.every_steps)),
-    ]
+    ]);
+    rows.retain(|(_, value)| !value.is_empty());
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// A config in which every number is another one.
+    fn config() -> TrainConfig {
+        let dictionary =
+            |objective: Value| json!({"kind": "relu", "d_sae": 101, "objective": objective, "lr": 0.125, "seed": 102});
+        serde_json::from_value(json!({
+            "model": "a-model", "corpus": "a-corpus", "at": "blocks.1.hook_resid_pre", "residual": "raw", "input_scale": "none",
+            "packing": {"n_ctx": 103, "bos": "document", "eos": "none"}, "batch": 104, "accumulation": 105, "tokens": 1_060_000,
+            "schedule": {"warmup_steps": 107, "min_lr_factor": 0.108}, "adam": {"beta1": 0.109, "beta2": 0.111, "eps": 0.112},
+            "max_grad_norm": 113.0, "data_seed": 114, "log_every_steps": 115, "checkpoint_every_steps": 116,
+            "evaluation": {"n_tokens": 117, "validation_tokens": 118, "every_steps": 119},
+            "dictionaries": [
+                dictionary(json!({"name": "local", "sparsity": 0.3})),
+                dictionary(json!({"name": "e2e+ds", "sparsity": 0.3, "kl": 0.121, "downstream": 0.122})),
+                dictionary(json!({"name": "e2e+ds", "sparsity": 1.0, "kl": 0.121, "downstream": 0.122})),
+            ],
+        }))
+        .unwrap()
+    }
+
+    fn leaves(value: &Value, path: &str, found: &mut Vec<(String, String)>) {
+        match value {
+            Value::Object(fields) => fields
+                .iter()
+                .for_each(|(name, value)| leaves(value, &format!("{path}.{name}"), found)),
+            Value::Array(items) => items.iter().for_each(|value| leaves(value, path, found)),
+            Value::String(text) => found.push((path.into(), text.clone())),
+            Value::Number(n) => found.push((path.into(), n.as_f64().map(exact).unwrap_or_default())),
+            other => found.push((path.into(), other.to_string())),
+        }
+    }
+
+    #[test]
+    fn every_value_of_the_config_is_shown() {
+        let config = config();
+        let shown = rows(&config);
+        let mut values = Vec::new();
+        leaves(&serde_json::to_value(&config).unwrap(), "", &mut values);
+        assert!(values.len() > 35, "{values:?}");
+        for (path, value) in values {
+            // λ stands in the table of the last values, and in the command
+            let is_there = |text: &str| text.replace(',', "").split([' ', ',']).any(|word| word == value);
+            assert!(
+                path.ends_with(".sparsity") || shown.iter().any(|(_, text)| is_there(text)),
+                "{path} = {value} is not in {shown:?}"
+            );
+        }
+        assert!(shown.contains(&("kl_coefficient", "e2e+ds 0.121".into())), "{shown:?}");
+    }
 }

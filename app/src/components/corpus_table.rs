@@ -18,8 +18,8 @@ pub fn CorpusTable(
                 <thead>
                     <tr>
                         <th scope="col">"corpus"</th>
-                        <th scope="col" class="words">"format"</th>
-                        <th scope="col">"documents"</th>
+                        <th scope="col" class="words minor">"format"</th>
+                        <th scope="col" class="minor">"documents"</th>
                         <th scope="col">"text"</th>
                         <th scope="col"><span class="unseen">"actions"</span></th>
                     </tr>
@@ -28,8 +28,8 @@ pub fn CorpusTable(
                     <For each=move || corpora.get() key=|corpus| corpus.hash.clone() + &corpus.id.0 let:corpus>
                         <tr data-testid="corpus-row">
                             <td title=format!("{}\nSHA-256 {}", corpus.source, corpus.hash)>{corpus.id.to_string()}</td>
-                            <td class="words">{corpus.format.replace('_', " ")}</td>
-                            <td>{format::count(corpus.n_documents)}</td>
+                            <td class="words minor">{corpus.format.replace('_', " ")}</td>
+                            <td class="minor">{format::count(corpus.n_documents)}</td>
                             <td>{format::bytes(corpus.n_bytes)}</td>
                             <td>
                                 <a href=format!("/train?corpus={}", corpus.id)>"Train on it"</a>

@@ -5,7 +5,7 @@ use leptos::{either::Either, prelude::*};
 
 use super::{MetricName, ObjectiveKey};
 use crate::{
-    format::{exact, number},
+    format::{exact, measured},
     link,
 };
 
@@ -84,7 +84,9 @@ pub fn DictionaryTable(
         };
         view! {
             <th scope="col" aria-sort=order>
-                {name} <button type="button" class="sort" aria-label=format!("sort by {label}") on:click=turn>{arrow}</button>
+                <span class="sorted">
+                    {name} <button type="button" class="sort" aria-label=format!("sort by {label}") on:click=turn>{arrow}</button>
+                </span>
                 {metric.map(|metric| view! { <span class="unit">{metric.unit}</span> })}
             </th>
         }
@@ -93,7 +95,7 @@ pub fn DictionaryTable(
         let objective = d.config.objective;
         let cell = |metric: &MetricDefinition| {
             let value = d.metric(metric.name);
-            view! { <td data-metric=metric.name data-value=value.map(|value| value.to_string())>{value.map(number)}</td> }
+            view! { <td data-metric=metric.name data-value=value.map(|value| value.to_string())>{value.map(|value| measured(metric, value))}</td> }
         };
         view! {
             <tr data-testid="pareto-row" data-id=d.id.to_string()>

@@ -60,7 +60,7 @@ pub fn TypedField(
     let value = Memo::new(move |_| form.text(name));
     let wrong = Memo::new(move |_| form.problem_of(name));
     view! {
-        <div class="field">
+        <div class="field" class:wide=field.is_wide>
             <label for=id.clone()>{field.label}</label>
             <input id=id.clone() data-testid=id.clone() type="text" autocomplete="off" spellcheck="false" placeholder=default
                 value=value.get_untracked() prop:value=value aria-describedby=format!("{id}-help")

@@ -1,8 +1,9 @@
-//! The quiet frame around every page: navigation, the way past it, and whether the server can be heard.
+//! The quiet frame around every page: navigation, the way past it, whether the server can be heard and changed.
 
 use leptos::prelude::*;
 use leptos_router::components::A;
 
+use super::Token;
 use crate::live::live;
 
 /// Navigation at the left (on top where it is narrow), the page beside it.
@@ -40,6 +41,7 @@ pub fn Frame(children: Children) -> impl IntoView {
                 <p class="connection" role="status">
                     {move || live.is_lost().then_some("Connection lost, trying again. What is shown may be old.")}
                 </p>
+                <Token />
             </nav>
             <main id="content" tabindex="-1">
                 {children()}

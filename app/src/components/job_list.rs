@@ -62,6 +62,17 @@ fn words(job: &Job) -> String {
     }
 }
 
+/// When it was asked for, who has it now, or when it ended.
+fn when(job: &Job) -> String {
+    match (job.state, &job.owner, job.finished) {
+        (State::Queued, ..) => format!("since {}", format::time(job.created)),
+        (State::Running, Some(owner), _) => format!("now, by {owner}"),
+        (State::Running, ..) => "now".into(),
+        (.., Some(finished)) => format::time(finished),
+        _ => format::time(job.created),
+    }
+}
+
 /// A row per job.
 #[component]
 pub fn JobList(
@@ -90,14 +101,14 @@ pub fn JobList(
                     <td class="words"><Progress job /></td>
                     <td class="words">{model} " · " {at}</td>
                     <td class="words">{dictionaries}</td>
-                    <td class="words quiet owner">{move || job.with(|job| job.owner.clone())}</td>
+                    <td class="words quiet owner">{move || job.with(when)}</td>
                 </tr>
             }
         })
     };
     view! {
         <div class="table-box">
-            <table>
+            <table class="cards">
                 <thead>
                     <tr>
                         <th scope="col">"run"</th>
@@ -105,7 +116,7 @@ pub fn JobList(
                         <th scope="col" class="words">"progress"</th>
                         <th scope="col" class="words">"model · hook point"</th>
                         <th scope="col" class="words">"trains"</th>
-                        <th scope="col" class="words">"run by"</th>
+                        <th scope="col" class="words">"when"</th>
                     </tr>
                 </thead>
                 <tbody>

@@ -3,6 +3,7 @@
 use api::{Direction, MetricDefinition};
 use leptos::prelude::*;
 
+use super::Marked;
 use crate::link;
 
 /// Which way is better, in words.
@@ -31,9 +32,11 @@ pub fn MetricName(
         <div class="definition" id=id popover="auto">
             <b>{metric.label}</b>
             {unit.map(|unit| view! { <span class="unit">{unit}</span> })}
-            <p>{metric.definition}</p>
+            <p><Marked text=metric.definition /></p>
             <p class="quiet">
-                {direction(metric)} ", version " {metric.version} ". " {metric.source} ". "
+                {direction(metric)} " · version " {metric.version} " · " <Marked text=metric.source />
+            </p>
+            <p>
                 <a href=link::metric(metric.name)>"All definitions"</a>
             </p>
         </div>

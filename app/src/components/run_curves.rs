@@ -24,6 +24,7 @@ pub fn value_label(name: &str) -> String {
         "loss" => "loss".into(),
         "lr" => "learning rate".into(),
         _ => match name.strip_prefix("loss/") {
+            Some("kl") => "loss term: KL".into(),
             Some(term) => format!("loss term: {term}"),
             None => api::metric(plain).map_or_else(|| name.to_string(), of_metric),
         },

@@ -1,14 +1,41 @@
-//! The last value of everything that a run logs, a row per dictionary.
+//! The last values that a run has logged, a row per dictionary: of its training batches, and of the validation text those
+//! that are usually read. The curves have them all.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use api::{HistoryPoint, TrainConfig};
-use leptos::prelude::*;
+use leptos::{either::Either, prelude::*};
 
-use super::{ObjectiveKey, run_curves::value_label};
-use crate::format::{exact, number};
+use super::{MetricName, ObjectiveKey, run_curves::value_label};
+use crate::format::{exact, measured, number};
 
-/// The table.
+/// What is logged of the training batches, in the order of the columns.
+const TRAINING: &[&str] = &[
+    "loss",
+    "loss/reconstruction",
+    "loss/kl",
+    "loss/downstream",
+    "loss/sparsity",
+    "l0",
+    "grad_norm",
+    "lr",
+];
+
+/// What is read of the validation text.
+const VALIDATION: &[&str] = &[
+    "validation/l0",
+    "validation/alive",
+    "validation/ce_increase",
+    "validation/kl",
+    "validation/explained_variance",
+    "validation/mse",
+    "validation/norm_ratio",
+];
+
+/// The last values by dictionary and name.
+type Last = BTreeMap<usize, BTreeMap<String, f64>>;
+
+/// The tables.
 #[component]
 pub fn RunValues(
     /// The run's config.
@@ -20,7 +47,7 @@ pub fn RunValues(
     // validation values come less often than the others: each keeps its own last
     let last = Memo::new(move |_| {
         points.with(|points| {
-            let mut last = BTreeMap::<usize, BTreeMap<String, f64>>::new();
+            let mut last = Last::new();
             for point in points {
                 last.entry(point.dictionary)
                     .or_default()
@@ -29,41 +56,58 @@ pub fn RunValues(
             last
         })
     });
-    let names = Memo::new(move |_| {
-        last.with(|last| {
-            last.values()
-                .flat_map(|values| values.keys().cloned())
-                .collect::<BTreeSet<_>>()
+    let columns = move |of: &'static [&'static str]| {
+        Memo::new(move |_| {
+            let there: BTreeSet<String> = last.with(|last| last.values().flat_map(|values| values.keys().cloned()).collect());
+            of.iter().copied().filter(|name| there.contains(*name)).collect::<Vec<_>>()
         })
-    });
+    };
+    let (training, validation) = (columns(TRAINING), columns(VALIDATION));
+    let is_validated = Memo::new(move |_| validation.with(|names| !names.is_empty()));
+    view! {
+        <h3>"Of the last training batches"</h3>
+        <ValuesTable config last columns=training name="values of the training batches" />
+        <Show when=move || is_validated.get()>
+            <h3>"Of the validation text"</h3>
+            <ValuesTable config last columns=validation name="values of the validation text" />
+        </Show>
+    }
+    .into_any()
+}
+
+#[component]
+fn ValuesTable(
+    config: Signal<TrainConfig>,
+    last: Memo<Last>,
+    columns: Memo<Vec<&'static str>>,
+    name: &'static str,
+) -> impl IntoView {
     let row = move |(index, dictionary): (usize, api::DictionaryConfig)| {
         let objective = dictionary.objective;
         let cells = move || {
-            let cell = |name: String| {
-                let value = last.with(|last| last.get(&index).and_then(|values| values.get(&name).copied()));
-                view! { <td data-value=value.map(|value| value.to_string())>{value.map(number)}</td> }
+            let cell = |name: &'static str| {
+                let value = last.with(|last| last.get(&index).and_then(|values| values.get(name).copied()));
+                view! { <td data-value=value.map(|value| value.to_string())>{value.map(|value| shown(name, value))}</td> }
             };
-            names.get().into_iter().map(cell).collect_view()
+            columns.get().into_iter().map(cell).collect_view()
         };
         view! {
             <tr data-testid="run-value-row">
                 <td><ObjectiveKey objective=objective.kind() /></td>
                 <td>{exact(objective.sparsity())}</td>
-                <td>{exact(dictionary.lr)}</td>
                 {cells}
             </tr>
         }
     };
     let dictionaries = Memo::new(move |_| config.with(|config| config.dictionaries.clone()));
     view! {
-        <div class="table-box" tabindex="0" role="region" aria-label="last values">
+        <div class="table-box" tabindex="0" role="region" aria-label=name>
             <table>
                 <thead>
                     <tr>
                         <th scope="col">"dictionary"</th>
                         <th scope="col">"λ"</th>
-                        <th scope="col">"lr"</th>
-                        {move || names.get().into_iter().map(|name| view! { <th scope="col">{value_label(&name)}</th> }).collect_view()}
+                        {move || columns.get().into_iter().map(head).collect_view()}
                     </tr>
                 </thead>
                 <tbody>{move || dictionaries.get().into_iter().enumerate().map(row).collect_view()}</tbody>
@@ -71,4 +115,22 @@ pub fn RunValues(
         </div>
     }
     .into_any()
+}
+
+fn shown(name: &str, value: f64) -> String {
+    let metric = api::metric(name.trim_start_matches("validation/"));
+    metric.map_or_else(|| number(value), |metric| measured(metric, value))
+}
+
+/// A column's name: a metric's opens its definition.
+fn head(name: &'static str) -> impl IntoView {
+    let (place, plain) = match name.strip_prefix("validation/") {
+        Some(plain) => ("validation", plain),
+        None => ("training", name),
+    };
+    let label = match api::metric(plain) {
+        Some(metric) => Either::Left(view! { <MetricName metric place /><span class="unit">{metric.unit}</span> }),
+        None => Either::Right(value_label(name).trim_start_matches("loss term: ").to_string()),
+    };
+    view! { <th scope="col">{label}</th> }
 }

@@ -49,11 +49,21 @@ pub fn TrainFields(
             <fieldset><Reading form models /></fieldset>
         </details>
         <details class="more">
-            <summary>"What is measured"</summary>
-            <fieldset>{typed(MEASUREMENT)}</fieldset>
+            <summary>"What is measured and kept"</summary>
+            <fieldset>
+                <Choices form name="evaluate_on" label="Measured on" options=measured_on()
+                    help="At the end. Validation text is for choosing settings before anyone has seen the held-out figures." />
+                {typed(MEASUREMENT)}
+            </fieldset>
         </details>
     }
     .into_any()
+}
+
+/// The texts that final metrics can be taken on.
+fn measured_on() -> Vec<(String, String, bool)> {
+    let option = |value: &str, label: &str| (value.to_string(), label.to_string(), true);
+    vec![option("", "held-out (default)"), option("validation", "validation text")]
 }
 
 /// The model that is chosen. Tracked.
@@ -141,32 +151,32 @@ fn Reading(form: FormState, models: Signal<Vec<ModelInfo>>) -> impl IntoView {
     let scales = Signal::derive(move || vec![option("", "none", true), option("unit_norm", "so that E‖x‖² = 1", true)]);
     let bos = Signal::derive(move || {
         let default = if has_bos() {
-            "before documents (default)"
+            "documents (default)"
         } else {
-            "none (default)"
+            "nothing (default)"
         };
         vec![
             option("", default, true),
-            option("document", "before every document", has_bos()),
-            option("context", "before every context", has_bos()),
-            option("none", "none", true),
+            option("document", "documents", has_bos()),
+            option("context", "contexts", has_bos()),
+            option("none", "nothing", true),
         ]
     });
     let bos_help = Signal::derive(move || {
         if has_bos() {
-            "Where the BOS token stands."
+            "What the tokenizer's BOS token opens."
         } else {
             "This model's tokenizer has no BOS token."
         }
         .to_string()
     });
-    let eos = Signal::derive(move || vec![option("", "none", true), option("document", "after every document", true)]);
+    let eos = Signal::derive(move || vec![option("", "nothing", true), option("document", "documents", true)]);
     view! {
         <Choices form name="residual" label="Residual stream" help=frame_help options=frames />
         <Choices form name="input_scale" label="Input scale" options=scales
             help="One number, measured on the first batches and kept with the dictionary." />
-        <Choices form name="bos" label="BOS" help=bos_help options=bos />
-        <Choices form name="eos" label="EOS" help="Whether the EOS token closes a document." options=eos />
+        <Choices form name="bos" label="BOS before" help=bos_help options=bos />
+        <Choices form name="eos" label="EOS after" help="What the tokenizer's EOS token closes." options=eos />
     }
     .into_any()
 }

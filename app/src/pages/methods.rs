@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 use crate::{
     client,
-    components::{Heading, direction},
+    components::{Heading, Marked, direction},
 };
 
 /// The definitions.
@@ -35,8 +35,11 @@ pub fn Methods() -> impl IntoView {
             </p>
             <p>
                 "The curves are read only over the range of x that all of them have in common (where there is none, over the range \
-                that local and the one objective share): nothing is extrapolated. Where no range is shared, or local's y is not \
-                above 0 all over it, there is no summary."
+                that local and the one objective share): nothing is extrapolated. Where no range is shared, there is no summary."
+            </p>
+            <p>
+                "Where y is 0 or below somewhere on that range, under local or under the objective, a ratio means nothing. \
+                Then the mean of (y of the objective) − (y of local) is given instead, in y's own unit."
             </p>
             <p>
                 "The interval is a 95 % interval over seeds. With one seed there is none, and the sentence says so. \
@@ -55,13 +58,13 @@ pub fn Methods() -> impl IntoView {
 
 fn entry(metric: &'static MetricDefinition) -> impl IntoView {
     let unit = (!metric.unit.is_empty()).then(|| view! { <span class="unit">{metric.unit}</span> });
-    let layers = metric.by_layer.then_some(", also at every later layer");
+    let layers = metric.by_layer.then_some(" · also at every later layer");
     view! {
         <div id=metric.name>
             <dt>{metric.label} " " {unit} <code>{metric.name}</code></dt>
             <dd>
-                <p>{metric.definition}</p>
-                <p class="quiet">{direction(metric)} {layers} ", version " {metric.version} ". " {metric.source} "."</p>
+                <p><Marked text=metric.definition /></p>
+                <p class="quiet">{direction(metric)} {layers} " · version " {metric.version} " · " <Marked text=metric.source /></p>
             </dd>
         </div>
     }

@@ -14,7 +14,7 @@ use crate::{
     charts::{LineChart, ScatterChart, Theme, layer_chart, pareto_chart},
     client,
     components::{Chart, DictionaryTable, Fetched, Heading, ParetoAnswer, ParetoControls, Picture, Sort, Tip},
-    format::{count, counted, exact, number},
+    format::{count, counted, exact, measured, number},
     link,
     live::live,
 };
@@ -161,7 +161,9 @@ fn front_tip(
     let id = chart.series.get(hit.series)?.points.get(hit.point)?.id;
     let dictionary = dictionaries.iter().find(|d| d.id.0 == id)?;
     let row = |metric: &'static MetricDefinition| {
-        let value = dictionary.metric(metric.name).map_or_else(|| "not measured".into(), number);
+        let value = dictionary
+            .metric(metric.name)
+            .map_or_else(|| "not measured".into(), |value| measured(metric, value));
         (
             metric.label.to_string(),
             format!("{value} {}", metric.unit).trim().to_string(),

@@ -38,7 +38,7 @@ fn Content(data: Memo<Vec<Job>>) -> impl IntoView {
 }
 
 fn answer(jobs: &[Job]) -> String {
-    let parts: Vec<String> = [
+    let parts: Vec<(usize, &str)> = [
         (JobState::Running, "running"),
         (JobState::Queued, "waiting"),
         (JobState::Done, "done"),
@@ -48,10 +48,14 @@ fn answer(jobs: &[Job]) -> String {
     .into_iter()
     .map(|(state, word)| (jobs.iter().filter(|job| job.state == state).count(), word))
     .filter(|(n, _)| *n > 0)
-    .map(|(n, word)| format!("{n} {word}"))
     .collect();
-    match parts.len() {
-        0 => "Nothing has run yet.".into(),
-        _ => format!("{}: {}.", counted(jobs.len(), "run"), parts.join(", ")),
+    match parts.as_slice() {
+        [] => "Nothing has run yet.".into(),
+        [(1, word)] => format!("1 run, {word}."),
+        [(n, word)] => format!("{}, all {word}.", counted(*n, "run")),
+        _ => {
+            let said: Vec<String> = parts.iter().map(|(n, word)| format!("{n} {word}")).collect();
+            format!("{}: {}.", counted(jobs.len(), "run"), said.join(", "))
+        }
     }
 }

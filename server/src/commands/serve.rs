@@ -55,6 +55,7 @@ impl Serve {
         let state = AppState {
             workspace: workspace.clone(),
             events: Events::watch(workspace.clone(), shutdown.clone()),
+            access: access.clone(),
             shutdown: shutdown.clone(),
         };
         let api = http::api(state);
@@ -106,7 +107,7 @@ impl Serve {
             data.display()
         )?;
         if let (Access::Token(token), None) = (access, &self.token) {
-            say!("changing anything needs the token {token}")?;
+            say!("changing anything needs the token {token}; the page asks for it")?;
         }
         if !site::is_built() {
             say!("this build has the API without the page; cargo serve builds both")?;

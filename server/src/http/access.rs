@@ -1,5 +1,5 @@
-//! Who may do what. Reading is open to whoever reaches the address. Changing anything is open to the pages of a loopback
-//! address alone, and elsewhere needs the bearer token.
+//! Who may do what. Reading is open to whoever reaches the address, and so is asking what a sweep would come to. Changing
+//! anything is open to the pages of a loopback address alone, and elsewhere needs the bearer token.
 //!
 //! A loopback address is reachable by every page that the user's browser has open, so the request must say that it comes
 //! from ours: its Host is a loopback name (else a foreign name may have been made to point here: DNS rebinding), and its
@@ -15,6 +15,9 @@ use std::{net::IpAddr, sync::Arc};
 
 use super::error::Failure;
 
+/// Questions too long for a URL: sent as POST, they change nothing.
+const QUESTIONS: &[&str] = &["/api/sweeps/resolve"];
+
 /// What the server's address and options allow.
 #[derive(Clone, Debug)]
 pub enum Access {
@@ -25,10 +28,15 @@ pub enum Access {
 }
 
 impl Access {
+    /// Whether changing anything needs a token.
+    pub fn needs_token(&self) -> bool {
+        matches!(self, Access::Token(_))
+    }
+
     /// # Errors
     /// 401 or 403 with what is missing.
-    fn check(&self, method: &Method, headers: &HeaderMap) -> Result<(), Failure> {
-        let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    fn check(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Failure> {
+        let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) || QUESTIONS.contains(&path);
         match self {
             _ if reads => Ok(()),
             Access::Loopback => check_loopback(headers),
@@ -39,7 +47,7 @@ impl Access {
 
 /// The middleware that asks [`Access`].
 pub async fn guard(State(access): State<Access>, request: Request, next: Next) -> Response {
-    match access.check(request.method(), request.headers()) {
+    match access.check(request.method(), request.uri().path(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(failure) => failure.into_response(),
     }
@@ -73,11 +81,12 @@ fn check_token(headers: &HeaderMap, token: &str) -> Result<(), Failure> {
         Some(given) if same(given.trim().as_bytes(), token.as_bytes()) => Ok(()),
         Some(_) => Err(Failure::with_status(
             StatusCode::UNAUTHORIZED,
-            "the token is wrong; the server printed the right one when it started",
+            "the token is wrong; the server printed the right one when it started, or was given it with --token",
         )),
         None => Err(Failure::with_status(
             StatusCode::UNAUTHORIZED,
-            "changing anything needs the server's token: send the header 'Authorization: Bearer TOKEN'; the server printed it when it started",
+            "changing anything needs the server's token, which it printed when it started or was given with --token; send it in the header \
+             'Authorization: Bearer TOKEN'",
         )),
     }
 }
@@ -113,7 +122,9 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.clone(), value.parse().unwrap()))
             .collect();
-        access.check(&method, &headers).map_err(|failure| failure.status.unwrap())
+        access
+            .check(&method, "/api/models", &headers)
+            .map_err(|failure| failure.status.unwrap())
     }
 
     #[test]
@@ -144,6 +155,12 @@ mod tests {
         assert_eq!(check(&access, Method::GET, &[]), Ok(()));
         assert_eq!(check(&access, Method::POST, &[]), Err(StatusCode::UNAUTHORIZED));
         assert_eq!(post("Bearer secret"), Ok(()));
+        let none = HeaderMap::new();
+        assert!(
+            access.check(&Method::POST, "/api/sweeps/resolve", &none).is_ok(),
+            "a question"
+        );
+        assert!(access.check(&Method::POST, "/api/sweeps", &none).is_err());
         for wrong in ["Bearer secre", "Bearer Secret", "secret", "Basic secret"] {
             assert_eq!(post(wrong), Err(StatusCode::UNAUTHORIZED), "{wrong}");
         }

@@ -1,22 +1,17 @@
-//! Whether the server is there.
+//! Whether the server is there, and what it takes to change something on it.
 
-use api::ApiError;
-use axum::{Json, Router, extract::State, routing::get};
-use serde::Serialize;
-use utoipa::ToSchema;
+use api::{ApiError, Health};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::StatusCode,
+    routing::{get, post},
+};
 
 use super::{AppState, error::Failure};
 
-/// The server is there, and its registry answers.
-#[derive(Serialize, ToSchema)]
-pub struct Health {
-    ok: bool,
-    /// The program's version.
-    version: &'static str,
-}
-
 pub fn router() -> Router<AppState> {
-    Router::new().route("/health", get(health))
+    Router::new().route("/health", get(health)).route("/token", post(token))
 }
 
 /// Whether the server is there and its registry answers.
@@ -25,6 +20,14 @@ pub async fn health(State(state): State<AppState>) -> Result<Json<Health>, Failu
     state.workspace.store.revision().await?;
     Ok(Json(Health {
         ok: true,
-        version: env!("CARGO_PKG_VERSION"),
+        version: env!("CARGO_PKG_VERSION").into(),
+        needs_token: state.access.needs_token(),
     }))
+}
+
+/// Changes nothing: it is answered where the request carries the server's token, or needs none, and refused as any change
+/// would be. So the page can tell a wrong token before it keeps it.
+#[utoipa::path(post, path = "/api/token", responses((status = 204), (status = "default", body = ApiError)))]
+pub async fn token() -> StatusCode {
+    StatusCode::NO_CONTENT
 }

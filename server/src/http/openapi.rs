@@ -14,6 +14,7 @@ use super::{AppState, corpora, dictionaries, events, health, jobs, metrics, mode
     ),
     paths(
         health::health,
+        health::token,
         overview::overview,
         models::list,
         models::add,

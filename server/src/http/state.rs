@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use tokio::sync::watch;
 
-use super::Events;
+use super::{Access, Events};
 use crate::workspace::Workspace;
 
 /// What every handler has; cheap to clone.
@@ -13,6 +13,8 @@ pub struct AppState {
     pub workspace: Arc<Workspace>,
     /// What happens, for the event streams.
     pub events: Events,
+    /// What it takes to change something; the guards around the routes ask it.
+    pub access: Access,
     /// Becomes true when the server goes down.
     pub shutdown: watch::Receiver<bool>,
 }

@@ -30,7 +30,13 @@ pub struct TestApp {
 }
 
 impl TestApp {
+    /// Bound to loopback.
     pub async fn new() -> Self {
+        Self::with(Access::Loopback).await
+    }
+
+    /// With another access.
+    pub async fn with(access: Access) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let workspace = Arc::new(Workspace::open(&folder.path().join("data"), 1).await.unwrap());
         let (shut_down, shutdown) = watch::channel(false);
@@ -38,9 +44,10 @@ impl TestApp {
         let state = AppState {
             workspace: workspace.clone(),
             events,
+            access: access.clone(),
             shutdown,
         };
-        let router = super::server(super::api(state), Router::new(), Access::Loopback);
+        let router = super::server(super::api(state), Router::new(), access);
         Self {
             workspace,
             shut_down,

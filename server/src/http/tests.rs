@@ -8,7 +8,10 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use std::{fs, time::Duration};
 
-use super::testing::{TestApp, small_sweep, tiny_model};
+use super::{
+    Access,
+    testing::{TestApp, small_sweep, tiny_model},
+};
 
 #[tokio::test]
 async fn an_empty_data_folder_has_an_answer_everywhere() {
@@ -53,15 +56,65 @@ async fn what_does_not_exist_is_named() {
 async fn a_request_of_the_wrong_shape_is_refused_as_json() {
     let app = TestApp::new().await;
     assert_eq!(app.get("/api/sweeps").await.0, StatusCode::METHOD_NOT_ALLOWED);
-    assert_eq!(app.get("/api/jobs/seven").await.0, StatusCode::BAD_REQUEST);
-    assert_eq!(app.get("/api/pareto?x_axis=l0").await.0, StatusCode::BAD_REQUEST);
+    let (status, error) = app.get("/api/jobs/seven").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(error["message"].as_str().unwrap().contains("'seven'"), "{error}");
+    let (status, error) = app.get("/api/pareto?x_axis=l0").await;
+    assert_eq!(
+        (status, &error["field"]),
+        (StatusCode::BAD_REQUEST, &json!("x_axis")),
+        "{error}"
+    );
     let (status, error) = app.get("/api/pareto?x=l00").await;
     assert_eq!((status, &error["field"]), (StatusCode::BAD_REQUEST, &json!("x")));
+    for (change, field, says) in [
+        (
+            json!({"d_sea": 512}),
+            "d_sea",
+            "unknown field 'd_sea', expected one of 'model'",
+        ),
+        (json!({"tokens": "many"}), "tokens", "expected u64"),
+        (json!({"seeds": [0, -1]}), "seeds", "expected u64"),
+        (json!({"at": "here"}), "at", "'here'"),
+    ] {
+        let mut sweep = small_sweep("m", "c");
+        sweep.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        for path in ["/api/sweeps", "/api/sweeps/resolve"] {
+            let (status, error) = app.post(path, sweep.clone()).await;
+            assert_eq!(
+                (status, &error["kind"], &error["field"]),
+                (StatusCode::BAD_REQUEST, &json!("invalid"), &json!(field)),
+                "{error}"
+            );
+            let message = error["message"].as_str().unwrap();
+            assert!(
+                message.starts_with(&format!("{field}: ")) && message.contains(says),
+                "{error}"
+            );
+            assert!(!message.contains('`') && !message.contains("line 1"), "{error}");
+        }
+    }
     let mut sweep = small_sweep("m", "c");
-    sweep["d_sea"] = json!(512);
+    sweep.as_object_mut().unwrap().remove("corpus");
     let (status, error) = app.post("/api/sweeps", sweep).await;
-    assert_eq!(status, StatusCode::BAD_REQUEST);
-    assert!(error["message"].as_str().unwrap().contains("d_sea"), "{error}");
+    assert_eq!(
+        (status, &error["field"]),
+        (StatusCode::BAD_REQUEST, &json!("corpus")),
+        "{error}"
+    );
+    let request = Request::post("/api/sweeps")
+        .header(header::HOST, "localhost")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from("{\"model\": "))
+        .unwrap();
+    let body = app.send(request).await.into_body().collect().await.unwrap().to_bytes();
+    let error: Value = serde_json::from_slice(&body).unwrap();
+    assert!(
+        error["message"].as_str().unwrap().starts_with("the body is no JSON: "),
+        "{error}"
+    );
+    let (_, error) = app.get("/api/jobs/1/history?form=3").await;
+    assert_eq!(error["field"], "form", "{error}");
     let (status, error) = app.post("/api/models", json!({"folder": "x".repeat(2 << 20)})).await;
     assert_eq!((status, &error["kind"]), (StatusCode::PAYLOAD_TOO_LARGE, &json!("too_large")));
 }
@@ -78,12 +131,42 @@ async fn another_page_changes_nothing() {
 }
 
 #[tokio::test]
+async fn elsewhere_than_loopback_reading_is_open_and_changing_needs_the_token() {
+    let local = TestApp::new().await;
+    assert_eq!(local.get("/api/health").await.1["needs_token"], false);
+    let app = TestApp::with(Access::Token("secret".into())).await;
+    assert_eq!(app.get("/api/health").await.1["needs_token"], true);
+    assert_eq!(app.get("/api/overview").await.0, StatusCode::OK);
+    let try_token = async |token: Option<&str>| {
+        let mut request = Request::post("/api/token");
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        app.send(request.body(Body::empty()).unwrap()).await.status()
+    };
+    assert_eq!(try_token(None).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(try_token(Some("guess")).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(try_token(Some("secret")).await, StatusCode::NO_CONTENT);
+    let (status, error) = app.post("/api/models", json!({"folder": tiny_model()})).await;
+    assert_eq!((status, &error["kind"]), (StatusCode::UNAUTHORIZED, &json!("forbidden")));
+    assert!(error["message"].as_str().unwrap().contains("token"), "{error}");
+    // what a sweep would come to is a question: it is answered, here by what is wrong with it
+    let (status, error) = app.post("/api/sweeps/resolve", small_sweep("m", "c")).await;
+    assert_eq!(
+        (status, &error["field"]),
+        (StatusCode::BAD_REQUEST, &json!("model")),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn the_description_names_every_route() {
     let app = TestApp::new().await;
     let (_, description) = app.get("/api/openapi.json").await;
     let paths = description["paths"].as_object().unwrap();
     for path in [
         "/api/health",
+        "/api/token",
         "/api/overview",
         "/api/models",
         "/api/models/upload",

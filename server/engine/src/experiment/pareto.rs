@@ -15,19 +15,20 @@
 //! 3. **Range.** The largest smallest x to the smallest largest x of *all* the curves compared, of all objectives and
 //!    seeds, so that every ratio is about the same x. Where that is empty or one point, each objective's own pairs give
 //!    its range; where that is empty too, the objective has no summary. Nothing is extrapolated.
-//! 4. **Ratio.** On 20 points equally spaced over the range (in ln x, or x where x is not logarithmic), the ratio is
-//!    the arithmetic mean of y_objective / y_local. Where local's curve is not above 0 or not everywhere of one sign on
-//!    those points, a ratio means nothing and there is no summary; neither if the ratio itself is not finite.
-//! 5. **Over seeds.** With n ≥ 2 pairs, each pair has its ratio r_i. If all r_i > 0, the ratio reported is the geometric
-//!    mean exp(mean ln r_i), with the 95 % interval exp(mean ln r_i ± t₀.₉₇₅(n−1) · s / √n), s the sample standard
-//!    deviation of ln r_i; else it is the mean of r_i with the like interval of r_i themselves. With one pair there is
-//!    no interval: nothing is then known of the spread over seeds.
+//! 4. **Ratio or difference.** On 20 points equally spaced over the range (in ln x, or x where x is not logarithmic): where
+//!    both curves of every pair are above 0 at all of them, the ratio, which is the arithmetic mean of
+//!    y_objective / y_local. Where one is 0 or below anywhere, a ratio means nothing (it may be negative, or huge), and the
+//!    mean of y_objective − y_local is given in its place, in y's own unit. Neither is given if it is not finite.
+//! 5. **Over seeds.** With n ≥ 2 pairs, each pair has its value v_i. Ratios are summed up as their geometric mean
+//!    exp(mean ln v_i), with the 95 % interval exp(mean ln v_i ± t₀.₉₇₅(n−1) · s / √n), s the sample standard deviation of
+//!    ln v_i; differences as their mean, with the like interval of v_i themselves. With one pair there is no interval:
+//!    nothing is then known of the spread over seeds.
 
 use std::collections::BTreeMap;
 
-use api::{ObjectiveKind, ParetoSummary};
+use api::{AgainstLocal, ObjectiveKind, ParetoSummary};
 
-/// Points over which a ratio is averaged.
+/// Points over which a ratio or a difference is averaged.
 const GRID: usize = 20;
 
 /// A dictionary as a point: what it was trained for and where it lies.
@@ -160,26 +161,33 @@ impl Comparison {
     /// The summary over the range `(low, high)` on the axes' scale, within each pair's.
     fn summary(&self, (low, high): (f64, f64), axes: Axes) -> Option<ParetoSummary> {
         let grid = || (0..GRID).map(|i| low + (high - low) * i as f64 / (GRID - 1) as f64);
-        let ratio = |(own, local): &Pair| {
-            let ys: Vec<(f64, f64)> = grid().map(|x| (own.at(x, axes), local.at(x, axes))).collect();
-            let sum: f64 = ys.iter().map(|(own, local)| own / local).sum();
-            (ys.iter().all(|(_, local)| *local > 0.0) && sum.is_finite()).then_some(sum / GRID as f64)
+        let ys = |(own, local): &Pair| grid().map(|x| (own.at(x, axes), local.at(x, axes))).collect::<Vec<_>>();
+        let ys: Vec<Vec<(f64, f64)>> = self.pairs.iter().map(ys).collect();
+        let mean = |of: fn(f64, f64) -> f64| {
+            let each = |ys: &Vec<(f64, f64)>| ys.iter().map(|(own, local)| of(*own, *local)).sum::<f64>() / GRID as f64;
+            ys.iter().map(each).collect::<Vec<f64>>()
         };
-        let ratios = self.pairs.iter().map(ratio).collect::<Option<Vec<f64>>>()?;
-        let (ratio, interval) = if ratios.iter().all(|r| *r > 0.0) {
+        let is_ratio = ys.iter().flatten().all(|(own, local)| *own > 0.0 && *local > 0.0);
+        let (against, value, interval) = if is_ratio {
+            let ratios = mean(|own, local| own / local);
             let (mean, half) = mean_and_half_width(&ratios.iter().map(|r| r.ln()).collect::<Vec<_>>());
             // one ratio is reported as it is, not as exp(ln r)
             let ratio = if let [only] = ratios[..] { only } else { mean.exp() };
-            (ratio, half.map(|h| ((mean - h).exp(), (mean + h).exp())))
+            let interval = half.map(|h| ((mean - h).exp(), (mean + h).exp()));
+            (AgainstLocal::Ratio, ratio, interval)
         } else {
-            let (mean, half) = mean_and_half_width(&ratios);
-            (mean, half.map(|h| (mean - h, mean + h)))
+            let (mean, half) = mean_and_half_width(&mean(|own, local| own - local));
+            (AgainstLocal::Difference, mean, half.map(|h| (mean - h, mean + h)))
         };
+        if !value.is_finite() {
+            return None;
+        }
         let unbend = |v: f64| if axes.log_x { v.exp() } else { v };
         let range = (unbend(low), unbend(high));
         Some(ParetoSummary {
             objective: self.objective,
-            ratio,
+            against,
+            value,
             interval,
             range,
             n_seeds: self.n_seeds,
@@ -259,8 +267,8 @@ mod tests {
         let runs = [curve(Local, 0, 8.0), curve(E2e, 0, 4.0), curve(E2eDs, 0, 6.0)].concat();
         let [e2e, ds] = &summary(&runs)[..] else { panic!() };
         assert_eq!((e2e.objective, ds.objective), (E2e, E2eDs));
-        near(e2e.ratio, 0.5);
-        near(ds.ratio, 0.75);
+        near(e2e.value, 0.5);
+        near(ds.value, 0.75);
         near(e2e.range.0, 10.0);
         near(e2e.range.1, 160.0);
         assert_eq!((e2e.interval, e2e.n_seeds), (None, 1));
@@ -278,7 +286,7 @@ mod tests {
             y: 2.0 / x,
         }));
         let [e2e] = &summary(&runs)[..] else { panic!() };
-        near(e2e.ratio, 0.25);
+        near(e2e.value, 0.25);
         near(e2e.range.0, 20.0);
         near(e2e.range.1, 160.0);
     }
@@ -310,7 +318,7 @@ mod tests {
             y: 1.0,
         }));
         let [e2e] = &summary(&runs)[..] else { panic!() };
-        near(e2e.ratio, 0.5);
+        near(e2e.value, 0.5);
     }
 
     #[test]
@@ -324,11 +332,11 @@ mod tests {
         .concat();
         let [e2e] = &summary(&runs)[..] else { panic!() };
         let (low, high) = e2e.interval.expect("two seeds");
-        near(e2e.ratio, (0.5f64 * 0.25).sqrt());
+        near(e2e.value, (0.5f64 * 0.25).sqrt());
         // s of two values d apart is d/√2, over √2: d/2
         let half = 12.706_205 * 2f64.ln() / 2.0;
-        near(low.ln(), e2e.ratio.ln() - half);
-        near(high.ln(), e2e.ratio.ln() + half);
+        near(low.ln(), e2e.value.ln() - half);
+        near(high.ln(), e2e.value.ln() + half);
         assert_eq!(e2e.n_seeds, 2);
     }
 
@@ -347,7 +355,7 @@ mod tests {
         let [e2e] = &summary(&[of(Local, 8.0), of(E2e, 4.0)].concat())[..] else {
             panic!()
         };
-        near(e2e.ratio, 0.5);
+        near(e2e.value, 0.5);
         assert_eq!((e2e.interval, e2e.n_seeds), (None, 2));
     }
 
@@ -357,27 +365,65 @@ mod tests {
         let again: Vec<Run> = curve(E2e, 0, 8.0);
         runs.extend(again);
         let [e2e] = &summary(&runs)[..] else { panic!() };
-        near(e2e.ratio, 0.75);
+        near(e2e.value, 0.75);
     }
 
     #[test]
-    fn a_local_curve_that_crosses_zero_has_no_ratio() {
-        let mut runs = [curve(Local, 0, 8.0), curve(E2e, 0, 4.0)].concat();
-        runs[2].y = -0.1;
-        assert!(summary(&runs).is_empty());
-        // where only the other dips below zero, the ratio stands, linear in y
-        let mut runs = [
-            curve(Local, 0, 8.0),
-            curve(E2e, 0, 4.0),
-            curve(Local, 1, 8.0),
-            curve(E2e, 1, 4.0),
+    fn a_curve_that_is_not_above_zero_is_compared_by_difference() {
+        // y against ln x, straight: local 1, 0, −1 and e2e half of it, so e2e − local is −0.5 to 0.5, and a ratio of the means
+        // would be 0.5 although e2e is the worse half of the time
+        let line = |objective, seed, ys: [f64; 3]| {
+            [(10.0, ys[0]), (40.0, ys[1]), (160.0, ys[2])].map(|(x, y)| Run {
+                objective,
+                seed,
+                coefficient: 1.0,
+                x,
+                y,
+            })
+        };
+        let runs = [line(Local, 0, [1.0, 0.0, -1.0]), line(E2e, 0, [0.5, 0.0, -0.5])].concat();
+        let [e2e] = &summary(&runs)[..] else { panic!() };
+        assert_eq!(e2e.against, AgainstLocal::Difference);
+        near(e2e.value, 0.0);
+        // one negative value of either side is enough
+        let runs = [line(Local, 0, [1.0, 0.9, 0.8]), line(E2e, 0, [0.1, 0.0, -0.1])].concat();
+        let [e2e] = &summary(&runs)[..] else { panic!() };
+        assert_eq!((e2e.against, e2e.interval), (AgainstLocal::Difference, None));
+        near(e2e.value, -0.9);
+        // it takes no other objective's ratio away
+        let runs = [&runs[..], &line(E2eDs, 0, [0.5, 0.45, 0.4])].concat();
+        let [e2e, ds] = &summary(&runs)[..] else { panic!() };
+        assert_eq!((e2e.against, ds.against), (AgainstLocal::Difference, AgainstLocal::Ratio));
+        near(ds.value, 0.5);
+    }
+
+    #[test]
+    fn differences_of_seeds_have_an_interval_in_ys_unit() {
+        let flat = |objective, seed, y| {
+            [10.0, 40.0].map(|x| Run {
+                objective,
+                seed,
+                coefficient: x,
+                x,
+                y,
+            })
+        };
+        let runs = [
+            flat(Local, 0, -0.1),
+            flat(E2e, 0, -0.4),
+            flat(Local, 1, 0.3),
+            flat(E2e, 1, 0.2),
         ]
         .concat();
-        runs[5].y = -0.01;
         let [e2e] = &summary(&runs)[..] else { panic!() };
-        assert!(e2e.ratio < 0.5 && e2e.interval.is_some());
-        runs.iter_mut().for_each(|r| r.y = f64::NAN);
-        assert!(summary(&runs).is_empty());
+        let (low, high) = e2e.interval.expect("two seeds");
+        assert_eq!((e2e.against, e2e.n_seeds), (AgainstLocal::Difference, 2));
+        near(e2e.value, -0.2);
+        // −0.3 and −0.1: s = 0.2/√2, over √2: 0.1
+        near(low, -0.2 - 12.706_205 * 0.1);
+        near(high, -0.2 + 12.706_205 * 0.1);
+        let none: Vec<Run> = runs.iter().map(|r| Run { y: f64::NAN, ..*r }).collect();
+        assert!(summary(&none).is_empty());
     }
 
     #[test]
