@@ -11,6 +11,7 @@ mod limits;
 mod metric;
 mod pareto;
 mod per_objective;
+mod pretrain;
 mod registry;
 mod sweep;
 
@@ -26,5 +27,6 @@ pub use job::{Event, HistoryPoint, Job, JobState, Progress};
 pub use metric::{Direction, METRICS, MetricDefinition, metric};
 pub use pareto::{AgainstLocal, ParetoQuery, ParetoSummary, ParetoView};
 pub use per_objective::PerObjective;
+pub use pretrain::{ModelShape, PretrainConfig, TokenizerSource, WeightType};
 pub use registry::{CorpusInfo, CorpusSource, Health, ModelInfo, ModelSource, Overview};
 pub use sweep::{ResolvedAgainst, ResolvedSweep, SweepRequest};
