@@ -6,7 +6,7 @@ transformers makes of a folder that `saescope pretrain` wrote.
   M.grad.NAME           f32                      the gradient of the first batch's mean cross-entropy of the next token
   M.final.NAME          f64                      for STEPPED: the weights after the last step
 and, as JSON in its metadata under `golden`, everything that is one number.
-`written/` is a folder made by the command in its README; `written.safetensors` has `tokens` [n] and `logits` [n, d_vocab].
+`written/` is a folder made by the command in its README (of four hundred made-up stories); `written.safetensors` has `tokens` [n] and `logits` [n, d_vocab].
 """
 
 import json

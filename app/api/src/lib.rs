@@ -23,7 +23,7 @@ pub use dictionary::{DictionaryInfo, Measurement, TokenSet};
 pub use error::{ApiError, ConfigError, ErrorKind};
 pub use hook::{HookPoint, Site};
 pub use id::{CorpusId, DictionaryId, JobId, ModelId};
-pub use job::{Event, HistoryPoint, Job, JobState, Progress};
+pub use job::{Event, HistoryPoint, Job, JobConfig, JobState, Progress};
 pub use metric::{Direction, METRICS, MetricDefinition, metric};
 pub use pareto::{AgainstLocal, ParetoQuery, ParetoSummary, ParetoView};
 pub use per_objective::PerObjective;

@@ -137,6 +137,46 @@ impl PretrainConfig {
         self.tokens.div_ceil(self.step_tokens() as u64) as usize
     }
 
+    /// The command line that makes the same model.
+    pub fn command(&self) -> String {
+        let Self {
+            shape,
+            schedule,
+            adam,
+            evaluation,
+            ..
+        } = self;
+        let tokenizer = match &self.tokenizer {
+            TokenizerSource::Trained { vocab_size } => format!("--vocab-size {vocab_size}"),
+            TokenizerSource::Given { path, .. } => format!("--tokenizer '{path}'"),
+        };
+        format!(
+            "saescope pretrain --corpus {} --name {} {tokenizer} --n-layers {} --d-model {} --n-heads {} --n-ctx {} --batch {} \
+             --tokens {} --lr {} --warmup-steps {} --min-lr-factor {} --beta2 {} --weight-decay {} --max-grad-norm {} --seed {} \
+             --dtype {} --evaluate-on {} --eval-tokens {} --validation-tokens {} --eval-every-steps {}",
+            self.corpus,
+            self.name,
+            shape.n_layers,
+            shape.d_model,
+            shape.n_heads,
+            shape.n_ctx,
+            self.batch,
+            self.tokens,
+            self.lr,
+            schedule.warmup_steps,
+            schedule.min_lr_factor,
+            adam.beta2,
+            self.weight_decay,
+            self.max_grad_norm,
+            self.seed,
+            self.dtype,
+            evaluation.split,
+            evaluation.n_tokens,
+            evaluation.validation_tokens,
+            evaluation.every_steps
+        )
+    }
+
     /// Checks what can be checked without the corpus and the tokenizer.
     ///
     /// # Errors

@@ -23,7 +23,7 @@ pub use bpe::{END_OF_TEXT, train_tokenizer};
 pub use error::CorpusError;
 pub use order::Order;
 pub use pack::pack;
-pub use source::{CorpusFacts, Format, inspect};
+pub use source::{CorpusFacts, Format, file_hash, inspect};
 pub use split::{Split, SplitBy};
 pub use token_file::{Manifest, SplitManifest, TokenFile};
 pub use tokenizer::{SpecialTokens, load_tokenizer, special_tokens};

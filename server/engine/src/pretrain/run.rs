@@ -1,6 +1,6 @@
-//! A pretraining run from its config to a trained model, with its loss on held-out text.
+//! A pretraining run from its config to a trained model, with its loss on text that it was not trained on.
 
-use api::{ConfigError, HistoryPoint, PretrainConfig, Progress, WeightType};
+use api::{ConfigError, EvaluationSplit, HistoryPoint, PretrainConfig, Progress, WeightType};
 use std::{
     collections::BTreeMap,
     path::Path,
@@ -49,8 +49,8 @@ pub enum Outcome {
 pub struct Pretrained {
     /// The model, its weights rounded as they will be written.
     pub trainable: Trainable<f32>,
-    /// Its loss on held-out text.
-    pub held_out: Measured,
+    /// Its loss on the text that the config's evaluation names.
+    pub measured: Measured,
     /// Predictions trained on.
     pub n_tokens: u64,
     /// How often the training text was passed over.
@@ -126,9 +126,13 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, P
         // what is measured is what will be written
         trainable.update(|weights| weights.iter_mut().for_each(|w| *w = half::f16::from_f32(*w).to_f32()));
     }
-    let held_out = documents(tokens, Split::HeldOut, n_ctx, config.evaluation.n_tokens);
+    let split = match config.evaluation.split {
+        EvaluationSplit::HeldOut => Split::HeldOut,
+        EvaluationSplit::Validation => Split::Validation,
+    };
+    let text = documents(tokens, split, n_ctx, config.evaluation.n_tokens);
     Ok(Outcome::Done(Box::new(Pretrained {
-        held_out: measure(trainable.model(), &held_out)?,
+        measured: measure(trainable.model(), &text)?,
         trainable,
         n_tokens: (n_steps * config.step_tokens()) as u64,
         n_passes: (n_steps * config.batch) as f64 / tokens.n_contexts(Split::Train) as f64,

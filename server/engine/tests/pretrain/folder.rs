@@ -6,9 +6,10 @@ use engine::{
     model::{Cut, Model, NoHooks, Trainable, Work},
     pretrain::{Facts, new_model, write_folder},
 };
+use safetensors::SafeTensors;
 use std::{fs, path::Path};
 
-use crate::workplace::{Text, config};
+use crate::workplace::{Text, config, golden_folder};
 
 fn logits(model: &Model<f32>, tokens: &[u32]) -> Vec<f32> {
     let (mut cut, mut out, mut work) = (Cut::default(), Vec::new(), Work::default());
@@ -117,5 +118,52 @@ fn initial_weights_are_gpt2s() {
             "{}: {std}",
             t.name
         );
+    }
+}
+
+#[test]
+fn transformers_finds_the_same_logits() {
+    let folder = golden_folder().join("pretraining");
+    let model = Model::load(&folder.join("written"), ResidualFrame::Raw).unwrap();
+    let bytes = fs::read(folder.join("written.safetensors")).unwrap();
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+    let text = &metadata.metadata().as_ref().unwrap()["text"];
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let tokens: Vec<u32> = bytemuck::pod_collect_to_vec(tensors.tensor("tokens").unwrap().data());
+    let torchs: Vec<f32> = bytemuck::pod_collect_to_vec(tensors.tensor("logits").unwrap().data());
+    // the tokenizer is read alike, too
+    let tokenizer = load_tokenizer(&folder.join("written"), model.facts().d_vocab).unwrap();
+    let ids = tokenizer.encode(text.as_str(), false).unwrap();
+    assert!(tokens[1..] == ids.get_ids()[..tokens.len() - 1] && tokens.len() > 8);
+    let ours = logits(&model, &tokens);
+    let largest = torchs.iter().fold(1.0f32, |m, x| m.max(x.abs()));
+    let off = ours.iter().zip(&torchs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(off / largest < 1e-5 && ours.len() == torchs.len(), "{off}");
+    // what the program writes today is what was written then
+    let again = tempfile::tempdir().unwrap();
+    let trainable = Trainable::new(model);
+    let config: serde_json::Value = serde_json::from_slice(&fs::read(folder.join("written/config.json")).unwrap()).unwrap();
+    let size = |name: &str| config[name].as_u64().unwrap() as usize;
+    let config = api::PretrainConfig {
+        shape: api::ModelShape {
+            n_layers: size("n_layer"),
+            d_model: size("n_embd"),
+            n_heads: size("n_head"),
+            n_ctx: size("n_positions"),
+        },
+        dtype: WeightType::F16,
+        ..crate::workplace::config()
+    };
+    let facts = Facts {
+        config: &config,
+        tokenizer: &folder.join("written/tokenizer.json"),
+        bos: Some((0, END_OF_TEXT)),
+        eos: Some((0, END_OF_TEXT)),
+        readme: "",
+    };
+    write_folder(&trainable, facts, &again.path().join("again")).unwrap();
+    for name in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
+        let (then, now) = (folder.join("written").join(name), again.path().join("again").join(name));
+        assert!(fs::read(then).unwrap() == fs::read(now).unwrap(), "{name}");
     }
 }

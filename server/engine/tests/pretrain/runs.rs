@@ -65,7 +65,7 @@ fn run_in(
 fn left(outcome: Outcome) -> (Vec<u32>, u64) {
     let Outcome::Done(done) = outcome else { panic!("stopped") };
     let bits = done.trainable.numbers().iter().map(|x| x.to_bits()).collect();
-    (bits, done.held_out.loss.to_bits())
+    (bits, done.measured.loss.to_bits())
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_run_is_its_steps_in_order_and_learns() {
     let before = measure(new().model(), &held_out).unwrap();
     // a new model knows nothing: its loss is near that of equal odds
     assert!((before.loss - (300f64).ln()).abs() < 0.1, "{before:?}");
-    assert!(done.held_out.loss < 0.85 * before.loss, "{:?}", done.held_out);
+    assert!(done.measured.loss < 0.85 * before.loss, "{:?}", done.measured);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What the tests start from: golden models and numbers, a text of made-up stories, a config.
 
 use api::{
-    Adam, CorpusId, Evaluation, ModelId, ModelShape, PretrainConfig, ResidualFrame, Schedule, TokenizerSource, WeightType,
+    Adam, CorpusId, Evaluation, EvaluationSplit, ModelId, ModelShape, PretrainConfig, ResidualFrame, Schedule, TokenizerSource,
+    WeightType,
 };
 use engine::{
     corpus::{TokenFile, pack, train_tokenizer},
@@ -113,6 +114,7 @@ pub fn config() -> PretrainConfig {
         log_every_steps: 1,
         checkpoint_every_steps: 3,
         evaluation: Evaluation {
+            split: EvaluationSplit::HeldOut,
             n_tokens: 4_000,
             validation_tokens: 500,
             every_steps: 4,
