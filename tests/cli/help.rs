@@ -16,7 +16,7 @@ fn every_subcommand_has_help_with_an_example_of_itself() -> Result<()> {
         .filter_map(|line| line.split_whitespace().next())
         .filter(|name| *name != "help")
         .collect();
-    for name in ["serve", "train", "sweep", "evaluate", "plot", "pull"] {
+    for name in ["serve", "train", "sweep", "evaluate", "plot", "pretrain", "pull"] {
         ensure!(listed.contains(&name), "there is no {name}: {listed:?}");
     }
     for name in listed {

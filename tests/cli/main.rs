@@ -8,6 +8,7 @@ mod hub;
 mod killed;
 mod line;
 mod pipe;
+mod pretrain;
 mod shared;
 mod storyworld;
 mod sweep;

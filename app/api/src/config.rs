@@ -347,13 +347,6 @@ impl TrainConfig {
     /// # Errors
     /// The first field that cannot be used.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let at_least = |field: &str, value: usize, min: usize| {
-            if value >= min {
-                Ok(())
-            } else {
-                Err(ConfigError::new(field, format!("found {value}; expected {min} or more")))
-            }
-        };
         at_least("n_ctx", self.packing.n_ctx, 2)?;
         at_least("batch", self.batch, 1)?;
         at_least("accumulation", self.accumulation, 1)?;
@@ -397,7 +390,15 @@ impl TrainConfig {
     }
 }
 
-fn positive(field: &str, value: f64) -> Result<(), ConfigError> {
+pub(crate) fn at_least(field: &str, value: usize, min: usize) -> Result<(), ConfigError> {
+    if value >= min {
+        Ok(())
+    } else {
+        Err(ConfigError::new(field, format!("found {value}; expected {min} or more")))
+    }
+}
+
+pub(crate) fn positive(field: &str, value: f64) -> Result<(), ConfigError> {
     if value.is_finite() && value > 0.0 {
         Ok(())
     } else {
@@ -408,7 +409,7 @@ fn positive(field: &str, value: f64) -> Result<(), ConfigError> {
     }
 }
 
-fn not_negative(field: &str, value: f64) -> Result<(), ConfigError> {
+pub(crate) fn not_negative(field: &str, value: f64) -> Result<(), ConfigError> {
     if value.is_finite() && value >= 0.0 {
         Ok(())
     } else {
@@ -419,7 +420,7 @@ fn not_negative(field: &str, value: f64) -> Result<(), ConfigError> {
     }
 }
 
-fn fraction(field: &str, value: f64) -> Result<(), ConfigError> {
+pub(crate) fn fraction(field: &str, value: f64) -> Result<(), ConfigError> {
     if (0.0..=1.0).contains(&value) {
         Ok(())
     } else {
@@ -430,7 +431,7 @@ fn fraction(field: &str, value: f64) -> Result<(), ConfigError> {
     }
 }
 
-fn below_one(field: &str, value: f64) -> Result<(), ConfigError> {
+pub(crate) fn below_one(field: &str, value: f64) -> Result<(), ConfigError> {
     if (0.0..1.0).contains(&value) {
         Ok(())
     } else {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DictionaryId, JobId, TrainConfig};
+use crate::{ConfigError, CorpusId, DictionaryId, JobId, ModelId, PretrainConfig, TrainConfig};
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -44,14 +44,71 @@ pub struct Progress {
     pub rate: f64,
 }
 
+/// What a job does: every value that its result depends on. The two have no field set in common, so none is tagged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(untagged)]
+pub enum JobConfig {
+    /// Trains dictionaries.
+    Train(TrainConfig),
+    /// Trains a language model from scratch.
+    Pretrain(PretrainConfig),
+}
+
+impl JobConfig {
+    /// The training of dictionaries, where it is that.
+    pub fn training(&self) -> Option<&TrainConfig> {
+        match self {
+            JobConfig::Train(config) => Some(config),
+            JobConfig::Pretrain(_) => None,
+        }
+    }
+
+    /// The model that it needs, where it needs one.
+    pub fn model(&self) -> Option<&ModelId> {
+        self.training().map(|config| &config.model)
+    }
+
+    /// The text.
+    pub fn corpus(&self) -> &CorpusId {
+        match self {
+            JobConfig::Train(config) => &config.corpus,
+            JobConfig::Pretrain(config) => &config.corpus,
+        }
+    }
+
+    /// Checks what can be checked without the model and the corpus.
+    ///
+    /// # Errors
+    /// The first field that cannot be used.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        match self {
+            JobConfig::Train(config) => config.validate(),
+            JobConfig::Pretrain(config) => config.validate(),
+        }
+    }
+}
+
+impl From<TrainConfig> for JobConfig {
+    fn from(config: TrainConfig) -> Self {
+        JobConfig::Train(config)
+    }
+}
+
+impl From<PretrainConfig> for JobConfig {
+    fn from(config: PretrainConfig) -> Self {
+        JobConfig::Pretrain(config)
+    }
+}
+
 /// A job in the registry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Job {
     /// Its number.
     pub id: JobId,
-    /// What it does. (Training is the only kind so far.)
-    pub config: TrainConfig,
+    /// What it does.
+    pub config: JobConfig,
     /// The command that does the same.
     pub command: String,
     /// Jobs of one sweep share it: the number of the first of them.
@@ -72,7 +129,7 @@ pub struct Job {
     pub started: Option<i64>,
     /// When it ended.
     pub finished: Option<i64>,
-    /// The dictionaries it made, in the order of `config.dictionaries`; empty until it is done.
+    /// The dictionaries it made, in the order of the config's; empty until it is done.
     pub dictionaries: Vec<DictionaryId>,
 }
 
@@ -84,10 +141,11 @@ pub struct HistoryPoint {
     pub step: usize,
     /// Tokens seen after it.
     pub tokens: u64,
-    /// Index into the config's dictionaries.
+    /// Index into the config's dictionaries; 0 for pretraining.
     pub dictionary: usize,
     /// Values by name: `loss`, `loss/sparsity`, `loss/reconstruction`, `loss/kl`, `loss/downstream`, `lr`, `grad_norm`, `l0`,
-    /// and, where the validation text was measured, `validation/…` with the metrics' names.
+    /// and, where the validation text was measured, `validation/…` with the metrics' names. Of pretraining: `loss`, `lr`,
+    /// `grad_norm`, `validation/loss` and, at its end, `final/loss` and `tokens_per_second`.
     pub values: std::collections::BTreeMap<String, f64>,
 }
 

@@ -1,6 +1,6 @@
 //! Runs as a table: state, progress, who runs them.
 
-use api::{Job, JobState as State, Progress as Amount};
+use api::{Job, JobConfig, JobState as State, Progress as Amount};
 use leptos::prelude::*;
 
 use crate::{format, link};
@@ -89,8 +89,13 @@ pub fn JobList(
         let first = job.get_untracked();
         first.map(|first| {
             let href = link::run(&id);
-            let (at, model) = (first.config.at.to_string(), first.config.model.to_string());
-            let dictionaries = format::counted(first.config.dictionaries.len(), "dictionary");
+            let (place, trains) = match &first.config {
+                JobConfig::Train(config) => (
+                    format!("{} · {}", config.model, config.at),
+                    format::counted(config.dictionaries.len(), "dictionary"),
+                ),
+                JobConfig::Pretrain(config) => (config.corpus.to_string(), format!("the model {}", config.name)),
+            };
             let job = Signal::derive(move || job.get().unwrap_or_else(|| first.clone()));
             view! {
                 <tr data-testid="job-row">
@@ -99,8 +104,8 @@ pub fn JobList(
                     </td>
                     <td class="words"><JobState job /></td>
                     <td class="words"><Progress job /></td>
-                    <td class="words">{model} " · " {at}</td>
-                    <td class="words">{dictionaries}</td>
+                    <td class="words">{place}</td>
+                    <td class="words">{trains}</td>
                     <td class="words quiet owner">{move || job.with(when)}</td>
                 </tr>
             }

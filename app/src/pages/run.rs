@@ -1,13 +1,13 @@
 //! `/runs/{id}`: how a training goes, live; what it was asked to do; cancel and resume.
 
-use api::{HistoryPoint, Job, JobState as State, ParetoQuery};
-use leptos::prelude::*;
+use api::{HistoryPoint, Job, JobConfig, JobState as State, ParetoQuery, TrainConfig};
+use leptos::{either::Either, prelude::*};
 use leptos_router::hooks::use_params_map;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     client::{self, Answer},
-    components::{Command, ConfigTable, Fetched, Heading, JobState, Progress, RunControls, RunCurves, RunValues},
+    components::{Command, ConfigTable, Fetched, Heading, JobState, PretrainRun, Progress, RunControls, RunCurves, RunValues},
     format::{counted, duration, number, percent, seconds_left, share, time},
     link,
     live::live,
@@ -48,10 +48,13 @@ fn Content(data: Memo<Start>) -> impl IntoView {
     let place = Signal::derive(move || {
         job.with(|job| {
             let Job { config, id, sweep, .. } = job;
-            format!(
-                "run {id} · sweep {sweep} · {} · {} · {}",
-                config.model, config.at, config.corpus
-            )
+            match config {
+                JobConfig::Train(config) => {
+                    let TrainConfig { model, at, corpus, .. } = config;
+                    format!("run {id} · sweep {sweep} · {model} · {at} · {corpus}")
+                }
+                JobConfig::Pretrain(config) => format!("run {id} · pretraining · {} · {}", config.name, config.corpus),
+            }
         })
     });
     let title = Signal::derive(move || job.with(|job| format!("Run {}", job.id)));
@@ -63,21 +66,28 @@ fn Content(data: Memo<Start>) -> impl IntoView {
             <span data-testid="run-state"><JobState job /></span>
             <Progress job />
             <RunControls job />
-            {move || job.with(|job| (job.state == State::Done).then(|| {
-                let query = ParetoQuery {
-                    model: Some(job.config.model.clone()),
-                    at: Some(job.config.at),
-                    sweep: Some(job.sweep.0),
-                    evaluated_on: Some(job.config.evaluation.split),
-                    ..ParetoQuery::default()
-                };
-                view! { <a class="button" href=link::pareto(&query)>"Compare on the Pareto page"</a> }
-            }))}
+            {move || job.with(compare)}
         </div>
         {move || job.with(|job| job.error.clone()).map(|error| {
             view! { <div class="error-view" role="alert"><b>"It failed"</b><pre>{error}</pre></div> }
         })}
 
+        {move || match config.get() {
+            JobConfig::Train(config) => Either::Left(view! { <Trained config=Signal::stored(config) points /> }),
+            JobConfig::Pretrain(config) => Either::Right(view! { <PretrainRun config points /> }),
+        }}
+        <section aria-labelledby="command">
+            <h3 id="command">"The same from the command line"</h3>
+            <Command text=Signal::derive(move || job.with(|job| job.command.clone())) />
+        </section>
+    }
+    .into_any()
+}
+
+/// A run that trains dictionaries.
+#[component]
+fn Trained(config: Signal<TrainConfig>, points: Signal<Vec<HistoryPoint>>) -> impl IntoView {
+    view! {
         <section aria-labelledby="curves">
             <h2 id="curves">"Curves"</h2>
             <RunCurves config points />
@@ -89,11 +99,21 @@ fn Content(data: Memo<Start>) -> impl IntoView {
         <section aria-labelledby="config">
             <h2 id="config">"What was asked for"</h2>
             {move || view! { <ConfigTable config=config.get() /> }}
-            <h3>"The same from the command line"</h3>
-            <Command text=Signal::derive(move || job.with(|job| job.command.clone())) />
         </section>
     }
-    .into_any()
+}
+
+/// The way to what a finished run has made.
+fn compare(job: &Job) -> Option<impl IntoView + use<>> {
+    let config = job.config.training().filter(|_| job.state == State::Done)?;
+    let query = ParetoQuery {
+        model: Some(config.model.clone()),
+        at: Some(config.at),
+        sweep: Some(job.sweep.0),
+        evaluated_on: Some(config.evaluation.split),
+        ..ParetoQuery::default()
+    };
+    Some(view! { <a class="button" href=link::pareto(&query)>"Compare on the Pareto page"</a> })
 }
 
 /// The points so far: those that came with the page, then those that the server tells of.
@@ -128,7 +148,10 @@ fn follow(job: Memo<Job>, history: Memo<Vec<HistoryPoint>>) -> Signal<Vec<Histor
 
 /// How it goes, in a sentence.
 fn answer(job: &Job) -> String {
-    let what = counted(job.config.dictionaries.len(), "dictionary");
+    let what = match &job.config {
+        JobConfig::Train(config) => counted(config.dictionaries.len(), "dictionary"),
+        JobConfig::Pretrain(config) => format!("the model {}", config.name),
+    };
     let progress = &job.progress;
     match job.state {
         State::Queued => format!("It waits for its turn, to train {what}."),

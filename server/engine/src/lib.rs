@@ -12,4 +12,6 @@ pub mod metrics;
 pub mod objective;
 pub mod train;
 
+pub mod pretrain;
+
 pub mod experiment;

@@ -47,7 +47,8 @@ impl Evaluate {
                 .job(info.job)
                 .await?
                 .with_context(|| format!("there is no job {}", info.job))?;
-            let mut config = job.config;
+            let config = job.config.training().cloned();
+            let mut config = config.with_context(|| format!("job {} trained no dictionary", info.job))?;
             config.evaluation.split = self.evaluate_on.unwrap_or(info.evaluated_on);
             if self.store && config.evaluation.split != info.evaluated_on {
                 let message = format!(

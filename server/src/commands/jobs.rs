@@ -1,7 +1,7 @@
 //! `saescope jobs`, `cancel` and `resume`: the queue from the command line.
 
 use anyhow::Result;
-use api::{Job, JobId, JobState};
+use api::{Job, JobConfig, JobId, JobState};
 use clap::Args;
 use std::process::ExitCode;
 
@@ -87,15 +87,20 @@ fn line(job: &Job) -> String {
         JobState::Cancelled => "cancelled".to_string(),
     };
     let owner = job.owner.as_deref().map(|owner| format!(" ({owner})")).unwrap_or_default();
-    let config = &job.config;
-    format!(
-        "{}\t{state}{owner}\t{} at {}, {} dictionaries, seed {}, {} tokens of {}",
-        job.id,
-        config.model,
-        config.at,
-        config.dictionaries.len(),
-        config.data_seed,
-        config.tokens,
-        config.corpus
-    )
+    let what = match &job.config {
+        JobConfig::Train(config) => format!(
+            "{} at {}, {} dictionaries, seed {}, {} tokens of {}",
+            config.model,
+            config.at,
+            config.dictionaries.len(),
+            config.data_seed,
+            config.tokens,
+            config.corpus
+        ),
+        JobConfig::Pretrain(config) => format!(
+            "the model {}, seed {}, {} tokens of {}",
+            config.name, config.seed, config.tokens, config.corpus
+        ),
+    };
+    format!("{}\t{state}{owner}\t{what}", job.id)
 }

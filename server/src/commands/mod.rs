@@ -3,6 +3,7 @@
 mod evaluate;
 mod jobs;
 mod plot;
+mod pretrain;
 mod pull;
 mod report;
 mod say;
@@ -59,6 +60,7 @@ enum Command {
     Sweep(sweep::Sweep),
     Evaluate(evaluate::Evaluate),
     Plot(plot::Plot),
+    Pretrain(pretrain::Pretrain),
     Pull(pull::Pull),
     Storyworld(storyworld::StoryworldCommand),
     Jobs(jobs::Jobs),
@@ -103,6 +105,7 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Sweep(command) => command.run(&cli.global),
             Command::Evaluate(command) => command.run(&cli.global),
             Command::Plot(command) => command.run(&cli.global),
+            Command::Pretrain(command) => command.run(&cli.global),
             Command::Pull(command) => command.run(&cli.global),
             Command::Storyworld(command) => command.run(&cli.global),
             Command::Jobs(command) => command.run(&cli.global),

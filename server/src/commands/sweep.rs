@@ -2,7 +2,7 @@
 //! on the same data folder shows them, and whoever has the lease runs them.
 
 use anyhow::{Result, bail};
-use api::{ConfigError, DictionaryInfo, Job, JobId, JobState, Progress, TrainConfig};
+use api::{ConfigError, DictionaryInfo, Job, JobConfig, JobId, JobState, Progress, TrainConfig};
 use clap::Args;
 use std::{
     path::{Path, PathBuf},
@@ -133,12 +133,13 @@ fn one_dictionary(runs: &[TrainConfig]) -> Result<(), ConfigError> {
 }
 
 /// The jobs of the runs: those that are in the registry already, unless `fresh`, and new ones.
-async fn jobs(workspace: &Workspace, runs: Vec<(TrainConfig, String)>, fresh: bool) -> Result<Vec<JobId>> {
+pub async fn jobs<C: Clone + Into<JobConfig>>(workspace: &Workspace, runs: Vec<(C, String)>, fresh: bool) -> Result<Vec<JobId>> {
     let known = if fresh { Vec::new() } else { workspace.store.jobs().await? };
     let mut found: Vec<Option<&Job>> = Vec::new();
     let mut missing = Vec::new();
     for run in runs {
-        let job = known.iter().find(|job| job.config == run.0);
+        let config: JobConfig = run.0.clone().into();
+        let job = known.iter().find(|job| job.config == config);
         found.push(job);
         if job.is_none() {
             missing.push(run);
@@ -165,7 +166,7 @@ async fn jobs(workspace: &Workspace, runs: Vec<(TrainConfig, String)>, fresh: bo
 }
 
 /// Runs the job here, or shows how it goes where another process has it.
-async fn run_or_follow(workspace: &Arc<Workspace>, id: JobId, owner: &str, stop: &Arc<AtomicBool>) -> Result<Ended> {
+pub async fn run_or_follow(workspace: &Arc<Workspace>, id: JobId, owner: &str, stop: &Arc<AtomicBool>) -> Result<Ended> {
     let mut report: Option<Report> = None;
     loop {
         if stop.load(Ordering::Relaxed) {
@@ -202,8 +203,15 @@ async fn run_or_follow(workspace: &Arc<Workspace>, id: JobId, owner: &str, stop:
 }
 
 async fn run(workspace: &Arc<Workspace>, job: Job, owner: &str, stop: &Arc<AtomicBool>) -> Result<Ended> {
-    let n = job.config.dictionaries.len();
-    let report = Report::new(format!("job {} (seed {}, {n} dictionaries)", job.id, job.config.data_seed));
+    let report = Report::new(match &job.config {
+        JobConfig::Train(config) => format!(
+            "job {} (seed {}, {} dictionaries)",
+            job.id,
+            config.data_seed,
+            config.dictionaries.len()
+        ),
+        JobConfig::Pretrain(config) => format!("job {} (seed {}, the model {})", job.id, config.seed, config.name),
+    });
     let (workspace, owner, stop, runtime) = (workspace.clone(), owner.to_owned(), stop.clone(), Handle::current());
     let running = tokio::task::spawn_blocking(move || {
         let ended = execute(&workspace, &runtime, &job, &owner, &stop, &|progress: &Progress| {
@@ -222,7 +230,7 @@ async fn run(workspace: &Arc<Workspace>, job: Job, owner: &str, stop: &Arc<Atomi
 }
 
 /// The first signal stops at the next step, the second at once.
-async fn stop_on_signal(stop: Arc<AtomicBool>) {
+pub async fn stop_on_signal(stop: Arc<AtomicBool>) {
     signal().await;
     stop.store(true, Ordering::Relaxed);
     note!("stopping at the next step, with a checkpoint; once more quits at once");
@@ -231,7 +239,7 @@ async fn stop_on_signal(stop: Arc<AtomicBool>) {
 }
 
 /// The user stopped the command: what it had queued does not stay behind for a server to start.
-async fn cancel_queued(workspace: &Workspace, ids: &[JobId]) -> Result<()> {
+pub async fn cancel_queued(workspace: &Workspace, ids: &[JobId]) -> Result<()> {
     for &id in ids {
         let is_queued = workspace
             .store

@@ -1,7 +1,7 @@
 //! A claimed job, run to its end: whatever happens, the registry says how it ended.
 
 use anyhow::Result;
-use api::{DictionaryId, Job, Progress};
+use api::{DictionaryId, Job, JobConfig, Progress};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::atomic::{AtomicBool, Ordering},
@@ -11,14 +11,14 @@ use tokio::runtime::Handle;
 
 use super::{
     lease::{Lease, StopReason},
-    train,
+    pretrain, train,
 };
 use crate::{http::log_id, short::panic_message, workspace::Workspace};
 
 /// How a job ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// Its dictionaries are in the registry.
+    /// What it made is in the registry: these dictionaries, or a model.
     Done(Vec<DictionaryId>),
     /// It failed, with this message; its last checkpoint is kept.
     Failed(String),
@@ -92,7 +92,11 @@ pub fn execute(
         stop,
         report,
     };
-    let result = catch_unwind(AssertUnwindSafe(|| train::train(&stage)));
+    let result = catch_unwind(AssertUnwindSafe(|| match &job.config {
+        JobConfig::Train(config) => train::train(&stage, config),
+        // what it makes is a model
+        JobConfig::Pretrain(config) => pretrain::pretrain(&stage, config).map(|done| done.map(|_| Vec::new())),
+    }));
     let ended = match result {
         Ok(Ok(Some(dictionaries))) => return Ended::Done(dictionaries),
         _ if stage.is_lost() => return Ended::Lost,

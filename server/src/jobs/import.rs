@@ -55,6 +55,19 @@ pub async fn model(workspace: &Arc<Workspace>, folder: &Path, source: &str, name
 /// As [`model`]; the files are then removed.
 pub async fn uploaded_model(workspace: &Arc<Workspace>, folder: TempDir, name: &str) -> Result<ModelInfo> {
     let facts = model_facts(workspace, folder.path()).await?;
+    let added = moved_model(workspace, folder.path(), facts, &format!("uploaded as {name}"), name).await?;
+    if !folder.path().exists() {
+        drop(folder.keep()); // it is in its place now
+    }
+    Ok(added)
+}
+
+/// Adds the language model in `folder`, which came from `source`, with its `facts` as [`describe`] gives them, and moves the folder
+/// into the data folder; where the same model is there already, it stays where it is.
+///
+/// # Errors
+/// The registry's and the system's; the folder then stays where it is.
+pub async fn moved_model(workspace: &Workspace, folder: &Path, facts: ModelInfo, source: &str, name: &str) -> Result<ModelInfo> {
     let models = workspace.store.models().await?;
     if let Some(known) = models.iter().find(|known| known.hash == facts.hash) {
         return Ok(known.clone());
@@ -65,10 +78,11 @@ pub async fn uploaded_model(workspace: &Arc<Workspace>, folder: TempDir, name: &
         workspace.store.model_folder(&id).exists() || taken(&ids, &id, &facts.hash)
     });
     let id = ModelId::from_name(&id);
-    let place = keep(folder, &workspace.store.model_folder(&id))?;
+    let place = workspace.store.model_folder(&id);
+    move_to(folder, &place)?;
     let info = ModelInfo {
         id,
-        source: format!("uploaded as {name}"),
+        source: source.into(),
         folder: utf8(&place)?,
         ..facts
     };
@@ -115,41 +129,48 @@ pub async fn uploaded_corpus(workspace: &Arc<Workspace>, folder: TempDir, name: 
         workspace.store.corpus_source_folder(&id).exists() || taken(&ids, &id, &facts.hash)
     });
     let id = CorpusId::from_name(&id);
-    let place = keep(folder, &workspace.store.corpus_source_folder(&id))?;
+    let place = workspace.store.corpus_source_folder(&id);
+    move_to(folder.path(), &place)?;
+    drop(folder.keep()); // it is in its place now
     let info = corpus_info(id, &format!("uploaded as {name}"), &one_file_or_folder(&place)?, &facts)?;
     workspace.store.add_corpus(&info).await?;
     Ok(info)
 }
 
-/// Everything about a model but its name and place. It is loaded for that, so that damaged weights are found now.
+/// [`describe`] on the threads for short work.
 async fn model_facts(workspace: &Arc<Workspace>, folder: &Path) -> Result<ModelInfo> {
     let (shared, folder) = (workspace.clone(), folder.to_owned());
-    let facts = move || {
-        let hash = engine::model::content_hash(&folder)?;
-        let model = shared.models.get(&folder, &hash, ResidualFrame::Raw)?;
-        let facts = model.facts();
-        engine::corpus::load_tokenizer(&folder, facts.d_vocab)?;
-        let special = engine::corpus::special_tokens(&folder)?;
-        Ok(ModelInfo {
-            id: ModelId(String::new()),
-            source: String::new(),
-            folder: String::new(),
-            family: facts.family.to_string(),
-            n_layers: facts.n_layers,
-            d_model: facts.d_model,
-            n_heads: facts.n_heads,
-            d_mlp: facts.d_mlp,
-            d_vocab: facts.d_vocab,
-            n_ctx: facts.n_ctx,
-            n_params: facts.n_params,
-            layer_norm: facts.layer_norm,
-            has_bos: special.bos.is_some(),
-            hash,
-            hook_points: model.hook_points(),
-            created: now(),
-        })
-    };
-    workspace.short.run(facts).await
+    workspace.short.run(move || describe(&shared, &folder)).await
+}
+
+/// Everything about a model but its name and place. It is loaded for that, so that damaged weights are found now.
+///
+/// # Errors
+/// What the engine cannot load, by file and field.
+pub fn describe(workspace: &Workspace, folder: &Path) -> Result<ModelInfo> {
+    let hash = engine::model::content_hash(folder)?;
+    let model = workspace.models.get(folder, &hash, ResidualFrame::Raw)?;
+    let facts = model.facts();
+    engine::corpus::load_tokenizer(folder, facts.d_vocab)?;
+    let special = engine::corpus::special_tokens(folder)?;
+    Ok(ModelInfo {
+        id: ModelId(String::new()),
+        source: String::new(),
+        folder: String::new(),
+        family: facts.family.to_string(),
+        n_layers: facts.n_layers,
+        d_model: facts.d_model,
+        n_heads: facts.n_heads,
+        d_mlp: facts.d_mlp,
+        d_vocab: facts.d_vocab,
+        n_ctx: facts.n_ctx,
+        n_params: facts.n_params,
+        layer_norm: facts.layer_norm,
+        has_bos: special.bos.is_some(),
+        hash,
+        hook_points: model.hook_points(),
+        created: now(),
+    })
 }
 
 async fn corpus_facts(workspace: &Arc<Workspace>, path: &Path) -> Result<CorpusFacts> {
@@ -203,13 +224,11 @@ fn free_id(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
         .expect("the numbers do not run out")
 }
 
-/// Moves what was uploaded to its place.
-fn keep(folder: TempDir, place: &Path) -> Result<PathBuf> {
+/// Moves a folder to its place.
+fn move_to(folder: &Path, place: &Path) -> Result<()> {
     let parent = place.parent().context("the data folder's folders have parents")?;
     fs::create_dir_all(parent).with_context(|| format!("cannot make '{}'", parent.display()))?;
-    fs::rename(folder.path(), place).with_context(|| format!("cannot move the upload to '{}'", place.display()))?;
-    drop(folder.keep()); // it is in its place now
-    Ok(place.to_owned())
+    fs::rename(folder, place).with_context(|| format!("cannot move '{}' to '{}'", folder.display(), place.display()))
 }
 
 /// The one file in `folder`, or the folder where there are more.

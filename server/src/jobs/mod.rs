@@ -3,6 +3,8 @@
 mod execute;
 pub mod import;
 pub mod lease;
+mod pretrain;
+mod recorder;
 pub mod request;
 mod tokens;
 mod train;

@@ -1,7 +1,7 @@
 //! A corpus as the tokens of one model: packed on first use, opened afterwards.
 
 use anyhow::{Result, anyhow};
-use api::{CorpusInfo, ModelInfo, Packing, Progress};
+use api::{CorpusId, CorpusInfo, ModelInfo, Packing, Progress};
 use engine::corpus::{CorpusError, TokenFile, pack};
 use std::{
     path::Path,
@@ -14,19 +14,28 @@ use super::execute::Stage;
 /// How often progress is told while packing.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// The tokens of the job's corpus; none when the job was told to stop.
+/// The tokenizer that a corpus is packed with.
+#[derive(Clone, Copy, Debug)]
+pub struct Encoding<'a> {
+    /// Its `tokenizer.json`; special tokens are read from the files beside it.
+    pub tokenizer: &'a Path,
+    /// Entries of the model's vocabulary.
+    pub d_vocab: usize,
+    /// What names the packed text among others of the same corpus: the hash of the model or of the tokenizer.
+    pub hash: &'a str,
+}
+
+/// The tokens of a job's corpus; none when the job was told to stop.
 ///
 /// # Errors
 /// As [`pack_corpus`]; a corpus that is no longer in the registry.
-pub fn tokens(stage: &Stage<'_>, model: &ModelInfo) -> Result<Option<TokenFile>> {
-    let config = &stage.job.config;
+pub fn tokens(stage: &Stage<'_>, corpus: &CorpusId, packing: &Packing, encoding: Encoding<'_>) -> Result<Option<TokenFile>> {
     let store = &stage.workspace.store;
-    let corpus = stage.runtime.block_on(store.corpus(&config.corpus))?;
-    let corpus = corpus.ok_or_else(|| anyhow!("there is no corpus '{}' in the registry any more", config.corpus))?;
+    let corpus = known_corpus(stage, corpus)?;
     stage.begin("tokenising");
     let began = Instant::now();
     let mut told = began;
-    pack_corpus(store, model, &corpus, &config.packing, &mut |done, total| {
+    pack_encoded(store, encoding, &corpus, packing, &mut |done, total| {
         if told.elapsed() >= EVERY {
             told = Instant::now();
             let rate = done as f64 / began.elapsed().as_secs_f64();
@@ -42,6 +51,15 @@ pub fn tokens(stage: &Stage<'_>, model: &ModelInfo) -> Result<Option<TokenFile>>
     })
 }
 
+/// The corpus as the registry has it.
+///
+/// # Errors
+/// When it is no longer there.
+pub fn known_corpus(stage: &Stage<'_>, corpus: &CorpusId) -> Result<CorpusInfo> {
+    let known = stage.runtime.block_on(stage.workspace.store.corpus(corpus))?;
+    known.ok_or_else(|| anyhow!("there is no corpus '{corpus}' in the registry any more"))
+}
+
 /// The tokens of `corpus` under `packing`, by the tokenizer of `model`; none when `progress` (documents done, in all) says
 /// to stop. Call it in a pool of threads: it uses the current one.
 ///
@@ -54,9 +72,28 @@ pub fn pack_corpus(
     packing: &Packing,
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<Option<TokenFile>> {
-    let tokenizer = Path::new(&model.folder).join("tokenizer.json");
-    let folder = store.corpus_folder(&corpus.id, packing, &model.hash);
-    let tokens = match pack(corpus.path.as_ref(), &tokenizer, model.d_vocab, packing, &folder, progress) {
+    let encoding = Encoding {
+        tokenizer: &Path::new(&model.folder).join("tokenizer.json"),
+        d_vocab: model.d_vocab,
+        hash: &model.hash,
+    };
+    pack_encoded(store, encoding, corpus, packing, progress)
+}
+
+fn pack_encoded(
+    store: &Store,
+    encoding: Encoding<'_>,
+    corpus: &CorpusInfo,
+    packing: &Packing,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Option<TokenFile>> {
+    let Encoding {
+        tokenizer,
+        d_vocab,
+        hash,
+    } = encoding;
+    let folder = store.corpus_folder(&corpus.id, packing, hash);
+    let tokens = match pack(corpus.path.as_ref(), tokenizer, d_vocab, packing, &folder, progress) {
         Ok(tokens) => tokens,
         Err(CorpusError::Stopped) => return Ok(None),
         Err(error) => return Err(error.into()),

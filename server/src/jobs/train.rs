@@ -1,18 +1,21 @@
 //! The training job: model, tokens, training, and its dictionaries into the registry.
 
 use anyhow::{Context as _, Result, ensure};
-use api::{DictionaryId, DictionaryInfo, HistoryPoint, ModelInfo, Progress};
-use engine::train::{Inputs, Observer, Outcome, Trained};
-use store::StoreError;
+use api::{DictionaryId, DictionaryInfo, ModelInfo, TrainConfig};
+use engine::train::{Inputs, Outcome, Trained};
+use std::path::Path;
 
-use super::{execute::Stage, tokens::tokens};
+use super::{
+    execute::Stage,
+    recorder::Recorder,
+    tokens::{Encoding, tokens},
+};
 
 /// Trains the job's dictionaries. None when it was told to stop, and kept a checkpoint.
 ///
 /// # Errors
 /// Whatever keeps it from training; the last checkpoint is kept.
-pub fn train(stage: &Stage<'_>) -> Result<Option<Vec<DictionaryId>>> {
-    let config = &stage.job.config;
+pub fn train(stage: &Stage<'_>, config: &TrainConfig) -> Result<Option<Vec<DictionaryId>>> {
     let store = &stage.workspace.store;
     let info = stage.runtime.block_on(store.model(&config.model))?;
     let info = info.with_context(|| format!("there is no model '{}' in the registry any more", config.model))?;
@@ -20,12 +23,17 @@ pub fn train(stage: &Stage<'_>) -> Result<Option<Vec<DictionaryId>>> {
     let pool = stage.workspace.job_pool()?;
     check_unchanged(&info)?;
     let model = pool.install(|| stage.workspace.models.get(info.folder.as_ref(), &info.hash, config.residual))?;
-    let Some(tokens) = pool.install(|| tokens(stage, &info))? else {
+    let encoding = Encoding {
+        tokenizer: &Path::new(&info.folder).join("tokenizer.json"),
+        d_vocab: info.d_vocab,
+        hash: &info.hash,
+    };
+    let Some(tokens) = pool.install(|| tokens(stage, &config.corpus, &config.packing, encoding))? else {
         return Ok(None);
     };
     let folder = store.job_folder(stage.job.id);
     stage.begin("preparing");
-    let mut recorder = Recorder { stage, error: None };
+    let mut recorder = Recorder::new(stage);
     let inputs = Inputs {
         config,
         model: &model,
@@ -34,12 +42,10 @@ pub fn train(stage: &Stage<'_>) -> Result<Option<Vec<DictionaryId>>> {
         folder: &folder,
     };
     let outcome = pool.install(|| engine::train::run(inputs, &mut recorder));
-    if let Some(error) = recorder.error {
-        return Err(error).context("the curves could not be written");
-    }
+    recorder.written()?;
     match outcome? {
         Outcome::Stopped { .. } => Ok(None),
-        Outcome::Done(trained) => register(stage, trained).map(Some),
+        Outcome::Done(trained) => register(stage, config, trained).map(Some),
     }
 }
 
@@ -57,9 +63,8 @@ fn check_unchanged(info: &ModelInfo) -> Result<()> {
 }
 
 /// Moves the dictionaries into the registry and ends the job, all or nothing.
-fn register(stage: &Stage<'_>, trained: Vec<Trained>) -> Result<Vec<DictionaryId>> {
+fn register(stage: &Stage<'_>, config: &TrainConfig, trained: Vec<Trained>) -> Result<Vec<DictionaryId>> {
     let job = stage.job;
-    let config = &job.config;
     let dictionaries = trained
         .into_iter()
         .zip(&config.dictionaries)
@@ -91,44 +96,4 @@ fn register(stage: &Stage<'_>, trained: Vec<Trained>) -> Result<Vec<DictionaryId
         tracing::warn!(job = %job.id, %error, "the checkpoint of a finished run could not be removed");
     }
     Ok(ids)
-}
-
-/// Writes the run's curves, tells its progress, and stops it.
-struct Recorder<'a> {
-    stage: &'a Stage<'a>,
-    error: Option<StoreError>,
-}
-
-impl Recorder<'_> {
-    /// The first failure to write stops the run: a run without curves is not what was asked for.
-    fn note(&mut self, result: Result<(), StoreError>) {
-        if let Err(error) = result {
-            self.error.get_or_insert(error);
-        }
-    }
-}
-
-impl Observer for Recorder<'_> {
-    fn resumed(&mut self, step: usize) {
-        let store = &self.stage.workspace.store;
-        let written = self.stage.runtime.block_on(store.truncate_history(self.stage.job.id, step));
-        self.note(written);
-    }
-
-    fn history(&mut self, points: Vec<HistoryPoint>) {
-        if self.stage.is_lost() {
-            return;
-        }
-        let store = &self.stage.workspace.store;
-        let written = self.stage.runtime.block_on(store.append_history(self.stage.job.id, &points));
-        self.note(written);
-    }
-
-    fn progress(&mut self, progress: Progress) {
-        self.stage.progress(progress);
-    }
-
-    fn stop(&mut self) -> bool {
-        self.error.is_some() || self.stage.should_stop()
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api::{DictionaryId, Job, JobId, JobState, Progress, TrainConfig};
+use api::{DictionaryId, Job, JobConfig, JobId, JobState, Progress};
 use sqlx::SqliteConnection;
 
 use crate::{
@@ -72,20 +72,21 @@ impl Store {
     /// # Errors
     /// [`StoreError::Invalid`] for a config that cannot be used; [`StoreError::NotFound`] for a model or corpus that is not in
     /// the registry. Nothing is then added.
-    pub async fn enqueue(&self, runs: &[(TrainConfig, String)]) -> Result<Vec<JobId>, StoreError> {
+    pub async fn enqueue<C: Clone + Into<JobConfig>>(&self, runs: &[(C, String)]) -> Result<Vec<JobId>, StoreError> {
         let mut ids: Vec<JobId> = Vec::with_capacity(runs.len());
         let mut tx = self.begin().await?;
         for (config, command) in runs {
+            let config: JobConfig = config.clone().into();
             config.validate()?;
-            self.check_names(&mut tx, config).await?;
+            self.check_names(&mut tx, &config).await?;
             let id: i64 = sqlx::query_scalar(
                 "insert into job (sweep, model, corpus, config, command, state, progress, created)
                  values (?, ?, ?, ?, ?, 'queued', ?, ?) returning id",
             )
             .bind(ids.first().map_or(0, |first| first.0))
-            .bind(&config.model.0)
-            .bind(&config.corpus.0)
-            .bind(to_json(config, self, "a new job")?)
+            .bind(config.model().map(|model| &model.0))
+            .bind(&config.corpus().0)
+            .bind(to_json(&config, self, "a new job")?)
             .bind(command)
             .bind(to_json(&Progress::default(), self, "a new job")?)
             .bind(now())
@@ -369,24 +370,21 @@ impl Store {
         row.map(|row| self.job_of(row)).transpose()
     }
 
-    async fn check_names(&self, connection: &mut SqliteConnection, config: &TrainConfig) -> Result<(), StoreError> {
-        let (model, corpus): (bool, bool) =
-            sqlx::query_as("select exists (select 1 from model where id = ?), exists (select 1 from corpus where id = ?)")
-                .bind(&config.model.0)
-                .bind(&config.corpus.0)
-                .fetch_one(connection)
-                .await
-                .at(self)?;
-        match (model, corpus) {
+    async fn check_names(&self, connection: &mut SqliteConnection, config: &JobConfig) -> Result<(), StoreError> {
+        let model = config.model().map(|model| &model.0);
+        let (has_model, has_corpus): (bool, bool) = sqlx::query_as(
+            "select ?1 is null or exists (select 1 from model where id = ?1), exists (select 1 from corpus where id = ?2)",
+        )
+        .bind(model)
+        .bind(&config.corpus().0)
+        .fetch_one(connection)
+        .await
+        .at(self)?;
+        let missing = |what: &str, id: &str| StoreError::NotFound(format!("{what} '{id}' in the registry; add it first"));
+        match (has_model, has_corpus) {
             (true, true) => Ok(()),
-            (false, _) => Err(StoreError::NotFound(format!(
-                "model '{}' in the registry; add it first",
-                config.model
-            ))),
-            (_, false) => Err(StoreError::NotFound(format!(
-                "corpus '{}' in the registry; add it first",
-                config.corpus
-            ))),
+            (false, _) => Err(missing("model", model.map_or("", |id| id))),
+            (_, false) => Err(missing("corpus", &config.corpus().0)),
         }
     }
 

@@ -142,3 +142,65 @@ async fn a_write_that_fails_leaves_the_former_content() {
     assert_eq!(fs::read(&path).unwrap(), b"one");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
+
+/// The second migration makes the table of jobs anew.
+#[tokio::test]
+async fn a_registry_of_the_first_schema_keeps_its_jobs_and_curves() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("registry.sqlite");
+    let options = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(&file)
+        .create_if_missing(true);
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    let first = sqlx::migrate::Migrator {
+        migrations: sqlx::migrate!("./migrations").iter().take(1).cloned().collect(),
+        ..sqlx::migrate::Migrator::DEFAULT
+    };
+    first.run(&pool).await.unwrap();
+    let job = "insert into job (id, sweep, model, corpus, config, command, state, progress, created)
+               values (?, 5, 'm', 'c', ?, 'a command', 'queued', '{\"stage\":\"\",\"done\":0,\"total\":0,\"unit\":\"\",\"rate\":0}', 1)";
+    for statement in [
+        "insert into model values ('m', 'aa', '{}', 1)",
+        "insert into corpus values ('c', 'bb', '{}', 1)",
+        job,
+        job,
+    ] {
+        let number = sqlx::query_scalar::<_, i64>("select 5 + count(*) from job")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+        let query = sqlx::query(statement);
+        let query = if statement == job {
+            query.bind(number).bind(serde_json::to_string(&common::config()).unwrap())
+        } else {
+            query
+        };
+        query.execute(&pool).await.unwrap();
+    }
+    let point = "{\"step\":1,\"tokens\":2,\"dictionary\":0,\"values\":{\"loss\":0.5}}";
+    sqlx::query("insert into history values (6, 0, 1, ?)")
+        .bind(point)
+        .execute(&pool)
+        .await
+        .unwrap();
+    pool.close().await;
+
+    let store = Store::open(folder.path()).await.unwrap();
+    let jobs = store.jobs().await.unwrap();
+    assert_eq!(jobs.iter().map(|job| job.id.0).collect::<Vec<_>>(), [6, 5]);
+    assert_eq!(jobs[0].config, common::config().into());
+    assert_eq!(store.history(jobs[0].id, 0).await.unwrap()[0].values["loss"], 0.5);
+    // what hangs on the table works on: numbers, triggers, foreign keys
+    let before = store.revision().await.unwrap();
+    store.add_model(&model("new", "cc")).await.unwrap();
+    let claimed = store.claim("me", common::LEASE).await.unwrap().unwrap();
+    assert_eq!(claimed.id.0, 5);
+    assert!(store.revision().await.unwrap().jobs > before.jobs);
+    store.add_corpus(&corpus("d", "dd")).await.unwrap();
+    let run = api::TrainConfig {
+        model: ModelId("new".into()),
+        corpus: CorpusId("d".into()),
+        ..common::config()
+    };
+    assert_eq!(store.enqueue(&[(run, String::new())]).await.unwrap()[0].0, 7);
+}

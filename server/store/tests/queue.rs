@@ -19,7 +19,7 @@ async fn a_sweep_is_queued_whole_or_not_at_all() {
     assert_eq!(jobs.iter().map(|j| j.id).collect::<Vec<_>>(), [ids[2], ids[1], ids[0]]);
     assert!(
         jobs.iter()
-            .all(|j| j.sweep == ids[0] && j.state == JobState::Queued && j.config == config())
+            .all(|j| j.sweep == ids[0] && j.state == JobState::Queued && j.config == config().into())
     );
     assert_eq!(jobs[0].command, "saescope sweep 2");
 
@@ -161,4 +161,28 @@ async fn changes_are_seen_by_other_handles() {
     let changed = second.changed_jobs(before.jobs).await.unwrap();
     assert_eq!(changed.iter().map(|j| j.id).collect::<Vec<_>>(), [ids[1]]);
     assert_eq!(second.changed_jobs(after.jobs).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_job_without_a_model_is_a_job_like_the_others() {
+    let (_folder, store) = store().await;
+    let config: api::PretrainConfig = serde_json::from_value(serde_json::json!({
+        "name": "new", "corpus": "c", "tokenizer": {"from": "trained", "vocab_size": 300},
+        "shape": {"n_layers": 1, "d_model": 8, "n_heads": 2, "n_ctx": 16}, "batch": 2, "tokens": 1000, "lr": 0.001,
+        "schedule": {"warmup_steps": 1, "min_lr_factor": 0.1}, "adam": {"beta1": 0.9, "beta2": 0.99, "eps": 1e-8},
+        "weight_decay": 0.1, "max_grad_norm": 1.0, "seed": 0, "dtype": "f16", "log_every_steps": 1,
+        "checkpoint_every_steps": 1, "evaluation": {"n_tokens": 1, "validation_tokens": 1, "every_steps": 1}
+    }))
+    .unwrap();
+    let unknown = api::PretrainConfig {
+        corpus: api::CorpusId("x".into()),
+        ..config.clone()
+    };
+    let error = store.enqueue(&[(unknown, String::new())]).await.unwrap_err();
+    assert!(error.to_string().contains("corpus 'x'"), "{error}");
+    let id = store.enqueue(&[(config.clone(), "a command".into())]).await.unwrap()[0];
+    let job = store.claim("me", LEASE).await.unwrap().unwrap();
+    assert_eq!((job.id, job.config), (id, config.into()));
+    store.finish(id, "me", End::Done(Vec::new())).await.unwrap();
+    assert_eq!(store.job(id).await.unwrap().unwrap().state, JobState::Done);
 }

@@ -17,6 +17,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("objective", &["model", "dictionary"]),
     ("metrics", &["model", "dictionary"]),
     ("train", &["model", "dictionary", "objective", "metrics", "corpus"]),
+    ("pretrain", &["model", "objective", "corpus", "train"]),
     ("baseline", &["model", "dictionary", "corpus"]),
     ("index", &["model", "dictionary", "corpus", "metrics"]),
     ("format", &["model", "dictionary"]),

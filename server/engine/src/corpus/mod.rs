@@ -4,6 +4,7 @@
 //! What a document is: a row of a Parquet file, a line of JSON lines, an element of a JSON array; in plain text see
 //! `text.rs`. A document of white space only is none.
 
+mod bpe;
 mod error;
 mod json;
 mod order;
@@ -18,10 +19,11 @@ mod token_file;
 mod tokenizer;
 mod writer;
 
+pub use bpe::{END_OF_TEXT, train_tokenizer};
 pub use error::CorpusError;
 pub use order::Order;
 pub use pack::pack;
-pub use source::{CorpusFacts, Format, inspect};
+pub use source::{CorpusFacts, Format, file_hash, inspect};
 pub use split::{Split, SplitBy};
 pub use token_file::{Manifest, SplitManifest, TokenFile};
 pub use tokenizer::{SpecialTokens, load_tokenizer, special_tokens};

@@ -245,7 +245,7 @@ impl<'a> Mapped<'a> {
 }
 
 /// SHA-256 of a file's bytes, in hexadecimal.
-pub(super) fn file_hash(path: &Path) -> Result<String, CorpusError> {
+pub fn file_hash(path: &Path) -> Result<String, CorpusError> {
     let mut file = File::open(path).map_err(CorpusError::io("open", path))?;
     let mut hasher = Sha256::new();
     io::copy(&mut file, &mut hasher).map_err(CorpusError::io("read", path))?;

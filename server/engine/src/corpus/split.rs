@@ -103,7 +103,8 @@ pub(super) fn content_hash(content: &[u8]) -> u64 {
     u64::from_le_bytes(first)
 }
 
-fn by_hash(hash: u64) -> Split {
+/// The split that a document's hash puts it into.
+pub(super) fn by_hash(hash: u64) -> Split {
     match (u128::from(hash) * 100) >> 64 {
         0..90 => Split::Train,
         90..95 => Split::Validation,

@@ -3,7 +3,7 @@
 
 use rand::Rng;
 
-use crate::kernel::{Mat, MatMut, par_matmul};
+use crate::kernel::{Mat, MatMut, normal, par_matmul};
 
 /// A [rows, cols] matrix with orthonormal columns (rows ≥ cols) or orthonormal rows (rows < cols), uniform over all such.
 pub fn orthogonal(rows: usize, cols: usize, rng: &mut impl Rng) -> Vec<f64> {
@@ -22,13 +22,6 @@ pub fn orthogonal(rows: usize, cols: usize, rng: &mut impl Rng) -> Vec<f64> {
         }
     }
     transposed
-}
-
-/// A standard normal number (Box and Muller).
-fn normal(rng: &mut impl Rng) -> f64 {
-    // 1 − u lies in (0, 1], so its logarithm is finite
-    let (u, v): (f64, f64) = (rng.random(), rng.random());
-    (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
 }
 
 /// Q = A L⁻ᵀ with L Lᵀ = Aᵀ A, for A [n, k] with n ≥ k.

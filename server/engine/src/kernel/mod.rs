@@ -2,11 +2,13 @@
 //! tests run). Reductions are partitioned by shape, never by thread, so that results do not depend on the thread count.
 
 mod matmul;
+mod random;
 mod real;
 mod threads;
 mod vector;
 
 pub use matmul::{Mat, MatMut, matmul, par_matmul};
+pub use random::normal;
 pub use real::{Real, simd};
 pub use threads::{PerThread, par_sum};
 pub use vector::{add, axpy, dot, log_normaliser, scale, sum, sum_squares};

@@ -127,7 +127,9 @@ impl<R: Real> Attention<R> {
         }
     }
 
-    /// The gradient of x into `dx` [n, d_model] from that of z.
+    /// The gradient of x into `dx` [n, d_model] from that of z. With `weights`, which are x and the gradients of all weights,
+    /// those of the projections are added to.
+    #[allow(clippy::too_many_arguments, reason = "a plain function of plain buffers")]
     pub(super) fn backward(
         &self,
         tape: &AttentionTape<R>,
@@ -135,6 +137,7 @@ impl<R: Real> Attention<R> {
         n: usize,
         rope: Option<&Rope<R>>,
         dx: &mut [R],
+        mut weights: Option<(&[R], &mut [R])>,
         work: &mut AttentionWork<R>,
     ) {
         let (width, z_width, d_head) = (self.heads.width(), self.heads.z_width(), self.heads.d_head);
@@ -183,6 +186,9 @@ impl<R: Real> Attention<R> {
         for (index, (input, first)) in self.inputs.iter().enumerate() {
             let keep = if index == 0 { R::ZERO } else { R::ONE };
             input.backward(grad, *first, width, dx, keep);
+            if let Some((x, grads)) = &mut weights {
+                input.weight_backward(x, grad, *first, width, grads);
+            }
         }
     }
 

@@ -32,12 +32,33 @@ pub(super) struct BlockTape<R> {
     attention: AttentionTape<R>,
     mlp_norm: NormTape<R>,
     mlp: MlpTape<R>,
+    /// What the output projections read, for the gradients of their weights alone: the heads' outputs [n, n_heads · d_head]
+    /// and the hidden layer [n, d_mlp]. None where the weights are frozen.
+    outputs: Option<Outputs<R>>,
+}
+
+/// The inputs of a block's two output projections.
+#[derive(Default)]
+struct Outputs<R> {
+    z: Vec<R>,
+    hidden: Vec<R>,
+}
+
+impl<R: Real> BlockTape<R> {
+    pub(super) fn new(for_weights: bool) -> Self {
+        Self {
+            outputs: for_weights.then(Outputs::default),
+            ..Self::default()
+        }
+    }
 }
 
 /// Scratch of a block, both ways.
 #[derive(Default)]
 pub(super) struct BlockWork<R> {
     normed: Vec<R>,
+    /// What the projections into a branch read, made again where the gradients of their weights are wanted.
+    inputs: Vec<R>,
     swap: Vec<R>,
     attention: AttentionWork<R>,
 }
@@ -103,7 +124,11 @@ impl<R: Real> Block<R> {
                 self.attention
                     .forward(&work.normed, n_tokens, rope, value, &mut tape.attention, &mut work.attention);
             }
-            Site::Z => linear(&self.attention.output, n_tokens, value, &mut work.swap),
+            Site::Z => {
+                // what was the value ends up in the scratch: on the tape, where that is wanted
+                let before = tape.outputs.as_mut().map_or(&mut work.swap, |outputs| &mut outputs.z);
+                linear(&self.attention.output, n_tokens, value, before);
+            }
             Site::AttnOut if self.parallel => {
                 self.mlp_norm.forward(residual, &mut tape.mlp_norm, &mut work.normed);
                 plus(residual, value);
@@ -115,19 +140,24 @@ impl<R: Real> Block<R> {
                 self.mlp_norm.forward(residual, &mut tape.mlp_norm, &mut work.normed);
                 self.mlp.hidden(&work.normed, value, &mut tape.mlp);
             }
-            Site::MlpPost => linear(&self.mlp.output, n_tokens, value, &mut work.swap),
+            Site::MlpPost => {
+                let before = tape.outputs.as_mut().map_or(&mut work.swap, |outputs| &mut outputs.hidden);
+                linear(&self.mlp.output, n_tokens, value, before);
+            }
             Site::MlpOut => plus(value, residual),
             Site::ResidPost => {}
         }
     }
 
-    /// From the gradient at the site after `site` to that at `site`.
+    /// From the gradient at the site after `site` to that at `site`. With `grads`, the gradients of all weights, those of the
+    /// weights between the two sites are added to; the tape must then hold `outputs`.
     pub(super) fn step_back(
         &self,
         site: Site,
         state: State<'_, R>,
         rope: Option<&Rope<R>>,
         tape: &BlockTape<R>,
+        grads: Option<&mut [R]>,
         work: &mut BlockWork<R>,
     ) {
         let State {
@@ -136,18 +166,13 @@ impl<R: Real> Block<R> {
             residual,
         } = state;
         match site {
-            Site::ResidPre => {
-                let dx = &mut work.normed;
-                dx.resize(residual.len(), R::ZERO);
-                self.attention
-                    .backward(&tape.attention, value, n_tokens, rope, dx, &mut work.attention);
-                self.attention_norm.backward(&tape.attention_norm, dx);
-                plus(dx, residual);
-                swap(value, dx);
+            Site::ResidPre => self.attention_back(n_tokens, value, residual, rope, tape, grads, work),
+            Site::Z => {
+                let z = tape.outputs.as_ref().map(|outputs| &outputs.z);
+                linear_back(&self.attention.output, n_tokens, value, z.zip(grads), &mut work.swap);
             }
-            Site::Z => linear_back(&self.attention.output, n_tokens, value, &mut work.swap),
             Site::AttnOut if self.parallel => {
-                self.mlp_back(value, residual.len(), tape, work);
+                self.mlp_back(value, residual.len(), tape, grads, work);
                 plus(&mut work.normed, residual);
                 // attention's output went straight into the residual; what entered the block went there and into the MLP
                 swap(value, residual);
@@ -158,20 +183,70 @@ impl<R: Real> Block<R> {
                 residual.extend_from_slice(value);
             }
             Site::ResidMid => {
-                self.mlp_back(value, residual.len(), tape, work);
+                self.mlp_back(value, residual.len(), tape, grads, work);
                 plus(&mut work.normed, residual);
                 swap(value, &mut work.normed);
             }
-            Site::MlpPost => linear_back(&self.mlp.output, n_tokens, value, &mut work.swap),
+            Site::MlpPost => {
+                let hidden = tape.outputs.as_ref().map(|outputs| &outputs.hidden);
+                linear_back(&self.mlp.output, n_tokens, value, hidden.zip(grads), &mut work.swap);
+            }
             Site::ResidPost => {}
         }
     }
 
+    /// From the gradient of the heads' outputs, in `value`, to that of the residual which entered the block.
+    #[allow(clippy::too_many_arguments, reason = "a plain function of plain buffers")]
+    fn attention_back(
+        &self,
+        n_tokens: usize,
+        value: &mut Vec<R>,
+        residual: &[R],
+        rope: Option<&Rope<R>>,
+        tape: &BlockTape<R>,
+        mut grads: Option<&mut [R]>,
+        work: &mut BlockWork<R>,
+    ) {
+        let BlockWork {
+            normed: dx,
+            inputs,
+            attention,
+            ..
+        } = work;
+        dx.resize(residual.len(), R::ZERO);
+        let weights = grads.as_deref_mut().map(|grads| {
+            self.attention_norm.gain(&tape.attention_norm.normalized, inputs);
+            (inputs.as_slice(), grads)
+        });
+        self.attention
+            .backward(&tape.attention, value, n_tokens, rope, dx, weights, attention);
+        if let Some(grads) = grads {
+            self.attention_norm
+                .weight_backward(&tape.attention_norm.normalized, dx, grads);
+        }
+        self.attention_norm.backward(&tape.attention_norm, dx);
+        plus(dx, residual);
+        swap(value, dx);
+    }
+
     /// From the gradient of the hidden layer to that of the residual which the MLP's norm read, into `work.normed`.
-    fn mlp_back(&self, hidden: &mut [R], len: usize, tape: &BlockTape<R>, work: &mut BlockWork<R>) {
-        work.normed.resize(len, R::ZERO);
-        self.mlp.hidden_backward(&tape.mlp, hidden, &mut work.normed, &mut work.swap);
-        self.mlp_norm.backward(&tape.mlp_norm, &mut work.normed);
+    fn mlp_back(&self, hidden: &mut [R], len: usize, tape: &BlockTape<R>, mut grads: Option<&mut [R]>, work: &mut BlockWork<R>) {
+        let BlockWork {
+            normed: dx,
+            inputs,
+            swap: scratch,
+            ..
+        } = work;
+        dx.resize(len, R::ZERO);
+        let weights = grads.as_deref_mut().map(|grads| {
+            self.mlp_norm.gain(&tape.mlp_norm.normalized, inputs);
+            (inputs.as_slice(), grads)
+        });
+        self.mlp.hidden_backward(&tape.mlp, hidden, dx, weights, scratch);
+        if let Some(grads) = grads {
+            self.mlp_norm.weight_backward(&tape.mlp_norm.normalized, dx, grads);
+        }
+        self.mlp_norm.backward(&tape.mlp_norm, dx);
     }
 
     pub(super) fn to_f64(&self) -> Block<f64> {
@@ -185,15 +260,24 @@ impl<R: Real> Block<R> {
     }
 }
 
-/// value ← value W + b.
+/// value ← value W + b; `scratch` becomes what the value was.
 fn linear<R: Real>(map: &super::tensor::Linear<R>, n: usize, value: &mut Vec<R>, scratch: &mut Vec<R>) {
     scratch.resize(n * map.d_out, R::ZERO);
     map.forward(value, scratch, 0, map.d_out);
     swap(value, scratch);
 }
 
-/// value ← value Wᵀ.
-fn linear_back<R: Real>(map: &super::tensor::Linear<R>, n: usize, value: &mut Vec<R>, scratch: &mut Vec<R>) {
+/// value ← value Wᵀ. With `weights`, which are what the map read and the gradients of all weights, the map's are added to.
+fn linear_back<R: Real>(
+    map: &super::tensor::Linear<R>,
+    n: usize,
+    value: &mut Vec<R>,
+    weights: Option<(&Vec<R>, &mut [R])>,
+    scratch: &mut Vec<R>,
+) {
+    if let Some((x, grads)) = weights {
+        map.weight_backward(x, value, 0, map.d_out, grads);
+    }
     scratch.resize(n * map.d_in, R::ZERO);
     map.backward(value, 0, map.d_out, scratch, R::ZERO);
     swap(value, scratch);

@@ -1,7 +1,8 @@
-//! The weights of a Hugging Face folder: one safetensors file or an index of shards, memory-mapped.
+//! The weights of a Hugging Face folder: one safetensors file or an index of shards, memory-mapped; or those of a new model,
+//! which are made as they are asked for.
 
 use super::{
-    ModelError,
+    Initial, ModelError,
     norm::{Norm, NormKind},
     tensor::{Linear, Weights},
 };
@@ -27,10 +28,17 @@ struct Place {
     shape: Vec<usize>,
 }
 
-/// The tensors of a model folder by name.
+/// Where the tensors come from.
+enum Source {
+    /// A model folder.
+    Folder(PathBuf, HashMap<String, Place>),
+    /// Nowhere: each is made.
+    New(Box<Initial>),
+}
+
+/// The tensors of a model by name.
 pub(super) struct Checkpoint {
-    folder: PathBuf,
-    places: HashMap<String, Place>,
+    source: Source,
     /// What stands before the names, found by [`Checkpoint::choose_prefix`].
     prefix: &'static str,
     n_params: Cell<u64>,
@@ -58,17 +66,29 @@ impl Checkpoint {
                 places.insert(name, place);
             }
         }
-        Ok(Self {
-            folder: folder.to_owned(),
-            places,
+        Ok(Self::of(Source::Folder(folder.to_owned(), places)))
+    }
+
+    /// The tensors of a new model.
+    pub(super) fn new(initial: Box<Initial>) -> Self {
+        Self::of(Source::New(initial))
+    }
+
+    fn of(source: Source) -> Self {
+        Self {
+            source,
             prefix: "",
             n_params: Cell::new(0),
-        })
+        }
     }
 
     /// Whole models prefix the names of the decoder's tensors, bare decoders do not: takes `prefix` if `name` is found behind it.
     pub(super) fn choose_prefix(&mut self, prefix: &'static str, name: &str) {
-        if self.places.contains_key(&format!("{prefix}{name}")) || !self.places.contains_key(name) {
+        let has = |name: &str| match &self.source {
+            Source::Folder(_, places) => places.contains_key(name),
+            Source::New(_) => false,
+        };
+        if has(&format!("{prefix}{name}")) || !has(name) {
             self.prefix = prefix;
         }
     }
@@ -85,30 +105,12 @@ impl Checkpoint {
 
     /// A tensor outside the decoder, such as the unembedding: its full name.
     pub(super) fn outer(&self, name: &str, shape: &[usize]) -> Result<Weights<f32>, ModelError> {
-        let place = self.places.get(name).ok_or_else(|| ModelError::NoTensor {
-            folder: self.folder.clone(),
-            name: name.to_owned(),
-        })?;
-        if place.shape != shape {
-            return Err(ModelError::Shape {
-                name: name.to_owned(),
-                found: place.shape.clone(),
-                expected: shape.to_vec(),
-            });
-        }
-        let bytes = &place.file[place.bytes.clone()];
-        let weights = match place.dtype {
-            Dtype::F32 if bytemuck::try_cast_slice::<u8, f32>(bytes).is_ok() => {
-                Weights::Mapped(place.file.clone(), place.bytes.clone())
-            }
-            Dtype::F32 => Weights::owned(bytemuck::pod_collect_to_vec(bytes)),
-            Dtype::F16 => Weights::owned(halves(bytes, |bits| half::f16::from_bits(bits).to_f32())),
-            Dtype::BF16 => Weights::owned(halves(bytes, |bits| half::bf16::from_bits(bits).to_f32())),
-            other => {
-                return Err(ModelError::Dtype {
-                    name: name.to_owned(),
-                    found: format!("{other:?}"),
-                });
+        let weights = match &self.source {
+            Source::Folder(folder, places) => read(folder, places, name, shape)?,
+            Source::New(initial) => {
+                let numbers = initial(name, shape);
+                assert_eq!(numbers.len(), shape.iter().product::<usize>(), "numbers of '{name}'");
+                Weights::owned(name, shape, numbers)
             }
         };
         self.n_params.set(self.n_params.get() + weights.as_slice().len() as u64);
@@ -158,6 +160,36 @@ impl Checkpoint {
             bias: None,
         })
     }
+}
+
+/// One tensor of a folder.
+fn read(folder: &Path, places: &HashMap<String, Place>, name: &str, shape: &[usize]) -> Result<Weights<f32>, ModelError> {
+    let place = places.get(name).ok_or_else(|| ModelError::NoTensor {
+        folder: folder.to_owned(),
+        name: name.to_owned(),
+    })?;
+    if place.shape != shape {
+        return Err(ModelError::Shape {
+            name: name.to_owned(),
+            found: place.shape.clone(),
+            expected: shape.to_vec(),
+        });
+    }
+    let bytes = &place.file[place.bytes.clone()];
+    Ok(match place.dtype {
+        Dtype::F32 if bytemuck::try_cast_slice::<u8, f32>(bytes).is_ok() => {
+            Weights::mapped(name, shape, place.file.clone(), place.bytes.clone())
+        }
+        Dtype::F32 => Weights::owned(name, shape, bytemuck::pod_collect_to_vec(bytes)),
+        Dtype::F16 => Weights::owned(name, shape, halves(bytes, |bits| half::f16::from_bits(bits).to_f32())),
+        Dtype::BF16 => Weights::owned(name, shape, halves(bytes, |bits| half::bf16::from_bits(bits).to_f32())),
+        other => {
+            return Err(ModelError::Dtype {
+                name: name.to_owned(),
+                found: format!("{other:?}"),
+            });
+        }
+    })
 }
 
 /// The files that hold the weights, in the order of their names.

@@ -36,9 +36,17 @@ impl Config {
         })?;
         Ok(Self {
             file: path,
+            ..Self::new(fields)
+        })
+    }
+
+    /// The fields of a model that has no folder yet.
+    pub(super) fn new(fields: Map<String, Value>) -> Self {
+        Self {
+            file: PathBuf::from("config.json"),
             path: String::new(),
             fields,
-        })
+        }
     }
 
     /// An object inside this one; an absent or null one is `None`.

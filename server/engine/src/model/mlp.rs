@@ -69,8 +69,16 @@ impl<R: Real> Mlp<R> {
         );
     }
 
-    /// The gradient of x into `dx` [n, d_model] from that of the hidden layer, which is consumed.
-    pub(super) fn hidden_backward(&self, tape: &MlpTape<R>, dh: &mut [R], dx: &mut [R], scratch: &mut Vec<R>) {
+    /// The gradient of x into `dx` [n, d_model] from that of the hidden layer, which is consumed. With `weights`, which
+    /// are x and the gradients of all weights, those of what leads to the hidden layer are added to.
+    pub(super) fn hidden_backward(
+        &self,
+        tape: &MlpTape<R>,
+        dh: &mut [R],
+        dx: &mut [R],
+        mut weights: Option<(&[R], &mut [R])>,
+        scratch: &mut Vec<R>,
+    ) {
         let d_mlp = self.input.d_out;
         if let Some(up) = &self.up {
             scratch.resize(dh.len(), R::ZERO);
@@ -83,6 +91,9 @@ impl<R: Real> Mlp<R> {
                 },
             );
             up.backward(scratch, 0, d_mlp, dx, R::ZERO);
+            if let Some((x, grads)) = &mut weights {
+                up.weight_backward(x, scratch, 0, d_mlp, grads);
+            }
         }
         simd(
             #[inline(always)]
@@ -94,6 +105,9 @@ impl<R: Real> Mlp<R> {
         );
         let keep = if self.up.is_some() { R::ONE } else { R::ZERO };
         self.input.backward(dh, 0, d_mlp, dx, keep);
+        if let Some((x, grads)) = weights {
+            self.input.weight_backward(x, dh, 0, d_mlp, grads);
+        }
     }
 
     pub(super) fn to_f64(&self) -> Mlp<f64> {

@@ -1,9 +1,10 @@
-//! Frozen language models: forward from any cut to any hook point, and the gradient of a cut's value.
+//! Language models: forward from any cut to any hook point, and the gradient of a cut's value.
 //!
 //! A pass over one context moves from hook point to hook point and shows each value to a [`Hooks`] object, which may read
 //! or replace it. Where it stops it leaves a [`Cut`]: all that the rest of the model needs. From a cut, [`Model::suffix`]
-//! runs to the input of the unembedding, and [`Model::backward`] brings a gradient back to the cut. Weights are frozen, so
-//! only activations are differentiated. Everything runs on the calling thread; contexts are independent.
+//! runs to the input of the unembedding, and [`Model::backward`] brings a gradient back to the cut. There, weights are frozen
+//! and only activations are differentiated; [`Trainable`] has the gradients of weights, too. Everything runs on the calling
+//! thread; contexts are independent.
 //!
 //! Each family's file maps its config and its tensors' names to one common `block`.
 
@@ -23,10 +24,12 @@ mod norm;
 mod pass;
 mod rope;
 mod tensor;
+mod trainable;
 
 pub use error::ModelError;
 pub use hash::content_hash;
 pub use pass::{Cut, Hooks, NoHooks, Tape, Work};
+pub use trainable::{Tensor, Trainable};
 
 use crate::kernel::{Mat, MatMut, Real, matmul};
 use api::{HookPoint, ResidualFrame, Site};
@@ -35,6 +38,7 @@ use checkpoint::Checkpoint;
 use config::Config;
 use norm::{Norm, NormKind};
 use rope::Rope;
+use serde_json::{Map, Value};
 use std::{fmt, path::Path};
 use tensor::Weights;
 
@@ -94,7 +98,7 @@ pub struct ModelFacts {
     pub layer_norm: bool,
 }
 
-/// A frozen language model in numbers of type `R`.
+/// A language model in numbers of type `R`.
 #[derive(Clone)]
 pub struct Model<R> {
     facts: ModelFacts,
@@ -118,27 +122,28 @@ impl Model<f32> {
     /// config asks for something that the forward pass does not do, or `frame` is centred and the model has no LayerNorm.
     pub fn load(folder: &Path, frame: ResidualFrame) -> Result<Self, ModelError> {
         let config = Config::read(folder)?;
-        let model_type = config.text("model_type", "")?;
-        let Some(family) = Family::ALL.into_iter().find(|family| family.name() == model_type) else {
-            return Err(config.refuse("model_type", Family::ALL.map(Family::name).join(", ")));
-        };
-        if config.get("quantization_config").is_some() {
-            return Err(config.refuse("quantization_config", "none: weights in f32, f16 or bf16"));
-        }
+        let family = family(&config)?;
         if frame == ResidualFrame::Centred && family == Family::Llama {
             return Err(ModelError::Frame { family });
         }
-        let mut weights = Checkpoint::open(folder)?;
-        let mut model = match family {
-            Family::Gpt2 => gpt2::build(&config, &mut weights),
-            Family::GptNeo => gpt_neo::build(&config, &mut weights),
-            Family::GptNeox => gpt_neox::build(&config, &mut weights),
-            Family::Llama => llama::build(&config, &mut weights),
-        }?;
+        let mut model = build(&config, family, &mut Checkpoint::open(folder)?)?;
         if frame == ResidualFrame::Centred {
             model.centre();
         }
         Ok(model)
+    }
+
+    /// A new model of `config`, which is what a Hugging Face `config.json` holds. `initial` makes each tensor, given its name
+    /// in the checkpoint and its shape; tied ones are made once.
+    ///
+    /// # Errors
+    /// When the config asks for something that the forward pass does not do.
+    ///
+    /// # Panics
+    /// When `initial` gives another number of numbers than the shape has.
+    pub fn new(config: Map<String, Value>, initial: Box<Initial>) -> Result<Self, ModelError> {
+        let config = Config::new(config);
+        build(&config, family(&config)?, &mut Checkpoint::new(initial))
     }
 
     /// Puts a model together from what a family's file has read.
@@ -189,6 +194,27 @@ impl Model<f32> {
             final_norm: self.final_norm.to_f64(),
             unembed: self.unembed.to_f64(),
         }
+    }
+}
+
+/// Makes the numbers of a new model's tensor from its name and shape.
+pub type Initial = dyn Fn(&str, &[usize]) -> Vec<f32>;
+
+fn family(config: &Config) -> Result<Family, ModelError> {
+    let model_type = config.text("model_type", "")?;
+    let known = Family::ALL.into_iter().find(|family| family.name() == model_type);
+    known.ok_or_else(|| config.refuse("model_type", Family::ALL.map(Family::name).join(", ")))
+}
+
+fn build(config: &Config, family: Family, weights: &mut Checkpoint) -> Result<Model<f32>, ModelError> {
+    if config.get("quantization_config").is_some() {
+        return Err(config.refuse("quantization_config", "none: weights in f32, f16 or bf16"));
+    }
+    match family {
+        Family::Gpt2 => gpt2::build(config, weights),
+        Family::GptNeo => gpt_neo::build(config, weights),
+        Family::GptNeox => gpt_neox::build(config, weights),
+        Family::Llama => llama::build(config, weights),
     }
 }
 

@@ -1,7 +1,7 @@
 //! LayerNorm and RMSNorm over d_model: x̂ = (x − mean) / √(var + ε), or x / √(mean x² + ε); then gain and bias.
 
 use super::tensor::Weights;
-use crate::kernel::{Real, dot, simd, sum, sum_squares};
+use crate::kernel::{Real, add, dot, simd, sum, sum_squares};
 
 /// Which norm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +101,30 @@ impl<R: Real> Norm<R> {
                 }
             },
         );
+    }
+
+    /// Adds the gradients of gain and bias to their places in `grads`, the gradients of all weights, given x̂ and the
+    /// gradient of y, both [n, d_model].
+    pub(super) fn weight_backward(&self, normalized: &[R], dy: &[R], grads: &mut [R]) {
+        let d = self.gain.as_slice().len();
+        let gain = &mut grads[self.gain.place()];
+        simd(
+            #[inline(always)]
+            || {
+                for (hat, dy) in normalized.chunks_exact(d).zip(dy.chunks_exact(d)) {
+                    for ((gain, hat), dy) in gain.iter_mut().zip(hat).zip(dy) {
+                        *gain += *hat * *dy;
+                    }
+                }
+            },
+        );
+        if let Some(bias) = &self.bias {
+            let bias = &mut grads[bias.place()];
+            simd(
+                #[inline(always)]
+                || dy.chunks_exact(d).for_each(|dy| add(bias, dy)),
+            );
+        }
     }
 
     /// The gradient of x from that of x̂, in place.

@@ -70,6 +70,8 @@ pub struct Tape<R> {
     n_tokens: usize,
     blocks: Vec<BlockTape<R>>,
     norm: NormTape<R>,
+    /// Whether the blocks keep what the gradients of their weights need.
+    for_weights: bool,
 }
 
 impl<R: Real> Default for Tape<R> {
@@ -79,7 +81,22 @@ impl<R: Real> Default for Tape<R> {
             n_tokens: 0,
             blocks: Vec::new(),
             norm: NormTape::default(),
+            for_weights: false,
         }
+    }
+}
+
+impl<R: Real> Tape<R> {
+    /// A tape from which the gradients of weights can be taken, too.
+    pub fn for_weights() -> Self {
+        Self {
+            for_weights: true,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn is_for_weights_from_embed(&self) -> bool {
+        self.for_weights && self.from == HookPoint::Embed
     }
 }
 
@@ -202,12 +219,29 @@ impl<R: Real> Model<R> {
         hooks: &mut dyn Hooks<R>,
         work: &mut Work<R>,
     ) {
+        self.descend(tape, grad_out, grad_value, hooks, None, work);
+    }
+
+    /// [`Model::backward`]; with `grads`, the gradients of all weights, those that the suffix used are added to (the tape must
+    /// be one for weights, and hooks must have replaced nothing). The embeddings and the unembedding lie outside.
+    pub(super) fn descend(
+        &self,
+        tape: &Tape<R>,
+        grad_out: &mut [R],
+        grad_value: &mut Vec<R>,
+        hooks: &mut dyn Hooks<R>,
+        mut grads: Option<&mut [R]>,
+        work: &mut Work<R>,
+    ) {
         let n_tokens = tape.n_tokens;
         assert_eq!(
             grad_out.len(),
             n_tokens * self.facts.d_model,
             "the gradient of {n_tokens} tokens"
         );
+        if let Some(grads) = &mut grads {
+            self.final_norm.weight_backward(&tape.norm.normalized, grad_out, grads);
+        }
         self.final_norm.gain_backward(grad_out);
         copy(grad_out, grad_value);
         hooks.at(HookPoint::FinalNorm, grad_value);
@@ -225,8 +259,8 @@ impl<R: Real> Model<R> {
                         value: grad_value,
                         residual: &mut work.residual,
                     };
-                    let rope = self.rope.as_ref();
-                    self.blocks[layer].step_back(site, state, rope, &tape.blocks[layer], &mut work.steps.block);
+                    let (rope, grads) = (self.rope.as_ref(), grads.as_deref_mut());
+                    self.blocks[layer].step_back(site, state, rope, &tape.blocks[layer], grads, &mut work.steps.block);
                 }
                 // positions are added: the gradient goes through
                 HookPoint::Embed | HookPoint::FinalNorm => {}
@@ -253,7 +287,8 @@ impl<R: Real> Model<R> {
         if let Some(tape) = &mut tape {
             tape.from = from;
             tape.n_tokens = n_tokens;
-            tape.blocks.resize_with(self.blocks.len(), BlockTape::default);
+            let for_weights = tape.for_weights;
+            tape.blocks.resize_with(self.blocks.len(), || BlockTape::new(for_weights));
         }
         let mut at = from;
         while at != to {

@@ -1,32 +1,76 @@
-//! Frozen weights: shared storage, memory-mapped where the file already holds what the arithmetic needs, and the linear map.
+//! Weights: shared storage, memory-mapped where the file already holds what the arithmetic needs, and the linear map.
 
-use crate::kernel::{Mat, MatMut, Real, matmul, simd};
+use crate::kernel::{Mat, MatMut, Real, add, matmul, simd};
 use memmap2::Mmap;
 use std::{ops::Range, sync::Arc};
 
-/// The numbers of one weight tensor. Clones share them.
+/// One weight tensor: its name and shape in the checkpoint, and its numbers, which clones share.
 #[derive(Clone)]
-pub(super) enum Weights<R> {
-    /// In memory: converted, centred, or not aligned in the file.
-    Owned(Arc<Vec<R>>),
+pub(super) struct Weights<R> {
+    pub(super) name: Arc<str>,
+    pub(super) shape: Arc<[usize]>,
+    numbers: Numbers<R>,
+}
+
+#[derive(Clone)]
+enum Numbers<R> {
+    /// A part of numbers in memory: converted, centred, not aligned in the file, or in training, where all weights of a
+    /// model are parts of one vector.
+    Part(Arc<Vec<R>>, Range<usize>),
     /// A range of bytes of a mapped file that holds numbers of type `R` at the right alignment.
     Mapped(Arc<Mmap>, Range<usize>),
 }
 
 impl<R: Real> Weights<R> {
+    pub(super) fn owned(name: &str, shape: &[usize], numbers: Vec<R>) -> Self {
+        let all = 0..numbers.len();
+        Self {
+            name: name.into(),
+            shape: shape.into(),
+            numbers: Numbers::Part(Arc::new(numbers), all),
+        }
+    }
+
+    /// The numbers of type `R` that `bytes` of a mapped file are, at the right alignment.
+    pub(super) fn mapped(name: &str, shape: &[usize], file: Arc<Mmap>, bytes: Range<usize>) -> Self {
+        Self {
+            name: name.into(),
+            shape: shape.into(),
+            numbers: Numbers::Mapped(file, bytes),
+        }
+    }
+
     pub(super) fn as_slice(&self) -> &[R] {
-        match self {
-            Weights::Owned(numbers) => numbers,
-            Weights::Mapped(file, range) => bytemuck::cast_slice(&file[range.clone()]),
+        match &self.numbers {
+            Numbers::Part(numbers, range) => &numbers[range.clone()],
+            Numbers::Mapped(file, range) => bytemuck::cast_slice(&file[range.clone()]),
+        }
+    }
+
+    /// From now on, its numbers are a part of `numbers`.
+    pub(super) fn bind(&mut self, numbers: Arc<Vec<R>>, place: Range<usize>) {
+        self.numbers = Numbers::Part(numbers, place);
+    }
+
+    /// Where it lies in the vector of all weights, and so its gradient in the vector of all gradients. For bound weights.
+    pub(super) fn place(&self) -> Range<usize> {
+        match &self.numbers {
+            Numbers::Part(_, place) => place.clone(),
+            Numbers::Mapped(..) => 0..0,
         }
     }
 
     pub(super) fn to_f64(&self) -> Weights<f64> {
-        Weights::owned(self.as_slice().iter().map(|x| x.f64()).collect())
+        Weights {
+            name: self.name.clone(),
+            shape: self.shape.clone(),
+            numbers: Weights::owned("", &[], self.as_slice().iter().map(|x| x.f64()).collect()).numbers,
+        }
     }
 
-    pub(super) fn owned(numbers: Vec<R>) -> Self {
-        Weights::Owned(Arc::new(numbers))
+    /// The same tensor with other numbers.
+    fn with(&self, numbers: Vec<R>) -> Self {
+        Self::owned(&self.name, &self.shape, numbers)
     }
 
     /// With the mean of each row of `width` numbers taken out.
@@ -36,7 +80,7 @@ impl<R: Real> Weights<R> {
             let mean = R::of(row.iter().map(|x| x.f64()).sum::<f64>() / width as f64);
             row.iter_mut().for_each(|x| *x -= mean);
         }
-        Self::owned(numbers)
+        self.with(numbers)
     }
 }
 
@@ -86,6 +130,30 @@ impl<R: Real> Linear<R> {
         matmul(MatMut::new(dx, n, self.d_in), keep, R::ONE, dy, self.mat().t());
     }
 
+    /// Adds the gradients of weight and bias to their places in `grads`, the gradients of all weights, given the map's input
+    /// `x` [n, d_in] and the gradient of y in the columns of `dy` from `first` on.
+    pub(super) fn weight_backward(&self, x: &[R], dy: &[R], first: usize, y_width: usize, grads: &mut [R]) {
+        let n = x.len() / self.d_in;
+        let (x, y) = (Mat::new(x, n, self.d_in), Mat::strided(&dy[first..], n, self.d_out, y_width));
+        let grad = &mut grads[self.weight.place()];
+        if self.out_in {
+            matmul(MatMut::new(grad, self.d_out, self.d_in), R::ONE, R::ONE, y.t(), x);
+        } else {
+            matmul(MatMut::new(grad, self.d_in, self.d_out), R::ONE, R::ONE, x.t(), y);
+        }
+        if let Some(bias) = &self.bias {
+            let grad = &mut grads[bias.place()];
+            simd(
+                #[inline(always)]
+                || {
+                    for row in dy.chunks_exact(y_width) {
+                        add(grad, &row[first..first + self.d_out]);
+                    }
+                },
+            );
+        }
+    }
+
     /// The same map onto d_out with the mean over d_out taken out of everything it writes.
     pub(super) fn centred(self) -> Self {
         let numbers = self.weight.as_slice();
@@ -102,7 +170,7 @@ impl<R: Real> Linear<R> {
                     row.iter_mut().zip(&means).for_each(|(x, mean)| *x -= *mean);
                 }
             });
-            Weights::owned(centred)
+            self.weight.with(centred)
         } else {
             self.weight.centred(self.d_out)
         };

@@ -6,9 +6,12 @@
 //! | e2e | [`kl`] + sparsity |
 //! | e2e+ds | [`kl`] + [`downstream`] + sparsity |
 //!
+//! A language model's own pretraining has [`cross_entropy`].
+//!
 //! (Braun et al. 2024, section 2, with the normalisations of the e2e_sae code: docs/METHODS.md.) The sparsity term,
 //! λ · mean over tokens of ‖c‖₁ / d_in, needs no file: its derivative by every activation that fired is λ / (n · d_in).
 
+pub mod cross_entropy;
 pub mod downstream;
 pub mod kl;
 pub mod reconstruction;

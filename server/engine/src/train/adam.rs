@@ -36,11 +36,7 @@ impl<R: Real> Adam<R> {
     /// One step: every parameter moves by −lr · m̂ / (√v̂ + ε), with the gradient taken `scale` times.
     pub fn step(&mut self, lr: f64, scale: f64, grads: &Parameters<R>, parameters: &mut Parameters<R>) {
         self.steps += 1;
-        let api::Adam { beta1, beta2, eps } = self.constants;
-        let correction1 = 1.0 - beta1.powi(self.steps as i32);
-        let correction2 = (1.0 - beta2.powi(self.steps as i32)).sqrt();
-        let [scale, decay1, keep1, decay2, keep2] = [scale, beta1, 1.0 - beta1, beta2, 1.0 - beta2].map(R::of);
-        let [step, root, eps] = [lr / correction1, 1.0 / correction2, eps].map(R::of);
+        let step = Step::new(self.constants, self.steps, lr, scale);
         for (((p, g), m), v) in parameters
             .0
             .iter_mut()
@@ -48,33 +44,74 @@ impl<R: Real> Adam<R> {
             .zip(&mut self.first.0)
             .zip(&mut self.second.0)
         {
-            p.data
-                .par_chunks_mut(CHUNK)
-                .zip(g.data.par_chunks(CHUNK))
-                .zip(m.data.par_chunks_mut(CHUNK))
-                .zip(v.data.par_chunks_mut(CHUNK))
-                .for_each(|(((p, g), m), v)| {
-                    simd(|| {
-                        for (((p, g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
-                            let g = scale * *g;
-                            *m = decay1 * *m + keep1 * g;
-                            *v = decay2 * *v + keep2 * g * g;
-                            *p -= step * *m / (v.sqrt() * root + eps);
-                        }
-                    });
-                });
+            step.make(1.0, &mut p.data, &g.data, &mut m.data, &mut v.data);
         }
+    }
+}
+
+/// One step's factors.
+#[derive(Clone, Copy, Debug)]
+pub struct Step<R> {
+    scale: R,
+    decay1: R,
+    keep1: R,
+    decay2: R,
+    keep2: R,
+    step: R,
+    root: R,
+    eps: R,
+}
+
+impl<R: Real> Step<R> {
+    /// The step number `steps`, from 1, at learning rate `lr`, with the gradient taken `scale` times.
+    pub fn new(constants: api::Adam, steps: usize, lr: f64, scale: f64) -> Self {
+        let api::Adam { beta1, beta2, eps } = constants;
+        let correction1 = 1.0 - beta1.powi(steps as i32);
+        let correction2 = (1.0 - beta2.powi(steps as i32)).sqrt();
+        Self {
+            scale: R::of(scale),
+            decay1: R::of(beta1),
+            keep1: R::of(1.0 - beta1),
+            decay2: R::of(beta2),
+            keep2: R::of(1.0 - beta2),
+            step: R::of(lr / correction1),
+            root: R::of(1.0 / correction2),
+            eps: R::of(eps),
+        }
+    }
+
+    /// Makes it on some parameters, which are first taken `shrink` times (decoupled weight decay: 1 − lr · decay), with their
+    /// gradients and moments.
+    pub fn make(&self, shrink: f64, parameters: &mut [R], grads: &[R], first: &mut [R], second: &mut [R]) {
+        let shrink = R::of(shrink);
+        let step = *self;
+        parameters
+            .par_chunks_mut(CHUNK)
+            .zip(grads.par_chunks(CHUNK))
+            .zip(first.par_chunks_mut(CHUNK))
+            .zip(second.par_chunks_mut(CHUNK))
+            .for_each(|(((p, g), m), v)| {
+                simd(|| {
+                    for (((p, g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
+                        let g = step.scale * *g;
+                        *m = step.decay1 * *m + step.keep1 * g;
+                        *v = step.decay2 * *v + step.keep2 * g * g;
+                        *p = shrink * *p - step.step * *m / (v.sqrt() * step.root + step.eps);
+                    }
+                });
+            });
     }
 }
 
 /// The norm of all gradients together.
 pub fn norm<R: Real>(grads: &Parameters<R>) -> f64 {
-    let mut total = 0.0;
-    for tensor in &grads.0 {
-        let chunk = |i: usize| &tensor.data[i * CHUNK..((i + 1) * CHUNK).min(tensor.data.len())];
-        total += par_sum(tensor.data.len().div_ceil(CHUNK), &|i| simd(|| sum_squares(chunk(i))).f64());
-    }
-    total.sqrt()
+    grads.0.iter().map(|tensor| squares(&tensor.data)).sum::<f64>().sqrt()
+}
+
+/// Σ g² over a part of the gradients.
+pub fn squares<R: Real>(grads: &[R]) -> f64 {
+    let chunk = |i: usize| &grads[i * CHUNK..((i + 1) * CHUNK).min(grads.len())];
+    par_sum(grads.len().div_ceil(CHUNK), &|i| simd(|| sum_squares(chunk(i))).f64())
 }
 
 /// The factor that brings a gradient of norm `norm` down to `max` (torch's `clip_grad_norm_`), 1 for smaller ones.
