@@ -23,6 +23,7 @@ create table job_new (
     started          integer,
     finished         integer,
     revision         integer not null default 0,
+    process          text,
     check ((state = 'running') = (owner is not null)),
     check ((state = 'running') = (lease_until is not null))
 ) strict;
