@@ -143,7 +143,7 @@ async fn a_write_that_fails_leaves_the_former_content() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
-/// The second migration makes the table of jobs anew.
+/// The third migration makes the table of jobs anew.
 #[tokio::test]
 async fn a_registry_of_the_first_schema_keeps_its_jobs_and_curves() {
     let folder = tempfile::tempdir().unwrap();
