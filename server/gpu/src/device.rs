@@ -1,4 +1,4 @@
-//! A device as the engine's runs want it: [`engine::train::Device`] and [`engine::train::Backend`].
+//! A device as the engine's runs want it: `engine::train::Device` and `engine::train::Backend`.
 
 use api::{HookPoint, Measurement, TrainConfig};
 use candle_core as candle;

@@ -8,11 +8,11 @@
 //!
 //! | here | there |
 //! |---|---|
-//! | [`linear`], [`norm`], [`rope`], [`attention`], [`mlp`], [`block`] | `engine::model`'s parts |
-//! | [`model`] | `engine::model`'s passes |
-//! | [`logits`] | `engine::objective::kl`, `engine::metrics`' cross-entropies |
-//! | [`relu`], [`adam`] | `engine::dictionary::Relu`, `engine::train::adam` |
-//! | [`steps`], [`evaluate`], [`device`] | `engine::train`'s `Stepper`, `engine::metrics::evaluate`, the traits of `engine::train` |
+//! | `linear`, `norm`, `rope`, `attention`, `mlp`, `block` | `engine::model`'s parts |
+//! | `model` | `engine::model`'s passes |
+//! | `logits` | `engine::objective::kl`, `engine::metrics`' cross-entropies |
+//! | `relu`, `adam` | `engine::dictionary::Relu`, `engine::train::adam` |
+//! | `steps`, `evaluate`, `device` | `engine::train`'s `Stepper`, `engine::metrics::evaluate`, the traits of `engine::train` |
 
 mod adam;
 mod attention;
