@@ -9,9 +9,6 @@ use crate::{
     rope::{Rope, Turn},
 };
 
-/// Numbers in one chunk's scores, at most (but at least those of one context and key head).
-const SCORES: usize = 1 << 26;
-
 /// The attention of a block.
 pub struct Attention {
     /// d_model to all queries, then all keys, then all values, head by head.
@@ -140,7 +137,7 @@ impl Attention {
     fn chunks(&self, form: &Form) -> impl Iterator<Item = (usize, usize)> + use<> {
         let n = form.n_contexts * self.n_kv_heads;
         let scores = self.n_heads / self.n_kv_heads * form.n_ctx * form.n_ctx;
-        let step = (SCORES / scores).max(1);
+        let step = (form.scores / scores).max(1);
         (0..n).step_by(step).map(move |first| (first, step.min(n - first)))
     }
 

@@ -8,13 +8,15 @@ pub struct Form {
     pub n_contexts: usize,
     /// Tokens per context.
     pub n_ctx: usize,
+    /// Numbers in one chunk's scores, at most.
+    pub scores: usize,
     /// Per kind of window: [n_ctx, n_ctx], 0 where the query (row) sees the key (column), −∞ elsewhere.
     masks: Vec<(Option<usize>, Tensor)>,
 }
 
 impl Form {
-    /// For attention with these windows.
-    pub fn new(n_contexts: usize, n_ctx: usize, windows: &[Option<usize>], device: &Device) -> Result<Self> {
+    /// For attention with these windows, at most `scores` numbers of scores at a time.
+    pub fn new(n_contexts: usize, n_ctx: usize, windows: &[Option<usize>], scores: usize, device: &Device) -> Result<Self> {
         let masks = windows
             .iter()
             .map(|window| Ok((*window, mask(n_ctx, *window, device)?)))
@@ -22,6 +24,7 @@ impl Form {
         Ok(Self {
             n_contexts,
             n_ctx,
+            scores,
             masks,
         })
     }

@@ -32,5 +32,5 @@ mod steps;
 
 pub use device::{Gpu, OnGpu};
 pub use form::Form;
-pub use model::{Cut, Model, Tape};
+pub use model::{Chunks, Cut, Model, Tape};
 pub use steps::GpuSteps;

@@ -5,9 +5,6 @@ use candle_core::{D, Result, Tensor};
 
 use crate::model::Model;
 
-/// Numbers in one chunk's logits, at most (but at least one token's).
-const CHUNK: usize = 1 << 25;
-
 /// KL(model ‖ spliced) per token [n_tokens], and `scale` times its derivative by `spliced` [n_tokens, d_model].
 pub fn kl(model: &Model<'_>, clean: &Tensor, spliced: &Tensor, scale: f64) -> Result<(Tensor, Tensor)> {
     let (mut values, mut grads) = (Vec::new(), Vec::new());
@@ -50,6 +47,6 @@ fn log_softmax(logits: &Tensor) -> Result<Tensor> {
 
 fn chunks(model: &Model<'_>, rows: &Tensor) -> Result<impl Iterator<Item = (usize, usize)> + use<>> {
     let n = rows.dim(0)?;
-    let step = (CHUNK / model.host.facts().d_vocab).max(1);
+    let step = (model.chunks.logits / model.host.facts().d_vocab).max(1);
     Ok((0..n).step_by(step).map(move |first| (first, step.min(n - first))))
 }

@@ -11,10 +11,30 @@ use crate::{
     rope::Rope,
 };
 
+/// How much is computed at a time of what never exists whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Chunks {
+    /// Numbers in the scores of attention, at most (but at least those of one context and key head).
+    pub scores: usize,
+    /// Numbers in the logits, at most (but at least one token's).
+    pub logits: usize,
+}
+
+impl Default for Chunks {
+    fn default() -> Self {
+        Self {
+            scores: 1 << 26,
+            logits: 1 << 25,
+        }
+    }
+}
+
 /// A model on the device.
 pub struct Model<'m> {
     /// The model that it is a copy of.
     pub host: &'m engine::model::Model<f32>,
+    /// How much is computed at a time.
+    pub chunks: Chunks,
     pub(crate) device: Device,
     /// [d_vocab, d_model].
     embed: Tensor,
@@ -72,6 +92,7 @@ impl<'m> Model<'m> {
         let blocks = parts.blocks.iter().map(|block| Block::new(block, device));
         Ok(Self {
             host,
+            chunks: Chunks::default(),
             device: device.clone(),
             embed,
             positions: parts.positions.map(rows).transpose()?,
@@ -90,7 +111,7 @@ impl<'m> Model<'m> {
         let mut windows: Vec<_> = self.blocks.iter().map(|block| block.attention.window).collect();
         windows.sort_unstable();
         windows.dedup();
-        Form::new(n_contexts, n_ctx, &windows, &self.device)
+        Form::new(n_contexts, n_ctx, &windows, self.chunks.scores, &self.device)
     }
 
     /// From contexts of equal length, which the engine's model has checked, to `at`.

@@ -3,7 +3,7 @@
 use api::{HookPoint, ResidualFrame, Site};
 use candle_core::Tensor;
 use engine::model::{Cut, Hooks, Model, NoHooks, Tape, Work};
-use gpu::{Gpu, OnGpu};
+use gpu::{Chunks, Gpu, OnGpu};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -78,9 +78,10 @@ fn contexts(model: &Model<f32>, n_ctx: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<u
     (0..N_CONTEXTS).map(context).collect()
 }
 
-fn every_hook_point(folder: &str, frame: ResidualFrame) {
+fn every_hook_point(folder: &str, frame: ResidualFrame, chunks: Chunks) {
     let host = Model::load(&models().join(folder), frame).unwrap();
-    let gpu = OnGpu::new(&Gpu::processor(), &host).unwrap();
+    let mut gpu = OnGpu::new(&Gpu::processor(), &host).unwrap();
+    gpu.model.chunks = chunks;
     let model = &gpu.model;
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let (n_ctx, d_model) = (host.facts().n_ctx.min(N_CTX), host.facts().d_model);
@@ -144,9 +145,20 @@ fn every_hook_point(folder: &str, frame: ResidualFrame) {
 #[test]
 fn every_model_at_every_hook_point_is_the_engines() {
     for folder in FOLDERS {
-        every_hook_point(folder, ResidualFrame::Raw);
+        every_hook_point(folder, ResidualFrame::Raw, Chunks::default());
     }
     for folder in ["gpt2", "gpt_neox"] {
-        every_hook_point(folder, ResidualFrame::Centred);
+        every_hook_point(folder, ResidualFrame::Centred, Chunks::default());
+    }
+}
+
+#[test]
+fn chunks_change_nothing() {
+    for folder in ["gpt_neo", "llama"] {
+        // three key heads at a time, which does not divide their number
+        let host = Model::load(&models().join(folder), ResidualFrame::Raw).unwrap();
+        let shared = host.facts().n_heads / host.parts().blocks[0].attention.n_kv_heads;
+        let scores = 3 * shared * N_CTX * N_CTX;
+        every_hook_point(folder, ResidualFrame::Raw, Chunks { scores, logits: 1 });
     }
 }

@@ -7,7 +7,7 @@ use engine::{
     objective::Terms,
     train::{Stepper, Steps, TrainError, Trainee, schedule},
 };
-use gpu::{Gpu, GpuSteps, OnGpu};
+use gpu::{Chunks, Gpu, GpuSteps, OnGpu};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -30,7 +30,12 @@ fn losses_gradients_and_ten_steps_are_torchs() {
     let golden = Golden::read();
     for setup in &golden.about.setups {
         let host = model(setup);
-        let gpu = OnGpu::new(&Gpu::processor(), &host).unwrap();
+        let mut gpu = OnGpu::new(&Gpu::processor(), &host).unwrap();
+        // seven of the batch's 24 tokens, and one context's head, at a time
+        gpu.model.chunks = Chunks {
+            scores: 1,
+            logits: 7 * host.facts().d_vocab,
+        };
         for case in &setup.cases {
             as_torch(&golden, setup, case, &gpu);
         }
