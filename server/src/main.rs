@@ -3,6 +3,7 @@
 
 mod cache;
 mod commands;
+mod device;
 mod http;
 mod hub;
 mod jobs;

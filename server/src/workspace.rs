@@ -1,7 +1,8 @@
 //! What the requests, the jobs and the commands of one process share: the data folder, the models in memory, the threads.
 
 use anyhow::{Context as _, Result};
-use std::path::Path;
+use engine::train::Device;
+use std::{path::Path, sync::Arc};
 use store::Store;
 
 use crate::{cache::ModelCache, memory::Memory, short::ShortPool};
@@ -19,6 +20,8 @@ pub struct Workspace {
     pub short: ShortPool,
     /// Threads of a job.
     pub n_threads: usize,
+    /// What jobs compute on.
+    pub device: Arc<dyn Device>,
 }
 
 impl Workspace {
@@ -26,13 +29,24 @@ impl Workspace {
     ///
     /// # Errors
     /// What [`Store::open`] refuses, or a system without threads.
-    pub async fn open(data: &Path, n_threads: usize) -> Result<Self> {
+    pub async fn open(data: &Path, n_threads: usize, device: Arc<dyn Device>) -> Result<Self> {
         Ok(Self {
             store: Store::open(data).await?,
             models: ModelCache::new(cache_budget_bytes()),
             short: ShortPool::new(N_SHORT_THREADS.min(n_threads))?,
             n_threads,
+            device,
         })
+    }
+
+    /// Who runs a job, for people: the program's part, its process, its machine, and what it computes on unless that is the
+    /// processor.
+    pub fn owner(&self, part: &str) -> String {
+        let who = format!("{part} {} on {}", std::process::id(), host());
+        match self.device.name() {
+            "cpu" => who,
+            device => format!("{who}, {device}"),
+        }
     }
 
     /// A pool of threads for one job.
@@ -52,11 +66,6 @@ impl Workspace {
 fn cache_budget_bytes() -> u64 {
     const UNKNOWN: u64 = 4 << 30;
     Memory::of_this_machine().map_or(UNKNOWN, |memory| memory.total / 2)
-}
-
-/// Who runs a job, for people: the program's part, its process and its machine.
-pub fn owner(part: &str) -> String {
-    format!("{part} {} on {}", std::process::id(), host())
 }
 
 fn host() -> String {

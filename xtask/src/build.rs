@@ -13,7 +13,7 @@ pub const WASM: &str = "wasm32-unknown-unknown";
 
 /// Everything that is built natively; `frontend` needs leptos with features that exclude the server's.
 pub const NATIVE: &[&str] = &[
-    "-p", "api", "-p", "app", "-p", "engine", "-p", "store", "-p", "server", "-p", "tests", "-p", "xtask",
+    "-p", "api", "-p", "app", "-p", "engine", "-p", "gpu", "-p", "store", "-p", "server", "-p", "tests", "-p", "xtask",
 ];
 
 /// The root of the repository.

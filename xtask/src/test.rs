@@ -10,7 +10,7 @@ use crate::{
 use anyhow::Result;
 
 /// The crates that can have documentation tests: those with a library for the host.
-const LIBRARIES: &[&str] = &["api", "app", "engine", "store", "tests"];
+const LIBRARIES: &[&str] = &["api", "app", "engine", "gpu", "store", "tests"];
 
 /// Builds the page and the binary, then runs all tests, or those whose name holds a word of `filter`.
 pub fn test(filter: &[String]) -> Result<()> {

@@ -106,7 +106,8 @@ async fn measure(workspace: &Arc<Workspace>, info: &DictionaryInfo, config: Trai
             stage: format!("measuring on {}", config.evaluation.split.text()),
             ..Default::default()
         });
-        let measured = engine::train::evaluate(&file, &weights, &tokens, &config)?;
+        let backend = workspace.device.backend(&weights)?;
+        let measured = engine::train::evaluate(&file, &*backend, &tokens, &config)?;
         report.end("done");
         Ok(measured)
     };

@@ -15,7 +15,8 @@ mod table;
 mod train;
 mod workspace;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use crate::device::Kind;
+use clap::{Args, Parser, Subcommand};
 use std::{num::NonZeroUsize, path::PathBuf, process::ExitCode};
 
 /// Train, evaluate, inspect and compare sparse dictionaries (sparse autoencoders) of language models, in the browser.
@@ -38,19 +39,8 @@ pub struct Global {
     #[arg(long, global = true, value_name = "N")]
     threads: Option<NonZeroUsize>,
     /// What computes
-    #[arg(long, global = true, value_enum, default_value_t = Device::Cpu)]
-    device: Device,
-}
-
-/// What computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Device {
-    /// The processor
-    Cpu,
-    /// An NVIDIA GPU
-    Cuda,
-    /// An Apple GPU
-    Metal,
+    #[arg(long, global = true, value_enum, default_value_t = Kind::Cpu)]
+    device: Kind,
 }
 
 #[derive(Debug, Subcommand)]
@@ -75,43 +65,23 @@ impl Global {
             .or_else(|| std::thread::available_parallelism().ok())
             .map_or(1, NonZeroUsize::get)
     }
-
-    /// # Errors
-    /// A device that this build cannot compute on.
-    fn check_device(&self) -> Result<(), api::ConfigError> {
-        let name = match self.device {
-            Device::Cpu => return Ok(()),
-            Device::Cuda => "cuda",
-            Device::Metal => "metal",
-        };
-        Err(api::ConfigError::new(
-            "device",
-            format!(
-                "found {name}; this build lacks the feature '{name}' and computes on the cpu only: leave --device out, or give cpu"
-            ),
-        ))
-    }
 }
 
 /// Runs what the command line asks for. Exit status: 0 done, 1 failed, 2 what was asked for cannot be used.
 pub fn run(cli: Cli) -> ExitCode {
-    let result = cli
-        .global
-        .check_device()
-        .map_err(Into::into)
-        .and_then(|()| match cli.command {
-            Command::Serve(command) => command.run(&cli.global),
-            Command::Train(command) => command.run(&cli.global),
-            Command::Sweep(command) => command.run(&cli.global),
-            Command::Evaluate(command) => command.run(&cli.global),
-            Command::Plot(command) => command.run(&cli.global),
-            Command::Pretrain(command) => command.run(&cli.global),
-            Command::Pull(command) => command.run(&cli.global),
-            Command::Storyworld(command) => command.run(&cli.global),
-            Command::Jobs(command) => command.run(&cli.global),
-            Command::Cancel(command) => command.run(&cli.global),
-            Command::Resume(command) => command.run(&cli.global),
-        });
+    let result = match cli.command {
+        Command::Serve(command) => command.run(&cli.global),
+        Command::Train(command) => command.run(&cli.global),
+        Command::Sweep(command) => command.run(&cli.global),
+        Command::Evaluate(command) => command.run(&cli.global),
+        Command::Plot(command) => command.run(&cli.global),
+        Command::Pretrain(command) => command.run(&cli.global),
+        Command::Pull(command) => command.run(&cli.global),
+        Command::Storyworld(command) => command.run(&cli.global),
+        Command::Jobs(command) => command.run(&cli.global),
+        Command::Cancel(command) => command.run(&cli.global),
+        Command::Resume(command) => command.run(&cli.global),
+    };
     match result {
         Ok(code) => code,
         Err(error) if error.is::<say::Unheard>() => ExitCode::SUCCESS,
@@ -144,13 +114,6 @@ mod tests {
             );
             assert!(help.contains("Example"), "{}: {help}", sub.get_name());
         }
-    }
-
-    #[test]
-    fn a_device_that_is_not_compiled_in_is_named() {
-        let cli = Cli::try_parse_from(["saescope", "jobs", "--device", "cuda"]).unwrap();
-        let message = cli.global.check_device().unwrap_err().to_string();
-        assert!(message.contains("found cuda") && message.contains("'cuda'"), "{message}");
     }
 
     #[test]

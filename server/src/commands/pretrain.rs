@@ -13,10 +13,7 @@ use std::{
 };
 
 use super::{Global, sweep, workspace};
-use crate::{
-    jobs::Ended,
-    workspace::{Workspace, owner},
-};
+use crate::{jobs::Ended, workspace::Workspace};
 
 /// Train a language model (GPT-2) from random weights on a text
 ///
@@ -117,7 +114,7 @@ impl Pretrain {
         };
         let stop = Arc::new(AtomicBool::new(false));
         tokio::spawn(sweep::stop_on_signal(stop.clone()));
-        match sweep::run_or_follow(&workspace, id, &owner("saescope pretrain"), &stop).await? {
+        match sweep::run_or_follow(&workspace, id, &workspace.owner("saescope pretrain"), &stop).await? {
             Ended::Done(_) => {}
             Ended::Failed(message) => bail!("job {id}: {message}"),
             Ended::Cancelled => bail!("job {id} was cancelled; the same command goes on from its checkpoint"),

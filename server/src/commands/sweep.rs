@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     jobs::{Ended, execute, lease::LEASE, request},
-    workspace::{Workspace, owner},
+    workspace::Workspace,
 };
 
 /// How often a job that another process runs is looked at.
@@ -89,7 +89,7 @@ impl Sweep {
 
         let stop = Arc::new(AtomicBool::new(false));
         tokio::spawn(stop_on_signal(stop.clone()));
-        let owner = owner(&format!("saescope {command}"));
+        let owner = workspace.owner(&format!("saescope {command}"));
         let mut failed = Vec::new();
         for &id in &ids {
             match run_or_follow(&workspace, id, &owner, &stop).await? {

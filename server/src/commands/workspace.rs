@@ -4,8 +4,8 @@ use anyhow::{Context as _, Result};
 use api::{ConfigError, CorpusId, CorpusInfo, ModelId, ModelInfo};
 use std::{future::Future, path::Path, sync::Arc, time::Duration};
 
-use super::Global;
-use crate::{hub, jobs::import, workspace::Workspace};
+use super::{Global, say::note};
+use crate::{device::Kind, hub, jobs::import, workspace::Workspace};
 
 /// How long the registry may take to close: a thread that is left behind may hold a connection.
 const CLOSES_WITHIN: Duration = Duration::from_secs(5);
@@ -41,7 +41,11 @@ pub fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 
 /// Opens the data folder.
 pub async fn open(global: &Global) -> Result<Arc<Workspace>> {
-    let workspace = Workspace::open(&global.data, global.n_threads()).await;
+    let device = global.device.open()?;
+    if global.device != Kind::Cpu {
+        note!("computing on {}", device.name());
+    }
+    let workspace = Workspace::open(&global.data, global.n_threads(), device).await;
     Ok(Arc::new(workspace.with_context(|| {
         format!("the data folder '{}' cannot be opened", global.data.display())
     })?))

@@ -38,7 +38,11 @@ impl TestApp {
     /// With another access.
     pub async fn with(access: Access) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let workspace = Arc::new(Workspace::open(&folder.path().join("data"), 1).await.unwrap());
+        let workspace = Arc::new(
+            Workspace::open(&folder.path().join("data"), 1, Arc::new(engine::train::Cpu))
+                .await
+                .unwrap(),
+        );
         let (shut_down, shutdown) = watch::channel(false);
         let events = Events::watch(workspace.clone(), shutdown.clone());
         let state = AppState {

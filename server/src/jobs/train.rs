@@ -34,14 +34,17 @@ pub fn train(stage: &Stage<'_>, config: &TrainConfig) -> Result<Option<Vec<Dicti
     let folder = store.job_folder(stage.job.id);
     stage.begin("preparing");
     let mut recorder = Recorder::new(stage);
-    let inputs = Inputs {
-        config,
-        model: &model,
-        model_hash: &info.hash,
-        tokens: &tokens,
-        folder: &folder,
-    };
-    let outcome = pool.install(|| engine::train::run(inputs, &mut recorder));
+    let outcome = pool.install(|| {
+        let backend = stage.workspace.device.backend(&model)?;
+        let inputs = Inputs {
+            config,
+            backend: &*backend,
+            model_hash: &info.hash,
+            tokens: &tokens,
+            folder: &folder,
+        };
+        engine::train::run(inputs, &mut recorder)
+    });
     recorder.written()?;
     match outcome? {
         Outcome::Stopped { .. } => Ok(None),

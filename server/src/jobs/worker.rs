@@ -15,7 +15,7 @@ use super::{
     execute::{Ended, execute},
     lease::LEASE,
 };
-use crate::workspace::{Workspace, owner};
+use crate::workspace::Workspace;
 
 /// How often a worker without a job asks for one.
 const EVERY: Duration = Duration::from_millis(500);
@@ -38,7 +38,7 @@ impl Workers {
             .map(|i| {
                 let (workspace, runtime, stop) = (workspace.clone(), runtime.clone(), stop.clone());
                 // workers of one process are told apart: a lease has one owner
-                let owner = owner(&if n == 1 {
+                let owner = workspace.owner(&if n == 1 {
                     "server".to_string()
                 } else {
                     format!("server worker {i},")

@@ -25,7 +25,7 @@ const CRATES: &[Crate] = &[
     Crate {
         name: "engine",
         folder: "server/engine",
-        may_use: &["api", "gpu"],
+        may_use: &["api"],
     },
     Crate {
         name: "frontend",
@@ -35,12 +35,12 @@ const CRATES: &[Crate] = &[
     Crate {
         name: "gpu",
         folder: "server/gpu",
-        may_use: &[],
+        may_use: &["engine", "api"],
     },
     Crate {
         name: "server",
         folder: "server",
-        may_use: &["app", "engine", "store", "api"],
+        may_use: &["app", "engine", "gpu", "store", "api"],
     },
     Crate {
         name: "store",
@@ -59,6 +59,9 @@ const CRATES: &[Crate] = &[
         may_use: &[],
     },
 ];
+
+/// Arrows that only a feature of the using crate may draw: who builds without a GPU's feature does not compile what it needs.
+const OPTIONAL: &[(&str, &str)] = &[("server", "gpu")];
 
 /// The folder of the crate `name`.
 pub fn folder(name: &str) -> Option<&'static str> {
@@ -100,7 +103,13 @@ pub fn between_crates(sources: &[Source]) -> Result<Vec<String>> {
             ));
             continue;
         };
-        for used in dependencies(&manifest) {
+        for (used, optional) in dependencies(&manifest) {
+            if !optional && OPTIONAL.contains(&(name, used.as_str())) {
+                found.push(format!(
+                    "{}: `{name}` may use `{used}` under a feature only; make the dependency optional",
+                    source.path
+                ));
+            }
             if CRATES.iter().any(|one| one.name == used) && !own.may_use.contains(&used.as_str()) {
                 let allowed = if own.may_use.is_empty() {
                     "nothing of ours".to_owned()
@@ -114,8 +123,8 @@ pub fn between_crates(sources: &[Source]) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Every crate that a manifest names as a dependency of any kind, under its own name.
-fn dependencies(manifest: &Table) -> Vec<String> {
+/// Every crate that a manifest names as a dependency of any kind, under its own name, and whether it is optional.
+fn dependencies(manifest: &Table) -> Vec<(String, bool)> {
     let mut tables = vec![manifest];
     if let Some(targets) = manifest.get("target").and_then(Value::as_table) {
         tables.extend(targets.values().filter_map(Value::as_table));
@@ -125,10 +134,9 @@ fn dependencies(manifest: &Table) -> Vec<String> {
         .into_iter()
         .flat_map(|table| kinds.iter().filter_map(|kind| table.get(*kind)?.as_table()));
     let named = |(name, value): (&String, &Value)| {
-        value
-            .get("package")
-            .and_then(Value::as_str)
-            .map_or_else(|| name.clone(), str::to_owned)
+        let name = value.get("package").and_then(Value::as_str).unwrap_or(name);
+        let optional = value.get("optional").and_then(Value::as_bool).unwrap_or(false);
+        (name.to_owned(), optional)
     };
     lists.flat_map(|list| list.iter().map(named)).collect()
 }
@@ -180,6 +188,17 @@ mod tests {
             .len(),
             1
         );
+    }
+
+    #[test]
+    fn the_server_uses_the_gpu_under_a_feature_only() {
+        let found = |dependency: &str| {
+            let text = format!("[package]\nname = \"server\"\n[dependencies]\n{dependency}");
+            manifest("server/Cargo.toml", &text).len()
+        };
+        assert_eq!(found("gpu = { workspace = true, optional = true }"), 0);
+        assert_eq!(found("gpu.workspace = true"), 1);
+        assert_eq!(found("gpu = { workspace = true, optional = false }"), 1);
     }
 
     #[test]

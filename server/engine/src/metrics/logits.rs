@@ -5,7 +5,7 @@ use crate::{
     model::Model,
 };
 
-/// Per token of one context.
+/// Per token of one context, or of several one after the other.
 #[derive(Clone, Debug, Default)]
 pub struct Compared {
     /// −log p(next token) of the model; the last token's is not meant.
@@ -14,6 +14,15 @@ pub struct Compared {
     pub ce_spliced: Vec<f32>,
     /// KL(p ‖ q).
     pub kl: Vec<f64>,
+}
+
+impl Compared {
+    /// Appends the next context's.
+    pub fn extend(&mut self, next: &Compared) {
+        self.ce_model.extend_from_slice(&next.ce_model);
+        self.ce_spliced.extend_from_slice(&next.ce_spliced);
+        self.kl.extend_from_slice(&next.kl);
+    }
 }
 
 /// Scratch memory: two chunks of logits.

@@ -3,5 +3,8 @@
 mod evaluate;
 mod logits;
 mod sums;
+mod totals;
 
-pub use evaluate::{Subject, Text, evaluate};
+pub use evaluate::{Subject, evaluate};
+pub use logits::Compared;
+pub use totals::{Answer, Batch, Text, measure, points};

@@ -4,7 +4,7 @@ use crate::kernel::Real;
 
 /// A nonlinearity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Activation {
+pub enum Activation {
     /// x Φ(x).
     Gelu,
     /// x/2 · (1 + tanh(√(2/π) (x + 0.044715 x³))).

@@ -49,7 +49,7 @@ impl Heads {
     }
 
     /// First columns of the queries, keys and values of a query head.
-    fn columns(&self, head: usize) -> [usize; 3] {
+    pub(super) fn columns(&self, head: usize) -> [usize; 3] {
         let kv = head / (self.n_heads / self.n_kv_heads);
         if self.interleaved {
             let first = 3 * head * self.d_head;

@@ -21,11 +21,13 @@ mod hash;
 mod llama;
 mod mlp;
 mod norm;
+pub mod parts;
 mod pass;
 mod rope;
 mod tensor;
 mod trainable;
 
+pub use activation::Activation;
 pub use error::ModelError;
 pub use hash::content_hash;
 pub use pass::{Cut, Hooks, NoHooks, Tape, Work};
@@ -274,6 +276,22 @@ impl<R: Real> Model<R> {
     /// exists whole, but enough to be worth what the product spends on packing the unembedding.
     pub fn logits_chunk(&self) -> usize {
         ((1 << 21) / self.facts.d_vocab).clamp(128, 512)
+    }
+
+    /// Whether the model can read a context.
+    ///
+    /// # Errors
+    /// When there are no tokens or more than n_ctx, or a token is not in the vocabulary.
+    pub fn check(&self, tokens: &[u32]) -> Result<(), ModelError> {
+        let ModelFacts { n_ctx, d_vocab, .. } = self.facts;
+        if tokens.is_empty() || tokens.len() > n_ctx {
+            let found = tokens.len();
+            return Err(ModelError::Context { found, n_ctx });
+        }
+        match tokens.iter().enumerate().find(|(_, id)| **id as usize >= d_vocab) {
+            Some((position, &id)) => Err(ModelError::Token { id, position, d_vocab }),
+            None => Ok(()),
+        }
     }
 
     /// Logits [n, d_vocab] from rows of the unembedding's input [n, d_model].

@@ -114,26 +114,14 @@ impl<R: Real> Model<R> {
         work: &mut Work<R>,
     ) -> Result<(), ModelError> {
         self.width(at)?;
-        let (d_model, n_ctx) = (self.facts.d_model, self.facts.n_ctx);
-        if tokens.is_empty() || tokens.len() > n_ctx {
-            return Err(ModelError::Context {
-                found: tokens.len(),
-                n_ctx,
-            });
-        }
+        self.check(tokens)?;
+        let d_model = self.facts.d_model;
         let embed = self.embed.as_slice();
         cut.at = at;
         cut.n_tokens = tokens.len();
         cut.value.clear();
-        for (position, &id) in tokens.iter().enumerate() {
-            let Some(row) = (id as usize)
-                .checked_mul(d_model)
-                .and_then(|first| embed.get(first..first + d_model))
-            else {
-                let d_vocab = self.facts.d_vocab;
-                return Err(ModelError::Token { id, position, d_vocab });
-            };
-            cut.value.extend_from_slice(row);
+        for &id in tokens {
+            cut.value.extend_from_slice(&embed[id as usize * d_model..][..d_model]);
         }
         hooks.at(HookPoint::Embed, &mut cut.value);
         let state = State {
@@ -160,7 +148,7 @@ impl<R: Real> Model<R> {
         work: &mut Work<R>,
     ) -> Result<(), ModelError> {
         self.width(to)?;
-        self.check(cut, value)?;
+        self.check_value(cut, value)?;
         if to < cut.at {
             return Err(ModelError::Order { from: cut.at, to });
         }
@@ -192,7 +180,7 @@ impl<R: Real> Model<R> {
         tape: Option<&mut Tape<R>>,
         work: &mut Work<R>,
     ) -> Result<(), ModelError> {
-        self.check(cut, value)?;
+        self.check_value(cut, value)?;
         copy(value, &mut work.value);
         copy(&cut.residual, &mut work.residual);
         let state = State {
@@ -334,8 +322,8 @@ impl<R: Real> Model<R> {
         }
     }
 
-    /// The next point of the forward pass.
-    fn above(&self, at: HookPoint) -> HookPoint {
+    /// The next point of the forward pass; the last one is its own.
+    pub fn above(&self, at: HookPoint) -> HookPoint {
         match at {
             HookPoint::Embed => HookPoint::resid_pre(0),
             HookPoint::Block { layer, site } => match self.blocks[layer].next(site) {
@@ -347,8 +335,8 @@ impl<R: Real> Model<R> {
         }
     }
 
-    /// The next point of the backward pass.
-    fn below(&self, at: HookPoint) -> HookPoint {
+    /// The next point of the backward pass; the first one is its own.
+    pub fn below(&self, at: HookPoint) -> HookPoint {
         match at {
             HookPoint::FinalNorm => HookPoint::block(self.blocks.len() - 1, Site::ResidPost),
             HookPoint::Block { layer, site } => match self.blocks[layer].previous(site) {
@@ -360,7 +348,7 @@ impl<R: Real> Model<R> {
         }
     }
 
-    fn check(&self, cut: &Cut<R>, value: &[R]) -> Result<(), ModelError> {
+    fn check_value(&self, cut: &Cut<R>, value: &[R]) -> Result<(), ModelError> {
         let width = self.width(cut.at)?;
         if value.len() == cut.n_tokens * width {
             return Ok(());

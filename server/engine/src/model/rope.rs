@@ -1,7 +1,7 @@
 //! Rotary position embeddings: the first `2 · n_pairs` coordinates of each query and key are rotated, coordinate j with
 //! j + n_pairs, by the angle position · frequency_j (Su et al. 2021, arXiv 2104.09864; the layout of transformers).
 
-use super::{ModelError, config::Config};
+use super::{ModelError, config::Config, parts::RopeParts};
 use crate::kernel::Real;
 use std::f32::consts::TAU;
 
@@ -127,6 +127,14 @@ fn scale(frequencies: &mut [f32], given: &Config, n_ctx: usize) -> Result<(), Mo
 }
 
 impl<R: Real> Rope<R> {
+    pub(super) fn parts(&self) -> RopeParts<'_, R> {
+        RopeParts {
+            cos: &self.cos,
+            sin: &self.sin,
+            n_pairs: self.n_pairs,
+        }
+    }
+
     /// Rotates the head that starts at column `first` of each row; row i is position i. Call inside `simd`.
     #[inline(always)]
     pub(super) fn turn(&self, rows: &mut [R], row_width: usize, first: usize, turn: Turn) {

@@ -4,6 +4,7 @@
 //! goes on from its last checkpoint to the same bits, whatever the number of threads.
 
 pub mod adam;
+mod backend;
 mod checkpoint;
 mod pass;
 mod run;
@@ -11,6 +12,7 @@ pub mod schedule;
 mod step;
 mod trainee;
 
+pub use backend::{Backend, Cpu, Device, Steps};
 pub use checkpoint::discard as discard_checkpoint;
 pub use run::{Inputs, Observer, Outcome, Trained, evaluate, run};
 pub use step::Stepper;
@@ -51,7 +53,15 @@ pub enum TrainError {
         /// The parameter.
         tensor: &'static str,
     },
-    /// One of these two, with the step at which it came.
+    /// The device does not do what it should; no parameter has moved.
+    #[error("{device}: {message}")]
+    Device {
+        /// What it is called.
+        device: String,
+        /// What it said.
+        message: String,
+    },
+    /// One of these, with the step at which it came.
     #[error("step {step}: {cause}; {}", kept_words(*kept))]
     Step {
         /// The step, from 0.

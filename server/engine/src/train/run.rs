@@ -11,17 +11,15 @@ use std::{
 
 use super::{
     TrainError,
+    backend::{Backend, Steps},
     checkpoint::{self, State},
-    pass::Pass,
     schedule,
-    step::Stepper,
+    trainee::Trainee,
 };
 use crate::{
     corpus::{Order, Split, TokenFile},
     dictionary::{self, DictionaryFile},
-    kernel::{par_sum, simd, sum_squares},
-    metrics::{self, Subject, Text},
-    model::Model,
+    metrics::{Subject, Text},
 };
 
 /// Tokens over which the input's scale is measured, rounded up to whole steps.
@@ -34,8 +32,8 @@ const PROGRESS: Duration = Duration::from_millis(500);
 pub struct Inputs<'a> {
     /// Its config.
     pub config: &'a TrainConfig,
-    /// The language model, read in the config's residual frame.
-    pub model: &'a Model<f32>,
+    /// The language model, read in the config's residual frame, where it computes.
+    pub backend: &'a dyn Backend,
     /// SHA-256 of the model's folder, in hexadecimal.
     pub model_hash: &'a str,
     /// The text, packed as the config says.
@@ -79,14 +77,14 @@ pub struct Trained {
     pub n_passes: f64,
 }
 
-/// Runs `inputs.config` on the threads of rayon's current pool.
+/// Runs `inputs.config`; what the processor does of it, on the threads of rayon's current pool.
 ///
 /// # Errors
 /// When the config does not fit model and text, a loss is not finite, or a file cannot be read or written.
 pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
     let Inputs {
         config,
-        model,
+        backend,
         model_hash,
         tokens,
         folder,
@@ -95,42 +93,37 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
     let mut order = Order::new(config.data_seed, tokens.n_contexts(Split::Train));
     let inputs_hash = format!("{model_hash} {}", tokens.manifest().train.sha256);
     let mut state = State::new(config, inputs_hash, 1.0);
-    let mut trainees = checkpoint::fresh(config, model.width(config.at)?);
+    let mut trainees = checkpoint::fresh(config, backend.model().width(config.at)?);
     match checkpoint::load(folder, &state, &mut trainees)? {
         Some(found) => state = found,
         None => state.scale = input_scale(inputs, &mut order)?,
     }
-    let mut stepper = Stepper::new(model, config, state.scale, trainees)?;
+    let mut steps = backend.steps(config, state.scale, trainees)?;
     observer.resumed(state.step);
     let n_steps = config.n_steps();
     let mut kept = state.step;
     let mut clock = Clock::new(state.step, config);
     while state.step < n_steps {
         let step = state.step;
-        let at_step = |cause: TrainError| TrainError::Step {
-            step,
-            kept,
-            cause: Box::new(cause),
-        };
         if observer.stop() {
-            save(&mut state, &stepper, folder).map_err(at_step)?;
+            save(&mut state, &mut *steps, folder).map_err(at(step, kept))?;
             return Ok(Outcome::Stopped { step });
         }
         let batches = batches(config, tokens, &mut order, step);
-        stepper.gradients(&batches).map_err(at_step)?;
+        steps.gradients(&batches).map_err(at(step, kept))?;
         // only now is it known that these weights give a finite loss: a checkpoint of others would end every resumed run
         if step != kept && step.is_multiple_of(config.checkpoint_every_steps) {
-            save(&mut state, &stepper, folder).map_err(at_step)?;
+            save(&mut state, &mut *steps, folder).map_err(at(step, kept))?;
             kept = step;
         }
         let factor = schedule::factor(&config.schedule, step, n_steps);
         let measured = step.is_multiple_of(config.evaluation.every_steps) || step + 1 == n_steps;
         if measured || step.is_multiple_of(config.log_every_steps) {
-            observer.history(history(inputs, &stepper, step, factor, measured)?);
+            observer.history(history(inputs, &mut *steps, state.scale, step, factor, measured)?);
         }
-        stepper.update(factor);
+        steps.update(factor).map_err(at(step, kept))?;
         if step >= n_steps / 2 {
-            for (sum, trainee) in state.grad_norms.iter_mut().zip(&stepper.trainees) {
+            for (sum, trainee) in state.grad_norms.iter_mut().zip(steps.trainees()) {
                 *sum = (sum.0 + trainee.grad_norm, sum.1 + 1);
             }
         }
@@ -138,14 +131,19 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
         clock.tell(state.step, config, observer);
     }
     if kept != n_steps {
-        let at_end = |cause: TrainError| TrainError::Step {
-            step: n_steps,
-            kept,
-            cause: Box::new(cause),
-        };
-        save(&mut state, &stepper, folder).map_err(at_end)?;
+        save(&mut state, &mut *steps, folder).map_err(at(n_steps, kept))?;
     }
-    finish(inputs, &state, &stepper, observer)
+    steps.fetch()?;
+    finish(inputs, &state, steps.trainees(), observer)
+}
+
+/// Says at which step an error came, and which checkpoint is kept.
+fn at(step: usize, kept: usize) -> impl FnOnce(TrainError) -> TrainError {
+    move |cause| TrainError::Step {
+        step,
+        kept,
+        cause: Box::new(cause),
+    }
 }
 
 /// Measures a dictionary again: the same metrics as at the end of its run, on the text of `config.evaluation`.
@@ -154,12 +152,12 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
 /// When the file cannot be read or does not fit the model.
 pub fn evaluate(
     file: &Path,
-    model: &Model<f32>,
+    backend: &dyn Backend,
     tokens: &TokenFile,
     config: &TrainConfig,
 ) -> Result<Vec<Measurement>, TrainError> {
     let (dictionary, facts) = dictionary::load(file)?;
-    let width = model.width(facts.at)?;
+    let width = backend.model().width(facts.at)?;
     if dictionary.d_in() != width {
         return Err(ConfigError::new(
             "dictionary",
@@ -178,7 +176,7 @@ pub fn evaluate(
         dictionary: &dictionary,
         scale: facts.scale,
     };
-    let mut measured = metrics::evaluate(model, facts.at, &[subject], text, &mut |_, _| true)?;
+    let mut measured = backend.evaluate(facts.at, &[subject], text, &mut |_, _| true)?;
     Ok(measured.pop().unwrap_or_default())
 }
 
@@ -209,8 +207,9 @@ fn text<'a>(tokens: &'a TokenFile, contexts: &'a [&'a [u32]], config: &TrainConf
 
 fn check(inputs: Inputs<'_>) -> Result<(), TrainError> {
     let Inputs {
-        config, model, tokens, ..
+        config, backend, tokens, ..
     } = inputs;
+    let model = backend.model();
     config.validate()?;
     model.width(config.at)?;
     let later = model.facts().n_layers.saturating_sub(config.at.next_block());
@@ -249,21 +248,16 @@ fn batches<'t>(config: &TrainConfig, tokens: &'t TokenFile, order: &mut Order, s
 /// 1, or the factor that makes E‖x‖² = 1 over the first batches.
 fn input_scale(inputs: Inputs<'_>, order: &mut Order) -> Result<f64, TrainError> {
     let Inputs {
-        config, model, tokens, ..
+        config, backend, tokens, ..
     } = inputs;
     if config.input_scale == InputScale::None {
         return Ok(1.0);
     }
-    let width = model.width(config.at)?;
-    let mut pass = Pass::new(model, config.at)?;
-    let (mut sum, mut n, mut x) = (0.0, 0, Vec::new());
+    let (mut sum, mut n) = (0.0, 0);
     for step in 0..config.n_steps() {
         for contexts in batches(config, tokens, order, step) {
-            pass.prefix(model, &contexts, &mut x)?;
-            sum += par_sum(x.len() / width, &|t| {
-                simd(|| sum_squares(&x[t * width..(t + 1) * width])).into()
-            });
-            n += x.len() / width;
+            sum += backend.squares(config.at, &contexts)?;
+            n += config.batch_tokens();
         }
         if n >= SCALE_TOKENS {
             break;
@@ -273,8 +267,10 @@ fn input_scale(inputs: Inputs<'_>, order: &mut Order) -> Result<f64, TrainError>
 }
 
 /// Writes a checkpoint, unless a weight is NaN or infinite: the former one is better then.
-fn save(state: &mut State, stepper: &Stepper<'_, f32>, folder: &Path) -> Result<(), TrainError> {
-    for (dictionary, trainee) in stepper.trainees.iter().enumerate() {
+fn save(state: &mut State, steps: &mut dyn Steps, folder: &Path) -> Result<(), TrainError> {
+    steps.fetch()?;
+    let trainees = steps.trainees();
+    for (dictionary, trainee) in trainees.iter().enumerate() {
         let mut tensors = trainee.dictionary.parameters().0.iter();
         if let Some(tensor) = tensors.find(|tensor| tensor.data.iter().any(|x| !x.is_finite())) {
             return Err(TrainError::Weights {
@@ -283,30 +279,32 @@ fn save(state: &mut State, stepper: &Stepper<'_, f32>, folder: &Path) -> Result<
             });
         }
     }
-    state.seconds = stepper.trainees.iter().map(|t| t.seconds).collect();
-    checkpoint::save(folder, state, &stepper.trainees)
+    state.seconds = trainees.iter().map(|t| t.seconds).collect();
+    checkpoint::save(folder, state, trainees)
 }
 
 /// The curves' points of one step: the terms of the loss and, where `measured`, the metrics on validation text.
 fn history(
     inputs: Inputs<'_>,
-    stepper: &Stepper<'_, f32>,
+    steps: &mut dyn Steps,
+    scale: f64,
     step: usize,
     factor: f64,
     measured: bool,
 ) -> Result<Vec<HistoryPoint>, TrainError> {
     let Inputs {
-        config, model, tokens, ..
+        config, backend, tokens, ..
     } = inputs;
     let validation = if measured {
+        steps.fetch()?;
         let contexts = contexts(tokens, Split::Validation, config.evaluation.validation_tokens);
         let text = text(tokens, &contexts, config);
-        metrics::evaluate(model, config.at, &subjects(stepper), text, &mut |_, _| true)?
+        backend.evaluate(config.at, &subjects(steps.trainees(), scale), text, &mut |_, _| true)?
     } else {
-        vec![Vec::new(); stepper.trainees.len()]
+        vec![Vec::new(); config.dictionaries.len()]
     };
-    let points = stepper
-        .trainees
+    let points = steps
+        .trainees()
         .iter()
         .zip(validation)
         .enumerate()
@@ -342,13 +340,12 @@ fn history(
     Ok(points.collect())
 }
 
-fn subjects<'a>(stepper: &'a Stepper<'_, f32>) -> Vec<Subject<'a>> {
-    stepper
-        .trainees
+fn subjects(trainees: &[Trainee<f32>], scale: f64) -> Vec<Subject<'_>> {
+    trainees
         .iter()
-        .map(|t| Subject {
-            dictionary: &t.dictionary,
-            scale: stepper.scale(),
+        .map(|trainee| Subject {
+            dictionary: &trainee.dictionary,
+            scale,
         })
         .collect()
 }
@@ -356,12 +353,12 @@ fn subjects<'a>(stepper: &'a Stepper<'_, f32>) -> Vec<Subject<'a>> {
 fn finish(
     inputs: Inputs<'_>,
     state: &State,
-    stepper: &Stepper<'_, f32>,
+    trainees: &[Trainee<f32>],
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
     let Inputs {
         config,
-        model,
+        backend,
         model_hash,
         tokens,
         folder,
@@ -370,7 +367,7 @@ fn finish(
     let text = text(tokens, &contexts, config);
     let mut told = Instant::now();
     let mut stopped = false;
-    let measured = metrics::evaluate(model, config.at, &subjects(stepper), text, &mut |done, total| {
+    let measured = backend.evaluate(config.at, &subjects(trainees, state.scale), text, &mut |done, total| {
         if told.elapsed() > PROGRESS {
             told = Instant::now();
             let stage = format!("measuring on {}", config.evaluation.split.text());
@@ -400,7 +397,7 @@ fn finish(
             model_hash.to_string(),
         );
         let file = folder.join(format!("dictionary-{index}.safetensors"));
-        dictionary::save(&stepper.trainees[index].dictionary, &facts, &file)?;
+        dictionary::save(&trainees[index].dictionary, &facts, &file)?;
         let (sum, n) = state.grad_norms[index];
         let trained_on = (config.n_steps() * config.accumulation * config.batch_tokens()) as u64;
         for (name, value) in [("grad_norm", sum / n.max(1) as f64), ("train_seconds", state.seconds[index])] {

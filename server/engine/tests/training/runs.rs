@@ -5,7 +5,7 @@ use engine::{
     corpus::{Order, Split, TokenFile},
     dictionary::{self, Dictionary, DictionaryError},
     model::{Cut, Model, NoHooks, Work},
-    train::{Inputs, Observer, Outcome, Stepper, TrainError, Trained, Trainee, evaluate, run, schedule},
+    train::{Cpu, Device as _, Inputs, Observer, Outcome, Stepper, TrainError, Trained, Trainee, evaluate, run, schedule},
 };
 use std::{
     fs,
@@ -66,7 +66,7 @@ impl Place {
         fs::create_dir_all(&folder).unwrap();
         let inputs = Inputs {
             config,
-            model: &self.model,
+            backend: &*Cpu.backend(&self.model).unwrap(),
             model_hash: "tiny",
             tokens: &self.tokens,
             folder: &folder,
@@ -126,7 +126,7 @@ fn the_text_of_the_final_metrics_can_be_chosen_and_changes_nothing_else() {
         let outcome = place.run(&name, config, 2, &mut Watch::default()).unwrap();
         let again = pool(2).install(|| {
             let file = place.folder.path().join(name).join("dictionary-1.safetensors");
-            evaluate(&file, &place.model, &place.tokens, config).unwrap()
+            evaluate(&file, &*Cpu.backend(&place.model).unwrap(), &place.tokens, config).unwrap()
         });
         let left = left(outcome);
         assert!(
@@ -230,7 +230,7 @@ fn input_is_scaled_to_unit_norm() {
     (config.batch, config.accumulation, config.tokens) = (golden.about.batch, golden.about.accumulation, contexts.len() as u64);
     let inputs = Inputs {
         config: &config,
-        model: &model,
+        backend: &*Cpu.backend(&model).unwrap(),
         model_hash: "gpt2",
         tokens: &tokens,
         folder: folder.path(),

@@ -1,0 +1,152 @@
+//! Where a run computes: the seam between what a run is (order, schedule, checkpoints, curves) and what computes it.
+//! [`Cpu`] is the engine's own [`Device`]; whoever computes elsewhere brings another.
+
+use api::{HookPoint, Measurement, TrainConfig};
+
+use super::{TrainError, pass::Pass, step::Stepper, trainee::Trainee};
+use crate::{
+    kernel::{par_sum, simd, sum_squares},
+    metrics::{self, Subject, Text},
+    model::Model,
+};
+
+/// What computes.
+pub trait Device: Send + Sync {
+    /// What it is called, for people.
+    fn name(&self) -> &str;
+
+    /// Brings a model to the device.
+    ///
+    /// # Errors
+    /// The device's: no memory for it, say.
+    fn backend<'m>(&self, model: &'m Model<f32>) -> Result<Box<dyn Backend + 'm>, TrainError>;
+}
+
+/// One model on one device.
+pub trait Backend: Send + Sync {
+    /// The model as it was loaded: its facts, hook points and widths.
+    fn model(&self) -> &Model<f32>;
+
+    /// Σ ‖x‖² of the activations at `at` over `contexts`, all of one length.
+    ///
+    /// # Errors
+    /// The model's and the device's.
+    fn squares(&self, at: HookPoint, contexts: &[&[u32]]) -> Result<f64, TrainError>;
+
+    /// Makes ready to train `trainees`, which see `scale · x` at `config.at`.
+    ///
+    /// # Errors
+    /// When the model has no such hook point, and the device's.
+    fn steps<'a>(
+        &'a self,
+        config: &TrainConfig,
+        scale: f64,
+        trainees: Vec<Trainee<f32>>,
+    ) -> Result<Box<dyn Steps + 'a>, TrainError>;
+
+    /// Measures `subjects`, as [`metrics::evaluate`] does.
+    ///
+    /// # Errors
+    /// The model's and the device's.
+    fn evaluate(
+        &self,
+        at: HookPoint,
+        subjects: &[Subject<'_>],
+        text: Text<'_>,
+        progress: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<Vec<Vec<Measurement>>, TrainError>;
+}
+
+/// The optimiser steps of a run's dictionaries.
+pub trait Steps {
+    /// The loss and its gradient over `batches` (each some contexts of equal length), averaged; no parameter moves.
+    ///
+    /// # Errors
+    /// The model's and the device's, and a loss or gradient that is not finite, naming the dictionary.
+    fn gradients(&mut self, batches: &[Vec<&[u32]>]) -> Result<(), TrainError>;
+
+    /// Moves every dictionary's parameters along the last gradient, clipped, at `factor` times its peak learning rate.
+    ///
+    /// # Errors
+    /// The device's.
+    fn update(&mut self, factor: f64) -> Result<(), TrainError>;
+
+    /// Brings the trainees' weights and moments here, where the steps are made elsewhere.
+    ///
+    /// # Errors
+    /// The device's.
+    fn fetch(&mut self) -> Result<(), TrainError>;
+
+    /// The dictionaries: terms, norms and times are the last step's, weights and moments those of the last [`Steps::fetch`].
+    fn trainees(&self) -> &[Trainee<f32>];
+}
+
+/// The processor, with rayon's current pool.
+#[derive(Clone, Copy, Debug)]
+pub struct Cpu;
+
+impl Device for Cpu {
+    fn name(&self) -> &str {
+        "cpu"
+    }
+
+    fn backend<'m>(&self, model: &'m Model<f32>) -> Result<Box<dyn Backend + 'm>, TrainError> {
+        Ok(Box::new(OnCpu(model)))
+    }
+}
+
+/// A model where it was loaded.
+struct OnCpu<'m>(&'m Model<f32>);
+
+impl Backend for OnCpu<'_> {
+    fn model(&self) -> &Model<f32> {
+        self.0
+    }
+
+    fn squares(&self, at: HookPoint, contexts: &[&[u32]]) -> Result<f64, TrainError> {
+        let (mut pass, mut x) = (Pass::new(self.0, at)?, Vec::new());
+        pass.prefix(self.0, contexts, &mut x)?;
+        let width = pass.width();
+        Ok(par_sum(x.len() / width, &|t| {
+            simd(|| sum_squares(&x[t * width..(t + 1) * width])).into()
+        }))
+    }
+
+    fn steps<'a>(
+        &'a self,
+        config: &TrainConfig,
+        scale: f64,
+        trainees: Vec<Trainee<f32>>,
+    ) -> Result<Box<dyn Steps + 'a>, TrainError> {
+        Ok(Box::new(Stepper::new(self.0, config, scale, trainees)?))
+    }
+
+    fn evaluate(
+        &self,
+        at: HookPoint,
+        subjects: &[Subject<'_>],
+        text: Text<'_>,
+        progress: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<Vec<Vec<Measurement>>, TrainError> {
+        Ok(metrics::evaluate(self.0, at, subjects, text, progress)?)
+    }
+}
+
+impl Steps for Stepper<'_, f32> {
+    fn gradients(&mut self, batches: &[Vec<&[u32]>]) -> Result<(), TrainError> {
+        Stepper::gradients(self, batches)
+    }
+
+    fn update(&mut self, factor: f64) -> Result<(), TrainError> {
+        Stepper::update(self, factor);
+        Ok(())
+    }
+
+    fn fetch(&mut self) -> Result<(), TrainError> {
+        Ok(())
+    }
+
+    fn trainees(&self) -> &[Trainee<f32>] {
+        &self.trainees
+    }
+}

@@ -1,0 +1,125 @@
+//! One block, the same for every family: what lies between its hook points, forward and backward. It walks as the engine's
+//! block does: the value at a point and, while a branch is under way, the residual stream that the branch will be added to.
+
+use api::Site;
+use candle_core::{Device, Error, Result, Tensor};
+use engine::model::parts::BlockParts;
+
+use crate::{
+    attention::{Attention, AttentionTape},
+    form::Form,
+    mlp::{Mlp, MlpTape},
+    norm::{Norm, NormTape},
+    rope::Rope,
+};
+
+/// The weights of a block.
+pub struct Block {
+    attention_norm: Norm,
+    pub attention: Attention,
+    mlp_norm: Norm,
+    mlp: Mlp,
+    parallel: bool,
+}
+
+/// What the backward pass through a block needs, once the forward pass has been there.
+#[derive(Clone, Default)]
+pub struct BlockTape {
+    attention: Option<(NormTape, AttentionTape)>,
+    mlp: Option<(NormTape, MlpTape)>,
+}
+
+/// The value (or its gradient) at the point where a pass stands, and the pending residual (or its gradient).
+#[derive(Clone)]
+pub struct State {
+    /// [n_tokens, width].
+    pub value: Tensor,
+    /// [n_tokens, d_model].
+    pub residual: Option<Tensor>,
+}
+
+impl State {
+    fn pending(&self) -> Result<&Tensor> {
+        self.residual
+            .as_ref()
+            .ok_or_else(|| Error::Msg("no residual is pending".into()))
+    }
+}
+
+impl Block {
+    pub fn new(parts: &BlockParts<'_, f32>, device: &Device) -> Result<Self> {
+        Ok(Self {
+            attention_norm: Norm::new(&parts.attention_norm, device)?,
+            attention: Attention::new(&parts.attention, device)?,
+            mlp_norm: Norm::new(&parts.mlp_norm, device)?,
+            mlp: Mlp::new(&parts.mlp, device)?,
+            parallel: parts.parallel,
+        })
+    }
+
+    /// From `site` to the next one.
+    pub fn step(&self, site: Site, state: State, rope: Option<&Rope>, form: &Form, tape: &mut BlockTape) -> Result<State> {
+        let at = |value, residual| Ok(State { value, residual });
+        match site {
+            Site::ResidPre => {
+                let residual = state.value;
+                let (normed, norm_tape) = self.attention_norm.forward(&residual)?;
+                let (z, attention_tape) = self.attention.forward(&normed, rope, form)?;
+                tape.attention = Some((norm_tape, attention_tape));
+                at(z, Some(residual))
+            }
+            Site::Z => at(self.attention.output.forward(&state.value)?, state.residual),
+            Site::AttnOut if self.parallel => {
+                let residual = state.pending()?;
+                let hidden = self.hidden(residual, tape)?;
+                at(hidden, Some((residual + &state.value)?))
+            }
+            Site::ResidMid => at(self.hidden(&state.value, tape)?, Some(state.value)),
+            Site::MlpPost => at(self.mlp.output.forward(&state.value)?, state.residual),
+            Site::AttnOut | Site::MlpOut => at((state.pending()? + &state.value)?, None),
+            Site::ResidPost => Ok(state),
+        }
+    }
+
+    /// From the gradient at the site after `site` to that at `site`.
+    pub fn step_back(&self, site: Site, grad: State, rope: Option<&Rope>, form: &Form, tape: &BlockTape) -> Result<State> {
+        let at = |value, residual| Ok(State { value, residual });
+        let missing = || Error::Msg(format!("the forward pass was not at {site:?}"));
+        match site {
+            Site::ResidPre => {
+                let (norm_tape, attention_tape) = tape.attention.as_ref().ok_or_else(missing)?;
+                let normed = self.attention.backward(attention_tape, &grad.value, rope, form)?;
+                let through = self.attention_norm.backward(norm_tape, &normed)?;
+                at((grad.pending()? + through)?, None)
+            }
+            Site::Z => at(self.attention.output.backward(&grad.value)?, grad.residual),
+            Site::AttnOut if self.parallel => {
+                // attention's output went straight into the residual; what entered the block went there and into the MLP
+                let residual = grad.pending()?;
+                let entered = (residual + self.hidden_back(&grad.value, tape, missing)?)?;
+                at(residual.clone(), Some(entered))
+            }
+            Site::ResidMid => {
+                let through = self.hidden_back(&grad.value, tape, missing)?;
+                at((grad.pending()? + through)?, None)
+            }
+            Site::MlpPost => at(self.mlp.output.backward(&grad.value)?, grad.residual),
+            Site::AttnOut | Site::MlpOut => at(grad.value.clone(), Some(grad.value)),
+            Site::ResidPost => Ok(grad),
+        }
+    }
+
+    /// The MLP's hidden layer from the residual that its norm reads.
+    fn hidden(&self, residual: &Tensor, tape: &mut BlockTape) -> Result<Tensor> {
+        let (normed, norm_tape) = self.mlp_norm.forward(residual)?;
+        let (hidden, mlp_tape) = self.mlp.hidden(&normed)?;
+        tape.mlp = Some((norm_tape, mlp_tape));
+        Ok(hidden)
+    }
+
+    fn hidden_back(&self, grad: &Tensor, tape: &BlockTape, missing: impl FnOnce() -> Error) -> Result<Tensor> {
+        let (norm_tape, mlp_tape) = tape.mlp.as_ref().ok_or_else(missing)?;
+        let normed = self.mlp.hidden_backward(mlp_tape, grad)?;
+        self.mlp_norm.backward(norm_tape, &normed)
+    }
+}

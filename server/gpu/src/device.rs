@@ -1,0 +1,149 @@
+//! A device as the engine's runs want it: `engine::train::Device` and `engine::train::Backend`.
+
+use api::{HookPoint, Measurement, TrainConfig};
+use candle_core as candle;
+use engine::{
+    metrics::{Subject, Text},
+    model::Model as HostModel,
+    train::{Backend, Device, Steps, TrainError, Trainee},
+};
+
+use crate::{evaluate, host, model::Model, steps::GpuSteps};
+
+/// A GPU, or candle's processor kernels in its place.
+#[derive(Clone, Debug)]
+pub struct Gpu {
+    device: candle::Device,
+    name: String,
+}
+
+impl Gpu {
+    /// The first NVIDIA GPU.
+    ///
+    /// # Errors
+    /// When there is none, its driver is missing, or this build lacks the feature `cuda`.
+    pub fn cuda() -> Result<Self, TrainError> {
+        Self::open("cuda", candle::Device::new_cuda(0))
+    }
+
+    /// The first Apple GPU.
+    ///
+    /// # Errors
+    /// When there is none, or this build lacks the feature `metal`.
+    pub fn metal() -> Result<Self, TrainError> {
+        Self::open("metal", candle::Device::new_metal(0))
+    }
+
+    /// candle's processor kernels: the same code path without a GPU, for tests. Slower than the engine's own.
+    pub fn processor() -> Self {
+        Self {
+            device: candle::Device::Cpu,
+            name: "candle on the cpu".into(),
+        }
+    }
+
+    fn open(name: &str, device: candle::Result<candle::Device>) -> Result<Self, TrainError> {
+        match device {
+            Ok(device) => Ok(Self {
+                device,
+                name: name.into(),
+            }),
+            Err(error) => Err(failed(name)(error)),
+        }
+    }
+}
+
+impl Device for Gpu {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn backend<'m>(&self, model: &'m HostModel<f32>) -> Result<Box<dyn Backend + 'm>, TrainError> {
+        Ok(Box::new(OnGpu::new(self, model)?))
+    }
+}
+
+/// A model on a GPU.
+pub struct OnGpu<'m> {
+    /// Where the work is done.
+    pub model: Model<'m>,
+    name: String,
+}
+
+impl<'m> OnGpu<'m> {
+    /// Copies a model to the GPU.
+    ///
+    /// # Errors
+    /// The device's.
+    pub fn new(gpu: &Gpu, model: &'m HostModel<f32>) -> Result<Self, TrainError> {
+        let name = gpu.name.clone();
+        let model = Model::new(model, &gpu.device).map_err(failed(&name))?;
+        Ok(Self { model, name })
+    }
+
+    /// Turns the device's errors into those of a run.
+    pub(crate) fn run<T>(&self, result: candle::Result<T>) -> Result<T, TrainError> {
+        result.map_err(failed(&self.name))
+    }
+
+    /// What only the engine checks: that the model can read the contexts.
+    pub(crate) fn check(&self, contexts: &[&[u32]]) -> Result<(), TrainError> {
+        Ok(contexts.iter().try_for_each(|context| self.model.host.check(context))?)
+    }
+
+    /// The same as [`Backend::steps`], under its own type.
+    ///
+    /// # Errors
+    /// When the model has no such hook point, and the device's.
+    pub fn training(
+        &self,
+        config: &TrainConfig,
+        scale: f64,
+        trainees: Vec<Trainee<f32>>,
+    ) -> Result<GpuSteps<'_, 'm>, TrainError> {
+        GpuSteps::new(self, config, scale, trainees)
+    }
+}
+
+fn failed(device: &str) -> impl Fn(candle::Error) -> TrainError {
+    move |error| TrainError::Device {
+        device: device.to_owned(),
+        message: error.to_string(),
+    }
+}
+
+impl Backend for OnGpu<'_> {
+    fn model(&self) -> &HostModel<f32> {
+        self.model.host
+    }
+
+    fn squares(&self, at: HookPoint, contexts: &[&[u32]]) -> Result<f64, TrainError> {
+        self.model.host.width(at)?;
+        self.check(contexts)?;
+        let squares = || {
+            let form = self.model.form(contexts.len(), contexts.first().map_or(0, |c| c.len()))?;
+            let cut = self.model.prefix(contexts, &form, at)?;
+            host::sum(&cut.value().sqr()?.sum(1)?)
+        };
+        self.run(squares())
+    }
+
+    fn steps<'a>(
+        &'a self,
+        config: &TrainConfig,
+        scale: f64,
+        trainees: Vec<Trainee<f32>>,
+    ) -> Result<Box<dyn Steps + 'a>, TrainError> {
+        Ok(Box::new(self.training(config, scale, trainees)?))
+    }
+
+    fn evaluate(
+        &self,
+        at: HookPoint,
+        subjects: &[Subject<'_>],
+        text: Text<'_>,
+        progress: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<Vec<Vec<Measurement>>, TrainError> {
+        evaluate::evaluate(self, at, subjects, text, progress)
+    }
+}

@@ -1,0 +1,127 @@
+//! Measuring dictionaries on the device: passes, codes, errors and cross-entropies are computed there. The moments of the
+//! activations are not: a variance beside a large mean needs f64, which not every device has, so the activations come to the
+//! processor, which sums them up as it does for itself.
+
+use api::{HookPoint, Measurement};
+use candle_core::{self as candle, Tensor};
+use engine::{
+    metrics::{Answer, Batch, Compared, Subject, Text, measure, points},
+    train::TrainError,
+};
+
+use crate::{
+    device::OnGpu,
+    form::Form,
+    host::{numbers, squared_errors},
+    logits,
+    model::{Cut, Model},
+    relu::{Relu, fired},
+};
+
+/// The same as [`engine::metrics::evaluate`].
+pub fn evaluate(
+    on: &OnGpu<'_>,
+    at: HookPoint,
+    subjects: &[Subject<'_>],
+    text: Text<'_>,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Vec<Vec<Measurement>>, TrainError> {
+    let model = &on.model;
+    model.host.width(at)?;
+    let dictionary = |subject: &Subject<'_>| Ok((Relu::new(subject.dictionary.parameters(), &model.device)?, subject.scale));
+    let dictionaries: Vec<_> = on.run(subjects.iter().map(dictionary).collect())?;
+    let d_sae: Vec<usize> = subjects.iter().map(|s| s.dictionary.d_sae()).collect();
+    let points = points(model.host, at);
+    measure(model.host, at, &d_sae, text, progress, &mut |contexts, ordinary| {
+        on.check(contexts)?;
+        on.run(batch(model, &points, &dictionaries, contexts, ordinary))
+    })
+}
+
+/// The clean pass of a batch.
+struct Clean<'a> {
+    form: &'a Form,
+    cut: Cut,
+    /// The later ones of the points that are measured.
+    points: &'a [HookPoint],
+    /// The activations there.
+    later: Vec<Tensor>,
+    /// The input of the unembedding.
+    out: Tensor,
+    /// Each token's next one [n_tokens].
+    next: Tensor,
+    /// 1 for ordinary tokens, else 0: [1, n_tokens].
+    ordinary: Tensor,
+}
+
+fn batch(
+    model: &Model<'_>,
+    points: &[HookPoint],
+    dictionaries: &[(Relu, f64)],
+    contexts: &[&[u32]],
+    ordinary: &[bool],
+) -> candle::Result<Batch> {
+    let form = model.form(contexts.len(), contexts.first().map_or(0, |c| c.len()))?;
+    let cut = model.prefix(contexts, &form, points[0])?;
+    let mut later = Vec::new();
+    let mut keep = |point: HookPoint, value: &mut Tensor| {
+        if points[1..].contains(&point) {
+            later.push(value.clone());
+        }
+        Ok(())
+    };
+    let out = model.suffix(&cut, cut.value(), &form, &mut keep, None)?;
+    // the token after the last is unknown; its own id stands in, and the value is left out of the sums
+    let next = |context: &&[u32]| -> Vec<u32> { context.iter().skip(1).chain(context.last()).copied().collect() };
+    let next: Vec<u32> = contexts.iter().flat_map(next).collect();
+    let ordinary: Vec<f32> = ordinary.iter().map(|is| f32::from(u8::from(*is))).collect();
+    let clean = Clean {
+        cut,
+        points: &points[1..],
+        later,
+        out,
+        next: Tensor::new(&next[..], &model.device)?,
+        ordinary: Tensor::new(&ordinary[..], &model.device)?.unsqueeze(0)?,
+        form: &form,
+    };
+    let mut activations = vec![numbers(clean.cut.value())?];
+    for tensor in &clean.later {
+        activations.push(numbers(tensor)?);
+    }
+    let answers = dictionaries.iter().map(|(relu, scale)| answer(model, &clean, relu, *scale));
+    Ok(Batch {
+        clean: activations,
+        answers: answers.collect::<candle::Result<_>>()?,
+    })
+}
+
+fn answer(model: &Model<'_>, clean: &Clean<'_>, relu: &Relu, scale: f64) -> candle::Result<Answer> {
+    let x = clean.cut.value();
+    let codes = relu.encode(&x.affine(scale, 0.0)?)?;
+    let x_hat = relu.decode(&codes)?.affine(1.0 / scale, 0.0)?;
+    let mut errors = vec![squared_errors(x, &x_hat)?];
+    let mut compare = |point: HookPoint, value: &mut Tensor| {
+        if let Some(index) = clean.points.iter().position(|p| *p == point) {
+            errors.push(squared_errors(&clean.later[index], value)?);
+        }
+        Ok(())
+    };
+    let out = model.suffix(&clean.cut, &x_hat, clean.form, &mut compare, None)?;
+    let [ce_model, ce_spliced, kl] = logits::compare(model, &clean.next, &clean.out, &out)?;
+    let fired = fired(&codes)?;
+    let wide = |tensor: &Tensor| -> candle::Result<Vec<f64>> { Ok(numbers(tensor)?.into_iter().map(f64::from).collect()) };
+    let count = |tensor: &Tensor| -> candle::Result<Vec<u32>> { Ok(numbers(tensor)?.into_iter().map(|n| n as u32).collect()) };
+    Ok(Answer {
+        x_hat: numbers(&x_hat)?,
+        l0: count(&fired.sum(1)?)?,
+        l1: wide(&codes.sum(1)?)?,
+        // whole numbers below 2²⁴ are exact in f32
+        firings: count(&clean.ordinary.matmul(&fired)?)?,
+        squared_errors: errors.iter().map(wide).collect::<candle::Result<_>>()?,
+        compared: Compared {
+            ce_model: numbers(&ce_model)?,
+            ce_spliced: numbers(&ce_spliced)?,
+            kl: wide(&kl)?,
+        },
+    })
+}
