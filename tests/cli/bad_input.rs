@@ -247,7 +247,7 @@ async fn over_the_api_each_is_a_400_with_the_field() -> Result<()> {
         sweep
     };
     let cases: &[(&str, Value, &[&str])] = &[
-        ("d_sea", json!(64), &["unknown field `d_sea`", "`d_sae`"]),
+        ("d_sea", json!(64), &["unknown field 'd_sea'", "'d_sae'"]),
         ("model", json!("other"), &["'other'"]),
         (
             "at",

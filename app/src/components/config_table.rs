@@ -54,6 +54,7 @@ fn rows(config: &TrainConfig) -> Vec<(&'static str, String)> {
     };
     rows.extend([
         ("kind", distinct(&|d| d.kind.to_string())),
+        ("objective", distinct(&|d| d.objective.kind().to_string())),
         ("d_sae", distinct(&|d| whole(d.d_sae))),
         ("lr", lr),
         ("kl_coefficient", distinct(&|d| named(d.objective, d.objective.kl()))),
