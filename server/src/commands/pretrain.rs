@@ -12,7 +12,11 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use super::{Global, sweep, workspace};
+use super::{
+    Global,
+    say::{note, say},
+    sweep, workspace,
+};
 use crate::{jobs::Ended, workspace::Workspace};
 
 /// Train a language model (GPT-2) from random weights on a text
@@ -98,15 +102,14 @@ pub struct Pretrain {
 impl Pretrain {
     /// Runs the command.
     pub fn run(self, global: &Global) -> Result<ExitCode> {
-        workspace::block_on(self.pretrain(global))
+        workspace::on(global, async |workspace| self.pretrain(workspace).await)
     }
 
-    async fn pretrain(self, global: &Global) -> Result<ExitCode> {
-        let workspace = workspace::open(global).await?;
+    async fn pretrain(self, workspace: Arc<Workspace>) -> Result<ExitCode> {
         let corpus = workspace::corpus(&workspace, &self.corpus).await?;
         let (config, defaults) = self.config(&corpus)?;
         config.validate()?;
-        defaults.iter().for_each(|default| eprintln!("default: {default}"));
+        defaults.iter().for_each(|default| note!("default: {default}"));
         let (command, split) = (config.command(), config.evaluation.split);
         let ids = sweep::jobs(&workspace, vec![(config, command)], self.fresh).await?;
         let [id] = ids[..] else {
@@ -121,7 +124,7 @@ impl Pretrain {
             Ended::Lost => bail!("job {id} was taken over by another process"),
             Ended::Released => {
                 sweep::cancel_queued(&workspace, &ids).await?;
-                eprintln!("stopped; the same command goes on from the checkpoint");
+                note!("stopped; the same command goes on from the checkpoint");
                 return Ok(ExitCode::from(130));
             }
         }
@@ -218,14 +221,14 @@ async fn print(workspace: &Workspace, id: api::JobId, split: EvaluationSplit) ->
     let history = workspace.store.history(id, 0).await?;
     let last = |name: &str| history.iter().rev().find_map(|point| point.values.get(name).copied());
     if let Some(model) = model {
-        println!("model      {} ({} parameters)", model.id, model.n_params);
-        println!("folder     {}", model.folder);
+        say!("model      {} ({} parameters)", model.id, model.n_params)?;
+        say!("folder     {}", model.folder)?;
     }
     if let Some(loss) = last("final/loss") {
-        println!("loss       {loss:.4} nats per token on {}", split.text());
+        say!("loss       {loss:.4} nats per token on {}", split.text())?;
     }
     if let Some(rate) = last("tokens_per_second") {
-        println!("throughput {rate:.0} tokens per second");
+        say!("throughput {rate:.0} tokens per second")?;
     }
     Ok(())
 }

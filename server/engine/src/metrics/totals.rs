@@ -65,9 +65,11 @@ pub fn points(model: &Model<f32>, at: HookPoint) -> Vec<HookPoint> {
     points
 }
 
-/// Measures dictionaries of `d_sae` features each at `at`, with `compute` for the batches: it gets the contexts and, per token,
-/// whether it is an ordinary one. `progress` is told the tokens done and wanted and may end the pass by answering false; what
-/// was measured until then is given.
+/// What computes a batch: it gets the contexts and, per token, whether it is an ordinary one.
+pub type Compute<'a, E> = dyn FnMut(&[&[u32]], &[bool]) -> Result<Batch, E> + 'a;
+
+/// Measures dictionaries of `d_sae` features each at `at`, with `compute` for the batches. `progress` is told the tokens
+/// done and wanted and may end the pass by answering false; what was measured until then is given.
 ///
 /// # Errors
 /// When the model has no such point, and whatever `compute` fails with.
@@ -77,7 +79,7 @@ pub fn measure<E: From<ModelError>>(
     d_sae: &[usize],
     text: Text<'_>,
     progress: &mut dyn FnMut(u64, u64) -> bool,
-    compute: &mut dyn FnMut(&[&[u32]], &[bool]) -> Result<Batch, E>,
+    compute: &mut Compute<'_, E>,
 ) -> Result<Vec<Vec<Measurement>>, E> {
     let n_ctx = text.contexts.first().map_or(0, |c| c.len());
     let mut totals = Totals::new(model, at, d_sae)?;
