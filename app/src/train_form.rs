@@ -88,6 +88,7 @@ pub const OPTIMISER: &[TextField] = &[
         "Last learning rate",
         "As a fraction of the peak, at the end of the cosine.",
     ),
+    field("hold_steps", "Hold", "Steps at the end that keep the last learning rate."),
     field(
         "max_grad_norm",
         "Largest gradient norm",
@@ -183,6 +184,7 @@ pub fn request(values: &Values) -> Result<SweepRequest, ApiError> {
         seeds: seeds(values)?,
         warmup_steps: whole(values, "warmup_steps")?.map(|n| n as usize),
         min_lr_factor: number(values, "min_lr_factor")?,
+        hold_steps: whole(values, "hold_steps")?.map(|n| n as usize),
         adam_beta1: number(values, "adam_beta1")?,
         adam_beta2: number(values, "adam_beta2")?,
         adam_eps: number(values, "adam_eps")?,

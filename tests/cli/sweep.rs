@@ -20,6 +20,7 @@ fn a_sweep_writes_a_row_per_dictionary_and_is_not_run_twice() -> Result<()> {
         "eos",
         "warmup_steps",
         "min_lr_factor",
+        "hold_steps",
         "max_grad_norm",
         "adam_beta1",
         "adam_beta2",

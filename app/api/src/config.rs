@@ -149,7 +149,7 @@ impl Default for Adam {
     }
 }
 
-/// The learning rate over a run: linear from 0 during the warm-up, then half a cosine down to a fraction.
+/// The learning rate over a run: linear from 0 during the warm-up, then half a cosine down to a fraction, and there to the end.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -158,6 +158,36 @@ pub struct Schedule {
     pub warmup_steps: usize,
     /// The last learning rate as a fraction of the peak.
     pub min_lr_factor: f64,
+    /// Optimiser steps at the end for which the last learning rate is held.
+    #[serde(default)]
+    pub hold_steps: usize,
+}
+
+impl Schedule {
+    /// Checks it for a run of `n_steps`.
+    ///
+    /// # Errors
+    /// The first field that cannot be used.
+    pub fn validate(&self, n_steps: usize) -> Result<(), ConfigError> {
+        fraction("min_lr_factor", self.min_lr_factor)?;
+        let refused = |field, found: String| {
+            let expected = "expected fewer (more tokens, or a smaller batch)";
+            Err(ConfigError::new(
+                field,
+                format!("found {found} for a run of {n_steps} steps; {expected}"),
+            ))
+        };
+        if self.warmup_steps >= n_steps {
+            return refused("warmup_steps", self.warmup_steps.to_string());
+        }
+        if self.hold_steps >= n_steps - self.warmup_steps {
+            return refused(
+                "hold_steps",
+                format!("{} behind {} of warm-up", self.hold_steps, self.warmup_steps),
+            );
+        }
+        Ok(())
+    }
 }
 
 /// The kinds of dictionary.
@@ -358,21 +388,11 @@ impl TrainConfig {
         at_least("validation_tokens", self.evaluation.validation_tokens, 1)?;
         at_least("eval_every_steps", self.evaluation.every_steps, 1)?;
         at_least("dictionaries", self.dictionaries.len(), 1)?;
-        fraction("min_lr_factor", self.schedule.min_lr_factor)?;
+        self.schedule.validate(self.n_steps())?;
         below_one("adam_beta1", self.adam.beta1)?;
         below_one("adam_beta2", self.adam.beta2)?;
         positive("adam_eps", self.adam.eps)?;
         positive("max_grad_norm", self.max_grad_norm)?;
-        if self.schedule.warmup_steps >= self.n_steps() {
-            return Err(ConfigError::new(
-                "warmup_steps",
-                format!(
-                    "found {} for a run of {} steps; expected fewer (more tokens, or a smaller batch)",
-                    self.schedule.warmup_steps,
-                    self.n_steps()
-                ),
-            ));
-        }
         for dictionary in &self.dictionaries {
             at_least("d_sae", dictionary.d_sae, 1)?;
             positive("lr", dictionary.lr)?;

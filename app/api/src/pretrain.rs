@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 
 use crate::{
     Adam, BosPolicy, ConfigError, CorpusId, EosPolicy, Evaluation, ModelId, Packing, Schedule,
-    config::{at_least, below_one, fraction, not_negative, positive},
+    config::{at_least, below_one, not_negative, positive},
 };
 
 /// The sizes of a new GPT-2. Its MLPs are 4 · d_model wide.
@@ -152,7 +152,7 @@ impl PretrainConfig {
         };
         format!(
             "saescope pretrain --corpus {} --name {} {tokenizer} --n-layers {} --d-model {} --n-heads {} --n-ctx {} --batch {} \
-             --tokens {} --lr {} --warmup-steps {} --min-lr-factor {} --beta2 {} --weight-decay {} --max-grad-norm {} --seed {} \
+             --tokens {} --lr {} --warmup-steps {} --min-lr-factor {} --hold-steps {} --beta2 {} --weight-decay {} --max-grad-norm {} --seed {} \
              --dtype {} --evaluate-on {} --eval-tokens {} --validation-tokens {} --eval-every-steps {}",
             self.corpus,
             self.name,
@@ -165,6 +165,7 @@ impl PretrainConfig {
             self.lr,
             schedule.warmup_steps,
             schedule.min_lr_factor,
+            schedule.hold_steps,
             adam.beta2,
             self.weight_decay,
             self.max_grad_norm,
@@ -210,22 +211,12 @@ impl PretrainConfig {
         at_least("validation_tokens", self.evaluation.validation_tokens, 1)?;
         at_least("eval_every_steps", self.evaluation.every_steps, 1)?;
         positive("lr", self.lr)?;
-        fraction("min_lr_factor", self.schedule.min_lr_factor)?;
+        self.schedule.validate(self.n_steps())?;
         below_one("beta1", self.adam.beta1)?;
         below_one("beta2", self.adam.beta2)?;
         positive("eps", self.adam.eps)?;
         not_negative("weight_decay", self.weight_decay)?;
         positive("max_grad_norm", self.max_grad_norm)?;
-        if self.schedule.warmup_steps >= self.n_steps() {
-            return Err(ConfigError::new(
-                "warmup_steps",
-                format!(
-                    "found {} for a run of {} steps; expected fewer (more tokens, or a smaller batch)",
-                    self.schedule.warmup_steps,
-                    self.n_steps()
-                ),
-            ));
-        }
         Ok(())
     }
 }

@@ -60,6 +60,9 @@ pub struct SweepRequest {
     /// Last learning rate as a fraction of the peak; default 0.1.
     #[serde(default)]
     pub min_lr_factor: Option<f64>,
+    /// Optimiser steps at the end for which the last learning rate is held; default 0.
+    #[serde(default)]
+    pub hold_steps: Option<usize>,
     /// Decay of Adam's first moment; default 0.9.
     #[serde(default)]
     pub adam_beta1: Option<f64>,
@@ -178,6 +181,7 @@ impl SweepRequest {
             schedule: Schedule {
                 warmup_steps: or_default(self.warmup_steps, "warmup_steps", n_steps / 20, &mut defaults),
                 min_lr_factor: or_default(self.min_lr_factor, "min_lr_factor", 0.1, &mut defaults),
+                hold_steps: or_default(self.hold_steps, "hold_steps", 0, &mut defaults),
             },
             adam: Adam {
                 beta1: or_default(self.adam_beta1, "adam_beta1", adam.beta1, &mut defaults),
@@ -337,6 +341,7 @@ impl SweepRequest {
         );
         option("warmup-steps", self.warmup_steps.map(|v| v.to_string()));
         option("min-lr-factor", self.min_lr_factor.map(|v| v.to_string()));
+        option("hold-steps", self.hold_steps.map(|v| v.to_string()));
         option("adam-beta1", self.adam_beta1.map(|v| v.to_string()));
         option("adam-beta2", self.adam_beta2.map(|v| v.to_string()));
         option("adam-eps", self.adam_eps.map(|v| v.to_string()));
@@ -424,6 +429,7 @@ mod tests {
             (serde_json::json!({"d_sae": 0}), "d_sae"),
             (serde_json::json!({"warmup_steps": 9999}), "warmup_steps"),
             (serde_json::json!({"min_lr_factor": 2.0}), "min_lr_factor"),
+            (serde_json::json!({"hold_steps": 9999}), "hold_steps"),
             (serde_json::json!({"coefficient": "-1"}), "coefficient"),
             (serde_json::json!({"adam_beta1": 1.0}), "adam_beta1"),
             (serde_json::json!({"adam_beta2": -0.5}), "adam_beta2"),

@@ -70,6 +70,7 @@ fn rows(config: &TrainConfig) -> Vec<(&'static str, String)> {
         ("steps", whole(config.n_steps())),
         ("warmup_steps", whole(config.schedule.warmup_steps)),
         ("min_lr_factor", exact(config.schedule.min_lr_factor)),
+        ("hold_steps", whole(config.schedule.hold_steps)),
         (
             "adam",
             format!("β₁ {}, β₂ {}, ε {}", exact(adam.beta1), exact(adam.beta2), exact(adam.eps)),
@@ -98,9 +99,9 @@ mod tests {
         serde_json::from_value(json!({
             "model": "a-model", "corpus": "a-corpus", "at": "blocks.1.hook_resid_pre", "residual": "raw", "input_scale": "none",
             "packing": {"n_ctx": 103, "bos": "document", "eos": "none"}, "batch": 104, "accumulation": 105, "tokens": 1_060_000,
-            "schedule": {"warmup_steps": 107, "min_lr_factor": 0.108}, "adam": {"beta1": 0.109, "beta2": 0.111, "eps": 0.112},
+            "schedule": {"warmup_steps": 107, "min_lr_factor": 0.108, "hold_steps": 119}, "adam": {"beta1": 0.109, "beta2": 0.111, "eps": 0.112},
             "max_grad_norm": 113.0, "data_seed": 114, "log_every_steps": 115, "checkpoint_every_steps": 116,
-            "evaluation": {"n_tokens": 117, "validation_tokens": 118, "every_steps": 119},
+            "evaluation": {"n_tokens": 117, "validation_tokens": 118, "every_steps": 122},
             "dictionaries": [
                 dictionary(json!({"name": "local", "sparsity": 0.3})),
                 dictionary(json!({"name": "e2e+ds", "sparsity": 0.3, "kl": 0.121, "downstream": 0.122})),

@@ -142,6 +142,7 @@ fn rows(config: &PretrainConfig) -> Vec<(&'static str, String)> {
         ("lr", exact(config.lr)),
         ("warmup_steps", whole(config.schedule.warmup_steps)),
         ("min_lr_factor", exact(config.schedule.min_lr_factor)),
+        ("hold_steps", whole(config.schedule.hold_steps)),
         (
             "adam",
             format!(

@@ -67,6 +67,9 @@ pub struct Pretrain {
     /// Last learning rate as a fraction of the peak [default: 0.1]
     #[arg(long, value_name = "NUMBER")]
     pub min_lr_factor: Option<f64>,
+    /// Optimiser steps at the end for which the last learning rate is held [default: 0]
+    #[arg(long, value_name = "N")]
+    pub hold_steps: Option<usize>,
     /// Decay of AdamW's second moment [default: 0.99]
     #[arg(long, value_name = "NUMBER")]
     pub beta2: Option<f64>,
@@ -165,6 +168,7 @@ impl Pretrain {
             schedule: Schedule {
                 warmup_steps: defaults.or(self.warmup_steps, "warmup_steps", n_steps / 50),
                 min_lr_factor: defaults.or(self.min_lr_factor, "min_lr_factor", 0.1),
+                hold_steps: defaults.or(self.hold_steps, "hold_steps", 0),
             },
             adam: Adam {
                 beta2: defaults.or(self.beta2, "beta2", 0.99),

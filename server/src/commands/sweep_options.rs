@@ -61,6 +61,9 @@ pub struct SweepOptions {
     /// Last learning rate as a fraction of the peak [default: 0.1]
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = number)]
     pub min_lr_factor: Option<f64>,
+    /// Optimiser steps at the end for which the last learning rate is held [default: 0]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
+    pub hold_steps: Option<usize>,
     /// Decay of Adam's first moment [default: 0.9]
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = number)]
     pub adam_beta1: Option<f64>,
@@ -135,6 +138,7 @@ impl SweepOptions {
             seeds: self.seed.clone(),
             warmup_steps: self.warmup_steps,
             min_lr_factor: self.min_lr_factor,
+            hold_steps: self.hold_steps,
             adam_beta1: self.adam_beta1,
             adam_beta2: self.adam_beta2,
             adam_eps: self.adam_eps,

@@ -1,4 +1,6 @@
 //! A tokenizer from a corpus: byte-level BPE as GPT-2's (Radford et al. 2019, section 2.2), trained by the tokenizers library.
+//! Before GPT-2's own splitting every digit and every mark but the apostrophe is cut off with the space before it, so that each is a
+//! token of its own wherever it stands: numbers are digits, and what closes a bracket or a quote is one choice.
 //! Every text can be encoded, because the 256 bytes are its first tokens but one: `<|endoftext|>`, which opens documents and
 //! closes them, has id 0.
 
@@ -10,7 +12,13 @@ use tokenizers::{
         TrainerWrapper,
         bpe::{BPE, BpeTrainer},
     },
-    pre_tokenizers::byte_level::ByteLevel,
+    normalizer::SplitDelimiterBehavior,
+    pre_tokenizers::{
+        PreTokenizerWrapper,
+        byte_level::ByteLevel,
+        sequence::Sequence,
+        split::{Split as Cut, SplitPattern},
+    },
 };
 
 use super::{
@@ -21,6 +29,9 @@ use super::{
 
 /// The one special token.
 pub const END_OF_TEXT: &str = "<|endoftext|>";
+
+/// What is a token of its own: neither letter nor space nor apostrophe, with the space before it.
+const SINGLE: &str = r" ?[^\s\p{L}\p{M}']";
 
 /// Bytes of text that it learns from, at most: the first documents of the training text.
 const MOST_BYTES: usize = 64 << 20;
@@ -57,7 +68,11 @@ pub fn train_tokenizer(source: &Path, vocab_size: usize) -> Result<String, Corpu
     let failed = |error: tokenizers::Error| CorpusError::tokenizer(source, format!("no tokenizer can be trained on it: {error}"));
     let mut tokenizer = Tokenizer::new(BPE::default());
     let bytes = ByteLevel::new(false, true, true);
-    tokenizer.with_pre_tokenizer(Some(bytes));
+    let single = Cut::new(SplitPattern::Regex(SINGLE.to_owned()), SplitDelimiterBehavior::Isolated, false).map_err(failed)?;
+    tokenizer.with_pre_tokenizer(Some(Sequence::new(vec![
+        PreTokenizerWrapper::Split(single),
+        PreTokenizerWrapper::ByteLevel(bytes),
+    ])));
     tokenizer.with_decoder(Some(bytes));
     let mut trainer = TrainerWrapper::from(
         BpeTrainer::builder()

@@ -21,6 +21,7 @@ fn all_steps<R: Real>(golden: &Golden, model: Model<R>, bound: f64) -> f64 {
     let course = api::Schedule {
         warmup_steps: fact("warmup") as usize,
         min_lr_factor: fact("min_lr_factor"),
+        hold_steps: 0,
     };
     let contexts = golden.contexts("gpt2");
     let mut learner = Learner::new(Trainable::new(model));

@@ -102,6 +102,7 @@ pub fn config() -> PretrainConfig {
         schedule: Schedule {
             warmup_steps: 2,
             min_lr_factor: 0.1,
+            hold_steps: 0,
         },
         adam: Adam {
             beta2: 0.95,

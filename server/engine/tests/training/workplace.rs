@@ -37,6 +37,7 @@ pub fn config(at: HookPoint) -> TrainConfig {
         schedule: Schedule {
             warmup_steps: 2,
             min_lr_factor: 0.1,
+            hold_steps: 0,
         },
         adam: Adam::default(),
         max_grad_norm: 1.0,
