@@ -1,4 +1,4 @@
-//! Makes a table of the page's files, so that the binary holds the whole page. The files are what `cargo xtask page`
+//! Makes tables of the page's files and of the shipped set's, so that the binary holds both. The page's files are what `cargo xtask page`
 //! left in `target/site` (another folder: `SAESCOPE_SITE`); where it was not run, the table is empty and the server says so.
 
 use std::{
@@ -14,7 +14,44 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed=SAESCOPE_SITE");
     println!("cargo::rerun-if-changed={}", site.display());
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo gave no OUT_DIR")?).join("site.rs");
-    Ok(fs::write(out, table(&site)?)?)
+    fs::write(out, table(&site)?)?;
+
+    let demo = root()?.join("demo");
+    println!("cargo::rerun-if-changed={}", demo.display());
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo gave no OUT_DIR")?).join("demo.rs");
+    Ok(fs::write(out, demo_table(&demo)?)?)
+}
+
+fn root() -> Result<PathBuf, Box<dyn Error>> {
+    let root = Path::new(&env::var("CARGO_MANIFEST_DIR")?).parent().map(Path::to_path_buf);
+    root.ok_or_else(|| "server lies in the workspace".into())
+}
+
+/// The shipped set as a table in Rust: every file of `demo/`, by its path in it.
+fn demo_table(demo: &Path) -> Result<String, Box<dyn Error>> {
+    let mut files = Vec::new();
+    let mut folders = vec![demo.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push(path);
+            }
+        }
+    }
+    files.sort_unstable();
+    let mut rust = String::from("static DEMO: &[(&str, &[u8])] = &[\n");
+    for file in files {
+        let name = file
+            .strip_prefix(demo)?
+            .to_str()
+            .ok_or("a file of demo/ has a name that is not UTF-8")?;
+        writeln!(rust, "({name:?}, include_bytes!({file:?})),")?;
+    }
+    rust.push_str("];\n");
+    Ok(rust)
 }
 
 /// The folder of the page. It is made where it is missing: cargo would take a missing one for changed at every build.
@@ -22,10 +59,7 @@ fn site() -> Result<PathBuf, Box<dyn Error>> {
     if let Some(folder) = env::var_os("SAESCOPE_SITE") {
         return Ok(folder.into());
     }
-    let root = Path::new(&env::var("CARGO_MANIFEST_DIR")?)
-        .parent()
-        .ok_or("server lies in the workspace")?
-        .to_path_buf();
+    let root = root()?;
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder));
     let site = target.join("site");
     fs::create_dir_all(&site)?;

@@ -30,6 +30,16 @@ impl Server {
     pub async fn start() -> Result<Self> {
         let own = tempfile::tempdir().context("cannot create a temporary folder")?;
         let data = own.path().join("data");
+        Self::launch(own, data, "127.0.0.1", &["--no-demo"]).await
+    }
+
+    /// Starts one as a newcomer does: on a data folder that is not there yet, which gets the demo.
+    ///
+    /// # Errors
+    /// As [`Server::on`].
+    pub async fn for_a_newcomer() -> Result<Self> {
+        let own = tempfile::tempdir().context("cannot create a temporary folder")?;
+        let data = own.path().join("data");
         Self::launch(own, data, "127.0.0.1", &[]).await
     }
 
@@ -41,7 +51,7 @@ impl Server {
     pub async fn for_others(token: &str) -> Result<Self> {
         let own = tempfile::tempdir().context("cannot create a temporary folder")?;
         let data = own.path().join("data");
-        Self::launch(own, data, "0.0.0.0", &["--token", token]).await
+        Self::launch(own, data, "0.0.0.0", &["--no-demo", "--token", token]).await
     }
 
     /// Starts one on the data folder `data`, with more arguments, and waits until it answers.
@@ -50,7 +60,7 @@ impl Server {
     /// When the binary is missing, or the server ends or does not answer in a minute; the message holds its log.
     pub async fn on(data: &Path, more: &[&str]) -> Result<Self> {
         let own = tempfile::tempdir().context("cannot create a temporary folder")?;
-        Self::launch(own, data.to_path_buf(), "127.0.0.1", more).await
+        Self::launch(own, data.to_path_buf(), "127.0.0.1", &[&["--no-demo"], more].concat()).await
     }
 
     async fn launch(own: TempDir, data: PathBuf, host: &str, more: &[&str]) -> Result<Self> {

@@ -29,7 +29,7 @@ async fn the_binary_alone_serves_page_style_and_module() -> Result<()> {
     fs::copy(binary()?, &alone)?;
     let port = free_port();
     let process = Command::new(&alone)
-        .args(["serve", "--data", "data", "--bind", &format!("127.0.0.1:{port}")])
+        .args(["serve", "--no-demo", "--data", "data", "--bind", &format!("127.0.0.1:{port}")])
         .current_dir(empty.path())
         .env_clear()
         .stdin(Stdio::null())

@@ -11,8 +11,8 @@ mod transport;
 mod transport;
 
 use api::{
-    ApiError, CorpusInfo, CorpusSource, ErrorKind, Health, HistoryPoint, Job, JobId, ModelInfo, ModelSource, Overview,
-    ParetoQuery, ParetoView, ResolvedSweep, SweepRequest,
+    ApiError, CorpusInfo, CorpusSource, DictionaryInfo, ErrorKind, Health, HistoryPoint, Job, JobId, ModelInfo, ModelSource,
+    Overview, ParetoQuery, ParetoView, ResolvedSweep, SweepRequest,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -146,6 +146,14 @@ pub async fn start_sweep(request: &SweepRequest) -> Answer<Vec<JobId>> {
         jobs: Vec<JobId>,
     }
     post::<_, Started>("/api/sweeps", request).await.map(|started| started.jobs)
+}
+
+/// Every dictionary, with its metrics.
+///
+/// # Errors
+/// As every call.
+pub async fn dictionaries() -> Answer<Vec<DictionaryInfo>> {
+    get("/api/dictionaries").await
 }
 
 /// Every job, newest first.

@@ -1,8 +1,10 @@
 //! `saescope`: one program that trains, evaluates, inspects and compares sparse dictionaries of language models.
 //! The command line is in `commands`, the API in `http`, what runs for long in `jobs`.
 
+mod behaviours;
 mod cache;
 mod commands;
+mod demo;
 mod device;
 mod http;
 mod hub;

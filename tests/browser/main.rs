@@ -1,5 +1,6 @@
 //! The page in a real browser.
 
+mod demo;
 mod looks;
 mod story;
 mod token;

@@ -16,7 +16,18 @@ fn every_subcommand_has_help_with_an_example_of_itself() -> Result<()> {
         .filter_map(|line| line.split_whitespace().next())
         .filter(|name| *name != "help")
         .collect();
-    for name in ["serve", "train", "sweep", "evaluate", "plot", "pretrain", "pull"] {
+    for name in [
+        "serve",
+        "train",
+        "sweep",
+        "evaluate",
+        "verify",
+        "behaviours",
+        "plot",
+        "pretrain",
+        "pull",
+        "demo",
+    ] {
         ensure!(listed.contains(&name), "there is no {name}: {listed:?}");
     }
     for name in listed {

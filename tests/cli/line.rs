@@ -226,6 +226,14 @@ impl Said {
         Ok(())
     }
 
+    /// Expects `parts` on stdout.
+    pub fn answers(&self, parts: &[&str]) -> Result<()> {
+        for part in parts {
+            ensure!(self.out.contains(part), "expected `{part}` on stdout; {self}");
+        }
+        Ok(())
+    }
+
     /// Expects one clear message with all of `parts` in it, and no panic.
     pub fn complains(&self, parts: &[&str]) -> Result<()> {
         self.tells(parts)?;

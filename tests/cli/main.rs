@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod damage;
+mod demo;
 mod full_disk;
 mod help;
 mod hub;

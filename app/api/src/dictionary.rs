@@ -38,6 +38,50 @@ pub struct Measurement {
     pub value: f64,
 }
 
+/// A metric that came out otherwise when it was computed again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Difference {
+    /// What was measured, as it is stored.
+    pub stored: Measurement,
+    /// The value that was found; none where it was not measured.
+    pub found: Option<f64>,
+}
+
+impl Difference {
+    /// Whether the two are further apart than other processors' rounding explains: by more than 0.1 % and 1e-5 of the unit, and
+    /// for what is counted by more than two. A feature that fires by a hair may not do so elsewhere.
+    pub fn is_beyond_rounding(&self) -> bool {
+        let counted = matches!(self.stored.name.as_str(), "alive" | "alive_10");
+        let floor = if counted { 2.0 } else { 1e-5 };
+        self.found
+            .is_none_or(|found| (found - self.stored.value).abs() > floor + 1e-3 * self.stored.value.abs())
+    }
+}
+
+/// The stored metrics of a dictionary against those computed again from its weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Verified {
+    /// When, in seconds since 1970.
+    pub when: i64,
+    /// The version of the program.
+    pub program: String,
+    /// Values that were computed again. The run's own, its gradients and its cost, cannot be.
+    pub n_values: u64,
+    /// Values that came out to the same bits.
+    pub n_same: u64,
+    /// Those that are further apart than rounding explains.
+    pub differences: Vec<Difference>,
+}
+
+impl Verified {
+    /// Whether the stored metrics are the dictionary's.
+    pub fn holds(&self) -> bool {
+        self.differences.is_empty()
+    }
+}
+
 /// A trained dictionary in the registry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -69,6 +113,9 @@ pub struct DictionaryInfo {
     pub evaluated_on: EvaluationSplit,
     /// Everything measured on that text, and the training run's own figures.
     pub metrics: Vec<Measurement>,
+    /// How `metrics` compared with those computed again from the weights; none where nobody has looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<Verified>,
     /// SHA-256 of its weights' file, in hexadecimal.
     pub checksum: String,
     /// Seconds since 1970.

@@ -44,7 +44,7 @@ pub struct Progress {
     pub rate: f64,
 }
 
-/// What a job does: every value that its result depends on. The two have no field set in common, so none is tagged.
+/// What a job does: every value that its result depends on. No two have their fields in common, so none is tagged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
@@ -53,6 +53,29 @@ pub enum JobConfig {
     Train(TrainConfig),
     /// Trains a language model from scratch.
     Pretrain(PretrainConfig),
+    /// Measures dictionaries again.
+    Verify(VerifyConfig),
+}
+
+/// Measures dictionaries again, each as its run did, and notes how the stored metrics compare.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct VerifyConfig {
+    /// Their model.
+    pub model: ModelId,
+    /// The text they were trained and measured on.
+    pub corpus: CorpusId,
+    /// The dictionaries.
+    pub dictionaries: Vec<DictionaryId>,
+}
+
+impl VerifyConfig {
+    /// The command that does the same.
+    pub fn command(&self) -> String {
+        let ids: Vec<String> = self.dictionaries.iter().map(ToString::to_string).collect();
+        format!("saescope verify --dictionary {}", ids.join(","))
+    }
 }
 
 impl JobConfig {
@@ -60,13 +83,17 @@ impl JobConfig {
     pub fn training(&self) -> Option<&TrainConfig> {
         match self {
             JobConfig::Train(config) => Some(config),
-            JobConfig::Pretrain(_) => None,
+            JobConfig::Pretrain(_) | JobConfig::Verify(_) => None,
         }
     }
 
     /// The model that it needs, where it needs one.
     pub fn model(&self) -> Option<&ModelId> {
-        self.training().map(|config| &config.model)
+        match self {
+            JobConfig::Train(config) => Some(&config.model),
+            JobConfig::Pretrain(_) => None,
+            JobConfig::Verify(config) => Some(&config.model),
+        }
     }
 
     /// The text.
@@ -74,6 +101,7 @@ impl JobConfig {
         match self {
             JobConfig::Train(config) => &config.corpus,
             JobConfig::Pretrain(config) => &config.corpus,
+            JobConfig::Verify(config) => &config.corpus,
         }
     }
 
@@ -85,6 +113,11 @@ impl JobConfig {
         match self {
             JobConfig::Train(config) => config.validate(),
             JobConfig::Pretrain(config) => config.validate(),
+            JobConfig::Verify(config) if config.dictionaries.is_empty() => Err(ConfigError::new(
+                "dictionaries",
+                "found none; expected at least one".to_owned(),
+            )),
+            JobConfig::Verify(_) => Ok(()),
         }
     }
 }
@@ -92,6 +125,12 @@ impl JobConfig {
 impl From<TrainConfig> for JobConfig {
     fn from(config: TrainConfig) -> Self {
         JobConfig::Train(config)
+    }
+}
+
+impl From<VerifyConfig> for JobConfig {
+    fn from(config: VerifyConfig) -> Self {
+        JobConfig::Verify(config)
     }
 }
 

@@ -19,14 +19,14 @@ pub use config::{
     Adam, BosPolicy, DictionaryConfig, DictionaryKind, EosPolicy, Evaluation, EvaluationSplit, InputScale, Objective,
     ObjectiveKind, Packing, ResidualFrame, Schedule, TrainConfig,
 };
-pub use dictionary::{DictionaryInfo, Measurement, TokenSet};
+pub use dictionary::{DictionaryInfo, Difference, Measurement, TokenSet, Verified};
 pub use error::{ApiError, ConfigError, ErrorKind};
 pub use hook::{HookPoint, Site};
 pub use id::{CorpusId, DictionaryId, JobId, ModelId};
-pub use job::{Event, HistoryPoint, Job, JobConfig, JobState, Progress};
+pub use job::{Event, HistoryPoint, Job, JobConfig, JobState, Progress, VerifyConfig};
 pub use metric::{Direction, METRICS, MetricDefinition, metric};
 pub use pareto::{AgainstLocal, ParetoQuery, ParetoSummary, ParetoView};
 pub use per_objective::PerObjective;
 pub use pretrain::{ModelShape, PretrainConfig, TokenizerSource, WeightType};
-pub use registry::{CorpusInfo, CorpusSource, Health, ModelInfo, ModelSource, Overview};
+pub use registry::{CorpusInfo, CorpusSource, DictionaryGroup, Health, ModelInfo, ModelSource, Overview};
 pub use sweep::{ResolvedAgainst, ResolvedSweep, SweepRequest};

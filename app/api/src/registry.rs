@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CorpusId, HookPoint, Job, ModelId};
+use crate::{CorpusId, HookPoint, Job, ModelId, ObjectiveKind};
 
 /// Where a model comes from: exactly one of the two.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +96,33 @@ pub struct CorpusInfo {
     pub created: i64,
 }
 
+/// The dictionaries of one model at one hook point, in a line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DictionaryGroup {
+    /// The model.
+    pub model: ModelId,
+    /// The hook point.
+    pub at: HookPoint,
+    /// How many there are of each objective, in the objectives' order; none is left out.
+    pub objectives: Vec<(ObjectiveKind, u64)>,
+    /// The smallest and the largest L0; none where none was measured.
+    pub l0: Option<(f64, f64)>,
+    /// The smallest and the largest CE increase, in nats per token.
+    pub ce_increase: Option<(f64, f64)>,
+    /// Dictionaries whose stored metrics came out again when they were computed again.
+    pub n_verified: u64,
+    /// Those of which one did not.
+    pub n_differing: u64,
+}
+
+impl DictionaryGroup {
+    /// Dictionaries.
+    pub fn n(&self) -> u64 {
+        self.objectives.iter().map(|(_, n)| n).sum()
+    }
+}
+
 /// What the first page shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -104,8 +131,8 @@ pub struct Overview {
     pub models: Vec<ModelInfo>,
     /// Every corpus.
     pub corpora: Vec<CorpusInfo>,
-    /// Number of dictionaries.
-    pub n_dictionaries: u64,
+    /// The dictionaries by model and hook point, those with the newest first.
+    pub dictionaries: Vec<DictionaryGroup>,
     /// Jobs that wait or run, then the last that ended, newest first.
     pub jobs: Vec<Job>,
     /// The data folder.

@@ -1,11 +1,11 @@
 //! Dictionaries and what was measured of them, sortable by any column.
 
-use api::{DictionaryInfo, MetricDefinition};
+use api::{DictionaryInfo, MetricDefinition, Verified};
 use leptos::{either::Either, prelude::*};
 
 use super::{MetricName, ObjectiveKey};
 use crate::{
-    format::{exact, measured},
+    format::{counted, exact, measured},
     link,
 };
 
@@ -45,6 +45,15 @@ fn sorted(mut dictionaries: Vec<DictionaryInfo>, sort: &Sort) -> Vec<DictionaryI
         (a, b) => b.is_some().cmp(&a.is_some()),
     });
     dictionaries
+}
+
+/// Whether the metrics came out again when somebody looked.
+fn mark(verified: &Verified) -> impl IntoView + use<> {
+    let (sign, words) = match verified.differences.len() {
+        0 => ("✓", format!("verified: {} values computed again", verified.n_values)),
+        n => ("≠", format!("{} of {} differ", counted(n, "value"), verified.n_values)),
+    };
+    view! { <span class="verification" class:differs=!verified.holds() title=words.clone() role="img" aria-label=words>{sign}</span> }
 }
 
 /// A row per dictionary.
@@ -102,6 +111,7 @@ pub fn DictionaryTable(
                 <td>
                     <ObjectiveKey objective=objective.kind() />
                     <a href=link::run(&d.job)>"#" {d.id.to_string()}</a>
+                    {d.verified.as_ref().map(mark)}
                 </td>
                 <td>{exact(objective.sparsity())}</td>
                 <td>{d.config.seed.to_string()}</td>

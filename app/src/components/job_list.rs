@@ -89,12 +89,16 @@ pub fn JobList(
         let first = job.get_untracked();
         first.map(|first| {
             let href = link::run(&id);
-            let (place, trains) = match &first.config {
+            let (place, what) = match &first.config {
                 JobConfig::Train(config) => (
                     format!("{} · {}", config.model, config.at),
                     format::counted(config.dictionaries.len(), "dictionary"),
                 ),
                 JobConfig::Pretrain(config) => (config.corpus.to_string(), format!("the model {}", config.name)),
+                JobConfig::Verify(config) => (
+                    config.model.to_string(),
+                    format!("{}, measured again", format::counted(config.dictionaries.len(), "dictionary")),
+                ),
             };
             let job = Signal::derive(move || job.get().unwrap_or_else(|| first.clone()));
             view! {
@@ -105,7 +109,7 @@ pub fn JobList(
                     <td class="words"><JobState job /></td>
                     <td class="words"><Progress job /></td>
                     <td class="words">{place}</td>
-                    <td class="words">{trains}</td>
+                    <td class="words">{what}</td>
                     <td class="words quiet owner">{move || job.with(when)}</td>
                 </tr>
             }
@@ -120,7 +124,7 @@ pub fn JobList(
                         <th scope="col" class="words">"state"</th>
                         <th scope="col" class="words">"progress"</th>
                         <th scope="col" class="words">"model · hook point"</th>
-                        <th scope="col" class="words">"trains"</th>
+                        <th scope="col" class="words">"what"</th>
                         <th scope="col" class="words">"when"</th>
                     </tr>
                 </thead>

@@ -94,6 +94,15 @@ fn tip(chart: &LineChart, config: &TrainConfig, drawn: &[usize], x: f64) -> Opti
     })
 }
 
+/// Whether the value is positive everywhere and reaches over more than a decade and a half: linear, all but the largest would lie
+/// on the axis.
+fn spans_decades(points: &[HistoryPoint], name: &str) -> bool {
+    const SPAN: f64 = 30.0;
+    let values = || points.iter().filter_map(|point| point.values.get(name).copied());
+    let (least, most) = (values().fold(f64::INFINITY, f64::min), values().fold(0.0, f64::max));
+    least > 0.0 && most > SPAN * least
+}
+
 /// The chart with its choices.
 #[component]
 pub fn RunCurves(
@@ -104,7 +113,11 @@ pub fn RunCurves(
     points: Signal<Vec<HistoryPoint>>,
 ) -> impl IntoView {
     let chosen = RwSignal::new(String::from("loss"));
-    let log = RwSignal::new(false);
+    let log_chosen = RwSignal::new(None::<bool>);
+    let log = Memo::new(move |_| {
+        let by_itself = || points.with(|points| chosen.with(|name| spans_decades(points, name)));
+        log_chosen.get().unwrap_or_else(by_itself)
+    });
     let names = Memo::new(move |_| {
         points.with(|points| {
             points
@@ -135,9 +148,12 @@ pub fn RunCurves(
     view! {
         <div class="sheet">
             <div class="tools">
-                <Select label="value" id="run-value" options value=chosen on_choose=Callback::new(move |name| chosen.set(name)) />
+                <Select label="value" id="run-value" options value=chosen on_choose=Callback::new(move |name| {
+                    chosen.set(name);
+                    log_chosen.set(None);
+                }) />
                 <label class="toggle">
-                    <input type="checkbox" prop:checked=log on:change=move |event| log.set(event_target_checked(&event)) />
+                    <input type="checkbox" prop:checked=log on:change=move |event| log_chosen.set(Some(event_target_checked(&event))) />
                     "logarithmic"
                 </label>
             </div>
@@ -150,4 +166,27 @@ pub fn RunCurves(
         </div>
     }
     .into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_positive_and_far_apart_spans_decades() {
+        let history = |values: &[f64]| -> Vec<HistoryPoint> {
+            let point = |value: &f64| HistoryPoint {
+                step: 0,
+                tokens: 0,
+                dictionary: 0,
+                values: std::collections::BTreeMap::from([("loss".to_string(), *value)]),
+            };
+            values.iter().map(point).collect()
+        };
+        assert!(spans_decades(&history(&[0.1, 40.0]), "loss"));
+        assert!(!spans_decades(&history(&[2.0, 40.0]), "loss"));
+        assert!(!spans_decades(&history(&[0.0, 40.0]), "loss"));
+        assert!(!spans_decades(&history(&[0.1, 40.0]), "lr"));
+        assert!(!spans_decades(&[], "loss"));
+    }
 }

@@ -1,26 +1,58 @@
 //! `/`: what is here and what runs now; models and corpora are added here.
 
-use api::{ApiError, JobState, Overview as Everything};
+use api::{ApiError, DictionaryGroup, JobState, Overview as Registry, ParetoQuery, ParetoView};
 use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::{
-    client,
-    components::{AddCorpus, AddModel, CorpusTable, Fetched, Heading, JobList, ModelTable},
+    client::{self, Answer},
+    components::{AddCorpus, AddModel, CorpusTable, DictionaryGroups, Fetched, Heading, JobList, ModelTable, ParetoPlot},
     format::{count, counted},
+    link,
     live::live,
 };
+
+/// Hook points whose dictionaries are drawn, those with the newest first.
+const N_PLOTS: usize = 2;
+
+/// What the page begins with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Everything {
+    registry: Registry,
+    plots: Vec<ParetoView>,
+}
+
+async fn everything() -> Answer<Everything> {
+    let registry = client::overview().await?;
+    let mut plots = Vec::new();
+    for group in registry.dictionaries.iter().take(N_PLOTS) {
+        plots.push(client::pareto(&query(group)).await?);
+    }
+    Ok(Everything { registry, plots })
+}
+
+fn query(group: &DictionaryGroup) -> ParetoQuery {
+    ParetoQuery {
+        model: Some(group.model.clone()),
+        at: Some(group.at),
+        ..Default::default()
+    }
+}
 
 /// The first page.
 #[component]
 pub fn Overview() -> impl IntoView {
     let live = live();
-    let everything = Resource::new(move || live.version(), |_| client::overview());
+    let everything = Resource::new(move || live.version(), |_| everything());
     view! { <Fetched resource=everything let:data><Content data everything /></Fetched> }
 }
 
 #[component]
 fn Content(data: Memo<Everything>, everything: Resource<Result<Everything, ApiError>>) -> impl IntoView {
     let live = live();
+    let plots = Memo::new(move |_| data.with(|data| data.plots.clone()));
+    let data = Memo::new(move |_| data.with(|data| data.registry.clone()));
+    let has_dictionaries = Memo::new(move |_| data.with(|data| !data.dictionaries.is_empty()));
     let jobs = Memo::new(move |_| data.with(|data| live.jobs(&data.jobs)));
     let refresh = Callback::new(move |()| everything.refetch());
     let place = Signal::derive(move || data.with(|data| format!("saescope {} · data in {}", data.version, data.data)));
@@ -32,6 +64,16 @@ fn Content(data: Memo<Everything>, everything: Resource<Result<Everything, ApiEr
             {move || jobs.with(|jobs| data.with(|data| answer(data, jobs)))}
         </Heading>
         <NextStep has_models has_corpora has_jobs />
+
+        <Show when=move || has_dictionaries.get()>
+            <section aria-labelledby="dictionaries">
+                <h2 id="dictionaries">"Dictionaries"</h2>
+                <div class="row">
+                    {move || plots.get().into_iter().map(plot).collect_view()}
+                </div>
+                <DictionaryGroups groups=Signal::derive(move || data.with(|data| data.dictionaries.clone())) />
+            </section>
+        </Show>
 
         <section aria-labelledby="jobs">
             <h2 id="jobs">"Runs"</h2>
@@ -68,8 +110,23 @@ fn Content(data: Memo<Everything>, everything: Resource<Result<Everything, ApiEr
     .into_any()
 }
 
+/// The dictionaries of one hook point, as a picture that leads to its page.
+fn plot(view: ParetoView) -> impl IntoView {
+    let href = link::pareto(&view.query);
+    let at = view.query.at.map(|at| at.to_string());
+    let model = view.query.model.as_ref().map(ToString::to_string);
+    view! {
+        <div class="sheet grow">
+            <h3>
+                <a href=href>{model} " · " {at}</a>
+            </h3>
+            <ParetoPlot view=Signal::stored(view) />
+        </div>
+    }
+}
+
 /// The page's answer in one sentence or two.
-fn answer(data: &Everything, jobs: &[api::Job]) -> String {
+fn answer(data: &Registry, jobs: &[api::Job]) -> String {
     let running = jobs.iter().filter(|job| job.state == JobState::Running).count();
     let queued = jobs.iter().filter(|job| job.state == JobState::Queued).count();
     let corpora = if data.corpora.len() == 1 {
@@ -77,7 +134,8 @@ fn answer(data: &Everything, jobs: &[api::Job]) -> String {
     } else {
         format!("{} corpora", count(data.corpora.len() as u64))
     };
-    let dictionaries = counted(data.n_dictionaries as usize, "dictionary");
+    let n: u64 = data.dictionaries.iter().map(DictionaryGroup::n).sum();
+    let dictionaries = counted(n as usize, "dictionary");
     let here = format!("{}, {corpora} and {dictionaries}.", counted(data.models.len(), "model"));
     match (running, queued) {
         (0, 0) => format!("{here} Nothing runs at the moment."),

@@ -1,8 +1,6 @@
 //! `/pareto?model=…&at=…&x=…&y=…`: which dictionary explains more of the model with fewer active features.
 
-use std::sync::Arc;
-
-use api::{DictionaryInfo, MetricDefinition, ParetoView};
+use api::ParetoView;
 use leptos::{either::Either, prelude::*};
 use leptos_router::{
     NavigateOptions,
@@ -11,16 +9,12 @@ use leptos_router::{
 };
 
 use crate::{
-    charts::{LineChart, ScatterChart, Theme, layer_chart, pareto_chart},
     client,
-    components::{Chart, DictionaryTable, Fetched, Heading, ParetoAnswer, ParetoControls, Picture, Sort, Tip},
-    format::{count, counted, exact, measured, number},
+    components::{DictionaryTable, Fetched, Heading, ParetoAnswer, ParetoControls, ParetoPlot, Sort},
+    format::{count, counted},
     link,
     live::live,
 };
-
-/// How near the pointer has to be to a mark, in SVG user units.
-const REACH: f64 = 18.0;
 
 /// The page.
 #[component]
@@ -94,16 +88,10 @@ fn Comparison(data: Memo<ParetoView>, params: Memo<ParamsMap>) -> impl IntoView 
         ]);
     });
     let axes = Memo::new(move |_| data.with(|data| (axis(&data.query.x, "l0"), axis(&data.query.y, "ce_increase"))));
-    let draw = move |size| {
-        data.with(|view| match layer.get() {
-            Some(metric) => by_layer(view, &metric, size),
-            None => front(view, size),
-        })
-    };
     view! {
         <div class="sheet">
             <ParetoControls view=data layer change />
-            <Chart draw testid="pareto-plot" tip_testid="pareto-tip" />
+            <ParetoPlot view=data layer />
         </div>
         <h2>"Dictionaries"</h2>
         <DictionaryTable dictionaries=Signal::derive(move || data.with(|data| data.dictionaries.clone())) axes sort on_sort />
@@ -136,75 +124,4 @@ fn place(view: &ParetoView) -> String {
         })
         .unwrap_or_default();
     format!("{model} · {at} · {}{tokens}", counted(view.dictionaries.len(), "dictionary"))
-}
-
-fn front(view: &ParetoView, size: (u32, u32)) -> Picture {
-    let chart = pareto_chart(view, size);
-    let (dictionaries, axes) = (
-        view.dictionaries.clone(),
-        (axis(&view.query.x, "l0"), axis(&view.query.y, "ce_increase")),
-    );
-    Picture {
-        svg: chart.svg(Theme::Page),
-        hit: Arc::new(move |x, y| front_tip(&chart, &dictionaries, &axes, x, y)),
-    }
-}
-
-fn front_tip(
-    chart: &ScatterChart,
-    dictionaries: &[DictionaryInfo],
-    (x_name, y_name): &(String, String),
-    x: f64,
-    y: f64,
-) -> Option<Tip> {
-    let hit = chart.hit(x, y, REACH)?;
-    let id = chart.series.get(hit.series)?.points.get(hit.point)?.id;
-    let dictionary = dictionaries.iter().find(|d| d.id.0 == id)?;
-    let row = |metric: &'static MetricDefinition| {
-        let value = dictionary
-            .metric(metric.name)
-            .map_or_else(|| "not measured".into(), |value| measured(metric, value));
-        (
-            metric.label.to_string(),
-            format!("{value} {}", metric.unit).trim().to_string(),
-        )
-    };
-    let mut rows: Vec<_> = [x_name, y_name]
-        .into_iter()
-        .filter_map(|name| api::metric(name))
-        .map(row)
-        .collect();
-    rows.push(("seed".into(), dictionary.config.seed.to_string()));
-    rows.push(("run".into(), dictionary.job.to_string()));
-    let objective = dictionary.config.objective;
-    let title = format!("#{id} {}, λ {}", objective.kind(), exact(objective.sparsity()));
-    Some(Tip {
-        at: (hit.x, hit.y),
-        title,
-        rows,
-        href: Some(link::run(&dictionary.job)),
-    })
-}
-
-fn by_layer(view: &ParetoView, metric: &str, size: (u32, u32)) -> Picture {
-    let chart = layer_chart(view, metric, size);
-    Picture {
-        svg: chart.svg(Theme::Page),
-        hit: Arc::new(move |x, _| layer_tip(&chart, x)),
-    }
-}
-
-fn layer_tip(chart: &LineChart, x: f64) -> Option<Tip> {
-    let hit = chart.hit(x)?;
-    let rows = chart
-        .lines
-        .iter()
-        .zip(&hit.values)
-        .filter_map(|(line, value)| Some((line.label.clone(), number(value.as_ref()?.1))));
-    Some(Tip {
-        at: (hit.px, chart.plot_area().top),
-        title: format!("block {}", hit.x),
-        rows: rows.take(16).collect(),
-        href: None,
-    })
 }

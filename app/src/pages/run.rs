@@ -1,13 +1,15 @@
 //! `/runs/{id}`: how a training goes, live; what it was asked to do; cancel and resume.
 
 use api::{HistoryPoint, Job, JobConfig, JobState as State, ParetoQuery, TrainConfig};
-use leptos::{either::Either, prelude::*};
+use leptos::{either::EitherOf3, prelude::*};
 use leptos_router::hooks::use_params_map;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     client::{self, Answer},
-    components::{Command, ConfigTable, Fetched, Heading, JobState, PretrainRun, Progress, RunControls, RunCurves, RunValues},
+    components::{
+        Command, ConfigTable, Fetched, Heading, JobState, PretrainRun, Progress, RunControls, RunCurves, RunValues, VerifyRun,
+    },
     format::{counted, duration, number, percent, seconds_left, share, time},
     link,
     live::live,
@@ -54,6 +56,7 @@ fn Content(data: Memo<Start>) -> impl IntoView {
                     format!("run {id} · sweep {sweep} · {model} · {at} · {corpus}")
                 }
                 JobConfig::Pretrain(config) => format!("run {id} · pretraining · {} · {}", config.name, config.corpus),
+                JobConfig::Verify(config) => format!("run {id} · verification · {} · {}", config.model, config.corpus),
             }
         })
     });
@@ -73,8 +76,9 @@ fn Content(data: Memo<Start>) -> impl IntoView {
         })}
 
         {move || match config.get() {
-            JobConfig::Train(config) => Either::Left(view! { <Trained config=Signal::stored(config) points /> }),
-            JobConfig::Pretrain(config) => Either::Right(view! { <PretrainRun config points /> }),
+            JobConfig::Train(config) => EitherOf3::A(view! { <Trained config=Signal::stored(config) points /> }),
+            JobConfig::Pretrain(config) => EitherOf3::B(view! { <PretrainRun config points /> }),
+            JobConfig::Verify(config) => EitherOf3::C(view! { <VerifyRun config /> }),
         }}
         <section aria-labelledby="command">
             <h3 id="command">"The same from the command line"</h3>
@@ -151,10 +155,11 @@ fn answer(job: &Job) -> String {
     let what = match &job.config {
         JobConfig::Train(config) => counted(config.dictionaries.len(), "dictionary"),
         JobConfig::Pretrain(config) => format!("the model {}", config.name),
+        JobConfig::Verify(config) => format!("{}, measured again", counted(config.dictionaries.len(), "dictionary")),
     };
     let progress = &job.progress;
     match job.state {
-        State::Queued => format!("It waits for its turn, to train {what}."),
+        State::Queued => format!("It waits for its turn: {what}."),
         State::Running => {
             let share = share(progress)
                 .map(|share| format!(", {}", percent(share)))

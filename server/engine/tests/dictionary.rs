@@ -1,7 +1,7 @@
 //! Laws of the dictionaries: hand-set weights, sparse = dense, gradients against finite differences, files.
 #![allow(clippy::unwrap_used, reason = "a test may stop at a surprise")]
 
-use api::{DictionaryConfig, DictionaryKind, HookPoint, Objective, ResidualFrame};
+use api::{DictionaryConfig, DictionaryKind, HookPoint, Objective, ResidualFrame, WeightType};
 use engine::dictionary::{Dictionary, DictionaryFile, Path, Relu, Scratch, SparseCodes, load, save};
 use engine::kernel::Real;
 use rand::{Rng, SeedableRng};
@@ -173,10 +173,22 @@ fn files_round_trip_and_say_what_is_wrong() {
         seed: 0,
     };
     let file = DictionaryFile::new(config, HookPoint::resid_pre(2), ResidualFrame::Raw, 1.0, "abc".into());
-    save(&dictionary, &file, &path).unwrap();
+    save(&dictionary, &file, WeightType::F32, &path).unwrap();
     let (back, facts) = load(&path).unwrap();
     assert_eq!(back.parameters(), dictionary.parameters());
     assert_eq!(facts, file);
+    // half as large, and to 2⁻¹¹ of each weight
+    save(&dictionary, &file, WeightType::F16, &path).unwrap();
+    let (back, _) = load(&path).unwrap();
+    for (a, b) in back.parameters().0.iter().zip(&dictionary.parameters().0) {
+        assert!(
+            a.data.iter().zip(&b.data).all(|(a, b)| (a - b).abs() <= b.abs() / 2048.0),
+            "{}",
+            a.name
+        );
+        assert!(a.data != b.data || a.name == "b_dec", "{}", a.name);
+    }
+    save(&dictionary, &file, WeightType::F32, &path).unwrap();
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() - 7]).unwrap();
     let error = load(&path).unwrap_err().to_string();
@@ -188,7 +200,7 @@ fn files_round_trip_and_say_what_is_wrong() {
         config: DictionaryConfig { d_sae: 9, ..config },
         ..file.clone()
     };
-    save(&dictionary, &wide, &path).unwrap();
+    save(&dictionary, &wide, WeightType::F32, &path).unwrap();
     let error = load(&path).unwrap_err().to_string();
     assert!(
         error.contains("'W_enc'") && error.contains("[8, 4]") && error.contains("[9, 4]"),

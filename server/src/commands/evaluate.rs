@@ -107,9 +107,9 @@ async fn measure(workspace: &Arc<Workspace>, info: &DictionaryInfo, config: Trai
             ..Default::default()
         });
         let backend = workspace.device.backend(&weights)?;
-        let measured = engine::train::evaluate(&file, &*backend, &tokens, &config)?;
+        let measured = engine::train::evaluate(&[file], &*backend, &tokens, &config, &mut |_, _| true)?;
         report.end("done");
-        Ok(measured)
+        Ok(measured.into_iter().flatten().collect())
     };
     tokio::task::spawn_blocking(move || pool.install(work)).await?
 }

@@ -101,6 +101,7 @@ fn line(job: &Job) -> String {
             "the model {}, seed {}, {} tokens of {}",
             config.name, config.seed, config.tokens, config.corpus
         ),
+        JobConfig::Verify(config) => format!("{} dictionaries of {} again", config.dictionaries.len(), config.model),
     };
     format!("{}\t{state}{owner}\t{what}", job.id)
 }

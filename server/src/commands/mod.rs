@@ -1,5 +1,7 @@
 //! The command line: one file per subcommand. Only this folder prints, and only through `say`.
 
+mod behaviours;
+mod demo;
 mod evaluate;
 mod jobs;
 mod plot;
@@ -13,6 +15,7 @@ mod sweep;
 mod sweep_options;
 mod table;
 mod train;
+mod verify;
 mod workspace;
 
 use crate::device::Kind;
@@ -49,6 +52,9 @@ enum Command {
     Train(train::Train),
     Sweep(sweep::Sweep),
     Evaluate(evaluate::Evaluate),
+    Behaviours(behaviours::Behaviours),
+    Verify(verify::Verify),
+    Demo(demo::Demo),
     Plot(plot::Plot),
     Pretrain(pretrain::Pretrain),
     Pull(pull::Pull),
@@ -74,6 +80,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Train(command) => command.run(&cli.global),
         Command::Sweep(command) => command.run(&cli.global),
         Command::Evaluate(command) => command.run(&cli.global),
+        Command::Behaviours(command) => command.run(&cli.global),
+        Command::Verify(command) => command.run(&cli.global),
+        Command::Demo(command) => command.run(&cli.global),
         Command::Plot(command) => command.run(&cli.global),
         Command::Pretrain(command) => command.run(&cli.global),
         Command::Pull(command) => command.run(&cli.global),

@@ -3,7 +3,15 @@
 use anyhow::{Context as _, Result};
 use api::ConfigError;
 use clap::Args;
-use std::{net::SocketAddr, process::ExitCode, time::Duration};
+use std::{
+    fs::{File, TryLockError},
+    io::Write as _,
+    net::SocketAddr,
+    path::Path,
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{
@@ -12,9 +20,11 @@ use super::{
     workspace,
 };
 use crate::{
+    demo::{Bundle, install, installed},
     http::{self, Access, AppState, Events},
     jobs::worker::Workers,
     page, site,
+    workspace::Workspace,
 };
 
 /// How long requests in flight may take after the server was told to stop.
@@ -38,6 +48,9 @@ pub struct Serve {
     /// Jobs that run at the same time, each with --threads threads
     #[arg(long, default_value_t = 1, value_name = "N")]
     jobs: usize,
+    /// Start a new data folder empty, without the demo
+    #[arg(long)]
+    no_demo: bool,
 }
 
 impl Serve {
@@ -51,6 +64,8 @@ impl Serve {
         let listener = listen(self.bind).await?;
         let address = listener.local_addr().context("the server's address cannot be found")?;
         let workspace = workspace::open(global).await?;
+        let _served = only_server(workspace.store.data(), address)?;
+        self.demo(&workspace).await?;
         let (shut_down, shutdown) = watch::channel(false);
         let state = AppState {
             workspace: workspace.clone(),
@@ -80,6 +95,32 @@ impl Serve {
         }
         workspace::close(&workspace).await;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Puts the shipped set into a data folder that is new, or the rest of it where that was interrupted.
+    async fn demo(&self, workspace: &Arc<Workspace>) -> Result<()> {
+        let Some(bundle) = Bundle::embedded()?.filter(|_| !self.no_demo) else {
+            return Ok(());
+        };
+        let (data, version) = (workspace.store.data().display(), bundle.about.recipe.version);
+        let is_wanted = match installed(workspace.store.data())? {
+            None => is_new(workspace).await?,
+            Some(mark) if mark.whole && mark.version < version => {
+                note!(
+                    "'{data}' has version {} of the demo; this program ships version {version}: saescope demo --add puts it beside",
+                    mark.version
+                );
+                false
+            }
+            Some(mark) => !mark.whole,
+        };
+        if is_wanted {
+            note!("putting the demo into '{data}'; --no-demo starts without");
+            install(workspace, &bundle)
+                .await
+                .context("the demo could not be put into the data folder; --no-demo starts without")?;
+        }
+        Ok(())
     }
 
     /// # Errors
@@ -114,6 +155,46 @@ impl Serve {
         }
         Ok(())
     }
+}
+
+/// Whether nobody has put anything into the data folder.
+async fn is_new(workspace: &Workspace) -> Result<bool> {
+    let store = &workspace.store;
+    Ok(store.models().await?.is_empty() && store.corpora().await?.is_empty() && store.jobs().await?.is_empty())
+}
+
+/// Takes the data folder for this server: two of them would run each other's jobs, and pages would not say which.
+///
+/// # Errors
+/// Another server has it, with its address.
+fn only_server(data: &Path, address: SocketAddr) -> Result<File> {
+    let path = data.join("server.lock");
+    let open = || -> std::io::Result<Option<File>> {
+        let mut file = File::options()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(&path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            // a file system without locks
+            Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        file.set_len(0)?;
+        write!(file, "http://{address} (process {})", std::process::id())?;
+        Ok(Some(file))
+    };
+    let taken = open().with_context(|| format!("cannot write '{}'", path.display()))?;
+    taken.with_context(|| {
+        let other = std::fs::read_to_string(&path).unwrap_or_default();
+        format!(
+            "the data folder '{}' is served already, at {other}; open that page, stop that server, or give another folder with --data",
+            data.display()
+        )
+    })
 }
 
 /// # Errors
@@ -173,6 +254,7 @@ mod tests {
             bind: bind.parse().unwrap(),
             token: token.map(String::from),
             jobs: 1,
+            no_demo: true,
         }
     }
 

@@ -211,6 +211,7 @@ async fn run(workspace: &Arc<Workspace>, job: Job, owner: &str, stop: &Arc<Atomi
             config.dictionaries.len()
         ),
         JobConfig::Pretrain(config) => format!("job {} (seed {}, the model {})", job.id, config.seed, config.name),
+        JobConfig::Verify(config) => format!("job {} ({} dictionaries)", job.id, config.dictionaries.len()),
     });
     let (workspace, owner, stop, runtime) = (workspace.clone(), owner.to_owned(), stop.clone(), Handle::current());
     let running = tokio::task::spawn_blocking(move || {

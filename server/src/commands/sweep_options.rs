@@ -233,6 +233,8 @@ mod tests {
             "5",
             "--min-lr-factor",
             "0.2",
+            "--hold-steps",
+            "6",
             "--max-grad-norm",
             "7",
             "--residual",

@@ -54,7 +54,8 @@ pub async fn add(State(state): State<AppState>, ApiJson(source): ApiJson<CorpusS
     responses((status = 200, body = CorpusInfo), (status = "default", body = ApiError)))]
 pub async fn upload(State(state): State<AppState>, form: Multipart) -> Result<Json<CorpusInfo>, Failure> {
     let files = upload::receive(form, state.workspace.store.data(), &ACCEPTED).await?;
+    let source = files.source();
     Ok(Json(
-        import::uploaded_corpus(&state.workspace, files.folder, &files.name).await?,
+        import::uploaded_corpus(&state.workspace, files.folder, &source, &files.name).await?,
     ))
 }

@@ -61,7 +61,8 @@ pub async fn add(State(state): State<AppState>, ApiJson(source): ApiJson<ModelSo
     responses((status = 200, body = ModelInfo), (status = "default", body = ApiError)))]
 pub async fn upload(State(state): State<AppState>, form: Multipart) -> Result<Json<ModelInfo>, Failure> {
     let files = upload::receive(form, state.workspace.store.data(), &ACCEPTED).await?;
+    let source = files.source();
     Ok(Json(
-        import::uploaded_model(&state.workspace, files.folder, &files.name).await?,
+        import::uploaded_model(&state.workspace, files.folder, &source, &files.name).await?,
     ))
 }

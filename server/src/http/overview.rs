@@ -1,6 +1,6 @@
 //! What the first page shows.
 
-use api::{ApiError, Job, Overview};
+use api::{ApiError, DictionaryGroup, DictionaryInfo, Job, ObjectiveKind, Overview};
 use axum::{Json, Router, extract::State, routing::get};
 
 use super::{AppState, error::Failure};
@@ -12,14 +12,14 @@ pub fn router() -> Router<AppState> {
     Router::new().route("/overview", get(overview))
 }
 
-/// Models, corpora, the number of dictionaries, and what runs now.
+/// Models, corpora, dictionaries by hook point, and what runs now.
 #[utoipa::path(get, path = "/api/overview", responses((status = 200, body = Overview), (status = "default", body = ApiError)))]
 pub async fn overview(State(state): State<AppState>) -> Result<Json<Overview>, Failure> {
     let store = &state.workspace.store;
     Ok(Json(Overview {
         models: store.models().await?,
         corpora: store.corpora().await?,
-        n_dictionaries: store.dictionaries().await?.len() as u64,
+        dictionaries: groups(&store.dictionaries().await?),
         jobs: recent(store.jobs().await?),
         data: store.data().display().to_string(),
         version: env!("CARGO_PKG_VERSION").into(),
@@ -32,4 +32,39 @@ fn recent(mut jobs: Vec<Job>) -> Vec<Job> {
     let n_open = jobs.iter().take_while(|job| !job.state.is_final()).count();
     jobs.truncate(n_open + N_ENDED);
     jobs
+}
+
+/// The dictionaries by model and hook point, those with the newest first.
+fn groups(dictionaries: &[DictionaryInfo]) -> Vec<DictionaryGroup> {
+    let mut groups: Vec<DictionaryGroup> = Vec::new();
+    for d in dictionaries.iter().rev() {
+        if groups.iter().any(|group| (&group.model, group.at) == (&d.model, d.at)) {
+            continue;
+        }
+        let same: Vec<&DictionaryInfo> = dictionaries
+            .iter()
+            .filter(|other| (&other.model, other.at) == (&d.model, d.at))
+            .collect();
+        let of = |kind| same.iter().filter(|d| d.config.objective.kind() == kind).count() as u64;
+        let objectives = ObjectiveKind::ALL.map(|kind| (kind, of(kind)));
+        let verified = |holds| {
+            let found = same.iter().filter_map(|d| d.verified.as_ref());
+            found.filter(|verified| verified.holds() == holds).count() as u64
+        };
+        groups.push(DictionaryGroup {
+            model: d.model.clone(),
+            at: d.at,
+            objectives: objectives.into_iter().filter(|(_, n)| *n > 0).collect(),
+            l0: range(&same, "l0"),
+            ce_increase: range(&same, "ce_increase"),
+            n_verified: verified(true),
+            n_differing: verified(false),
+        });
+    }
+    groups
+}
+
+fn range(dictionaries: &[&DictionaryInfo], metric: &str) -> Option<(f64, f64)> {
+    let values = || dictionaries.iter().filter_map(|d| d.metric(metric));
+    Some((values().min_by(f64::total_cmp)?, values().max_by(f64::total_cmp)?))
 }

@@ -36,6 +36,13 @@ pub struct Uploaded {
     pub name: String,
 }
 
+impl Uploaded {
+    /// Where they come from, for people.
+    pub fn source(&self) -> String {
+        format!("uploaded as {}", self.name)
+    }
+}
+
 /// Receives every part of `form`: files into a temporary folder under `data`, and the name.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 
 use super::{
     lease::{Lease, StopReason},
-    pretrain, train,
+    pretrain, train, verify,
 };
 use crate::{http::log_id, short::panic_message, workspace::Workspace};
 
@@ -96,6 +96,7 @@ pub fn execute(
         JobConfig::Train(config) => train::train(&stage, config),
         // what it makes is a model
         JobConfig::Pretrain(config) => pretrain::pretrain(&stage, config).map(|done| done.map(|_| Vec::new())),
+        JobConfig::Verify(config) => verify::verify(&stage, config).map(|done| done.map(|()| Vec::new())),
     }));
     let ended = match result {
         Ok(Ok(Some(dictionaries))) => return Ended::Done(dictionaries),

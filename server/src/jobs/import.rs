@@ -49,13 +49,13 @@ pub async fn model(workspace: &Arc<Workspace>, folder: &Path, source: &str, name
     workspace.store.model(&info.id).await?.context("the model was just added")
 }
 
-/// Adds the language model whose files were uploaded to `folder`; they are moved into the data folder.
+/// Adds the language model whose files were put into `folder`, having come from `source`; they are moved into the data folder.
 ///
 /// # Errors
 /// As [`model`]; the files are then removed.
-pub async fn uploaded_model(workspace: &Arc<Workspace>, folder: TempDir, name: &str) -> Result<ModelInfo> {
+pub async fn uploaded_model(workspace: &Arc<Workspace>, folder: TempDir, source: &str, name: &str) -> Result<ModelInfo> {
     let facts = model_facts(workspace, folder.path()).await?;
-    let added = moved_model(workspace, folder.path(), facts, &format!("uploaded as {name}"), name).await?;
+    let added = moved_model(workspace, folder.path(), facts, source, name).await?;
     if !folder.path().exists() {
         drop(folder.keep()); // it is in its place now
     }
@@ -117,7 +117,7 @@ pub async fn corpus(workspace: &Arc<Workspace>, path: &Path, source: &str, name:
 ///
 /// # Errors
 /// As [`corpus`]; the files are then removed.
-pub async fn uploaded_corpus(workspace: &Arc<Workspace>, folder: TempDir, name: &str) -> Result<CorpusInfo> {
+pub async fn uploaded_corpus(workspace: &Arc<Workspace>, folder: TempDir, source: &str, name: &str) -> Result<CorpusInfo> {
     let facts = corpus_facts(workspace, &one_file_or_folder(folder.path())?).await?;
     let corpora = workspace.store.corpora().await?;
     if let Some(known) = corpora.iter().find(|known| known.hash == facts.hash) {
@@ -132,7 +132,7 @@ pub async fn uploaded_corpus(workspace: &Arc<Workspace>, folder: TempDir, name: 
     let place = workspace.store.corpus_source_folder(&id);
     move_to(folder.path(), &place)?;
     drop(folder.keep()); // it is in its place now
-    let info = corpus_info(id, &format!("uploaded as {name}"), &one_file_or_folder(&place)?, &facts)?;
+    let info = corpus_info(id, source, &one_file_or_folder(&place)?, &facts)?;
     workspace.store.add_corpus(&info).await?;
     Ok(info)
 }

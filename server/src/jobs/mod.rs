@@ -8,6 +8,7 @@ mod recorder;
 pub mod request;
 mod tokens;
 mod train;
+mod verify;
 pub mod worker;
 
 pub use execute::{Ended, execute};

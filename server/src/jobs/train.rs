@@ -53,7 +53,7 @@ pub fn train(stage: &Stage<'_>, config: &TrainConfig) -> Result<Option<Vec<Dicti
 }
 
 /// A result names its model: it must be the one that was added under that name.
-fn check_unchanged(info: &ModelInfo) -> Result<()> {
+pub fn check_unchanged(info: &ModelInfo) -> Result<()> {
     let found = engine::model::content_hash(info.folder.as_ref())?;
     ensure!(
         found == info.hash,
@@ -86,6 +86,7 @@ fn register(stage: &Stage<'_>, config: &TrainConfig, trained: Vec<Trained>) -> R
                 n_passes: trained.n_passes,
                 evaluated_on: config.evaluation.split,
                 metrics: trained.metrics,
+                verified: None,
                 checksum: String::new(),
                 created: 0,
             };

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use api::{ConfigError, DictionaryId, DictionaryInfo, HookPoint, JobId, Measurement, TokenSet};
+use api::{ConfigError, DictionaryId, DictionaryInfo, HookPoint, JobId, Measurement, TokenSet, Verified};
 use sqlx::SqliteConnection;
 
 use crate::{
@@ -18,6 +18,7 @@ struct DictionaryRow {
     id: i64,
     info: String,
     checksum: String,
+    verified: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -92,6 +93,28 @@ impl Store {
         tx.commit().await.at(self)
     }
 
+    /// Notes how the dictionary's stored metrics compared with those computed again. The time, where it is 0, is filled in.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn set_verified(&self, id: DictionaryId, verified: &Verified) -> Result<(), StoreError> {
+        let mut verified = verified.clone();
+        if verified.when == 0 {
+            verified.when = now();
+        }
+        let json = to_json(&verified, self, format!("verification of dictionary {id}"))?;
+        let found = sqlx::query("update dictionary set verified = ? where id = ?")
+            .bind(json)
+            .bind(id.0)
+            .execute(self.pool())
+            .await
+            .at(self)?;
+        match found.rows_affected() {
+            0 => Err(no_dictionary(id)),
+            _ => Ok(()),
+        }
+    }
+
     /// The file of the dictionary's weights, after its checksum was found to be the one that it was written with.
     ///
     /// # Errors
@@ -113,7 +136,7 @@ impl Store {
     }
 
     /// Does what takes long before the registry is locked: makes the files durable and takes their checksums.
-    async fn stage(
+    pub(crate) async fn stage(
         &self,
         mut dictionaries: Vec<(DictionaryInfo, PathBuf)>,
     ) -> Result<Vec<(DictionaryInfo, PathBuf)>, StoreError> {
@@ -136,7 +159,7 @@ impl Store {
     }
 
     /// Adds the rows.
-    async fn add_in(
+    pub(crate) async fn add_in(
         &self,
         connection: &mut SqliteConnection,
         staged: &[(DictionaryInfo, PathBuf)],
@@ -147,6 +170,7 @@ impl Store {
                 id: DictionaryId(0),
                 metrics: Vec::new(),
                 checksum: String::new(),
+                verified: None,
                 ..info.clone()
             };
             let id: i64 = sqlx::query_scalar(
@@ -176,7 +200,7 @@ impl Store {
     /// Moves the files into their places and commits; when either fails, the files go back to where they were.
     ///
     /// A file of that name can only be one that a crash left: the number was never used.
-    async fn commit_with_files(
+    pub(crate) async fn commit_with_files(
         &self,
         tx: sqlx::Transaction<'_, sqlx::Sqlite>,
         staged: &[(DictionaryInfo, PathBuf)],
@@ -210,7 +234,8 @@ impl Store {
         id: DictionaryId,
         metrics: &[Measurement],
     ) -> Result<(), StoreError> {
-        let found = sqlx::query("update dictionary set measured = ? where id = ?")
+        // what was verified is replaced
+        let found = sqlx::query("update dictionary set measured = ?, verified = null where id = ?")
             .bind(now())
             .bind(id.0)
             .execute(&mut *connection)
@@ -249,7 +274,7 @@ impl Store {
         // one transaction, so that the metrics are those of the rows
         let mut tx = self.pool().begin().await.at(self)?;
         let rows: Vec<DictionaryRow> =
-            sqlx::query_as("select id, info, checksum from dictionary where ?1 is null or id = ?1 order by id")
+            sqlx::query_as("select id, info, checksum, verified from dictionary where ?1 is null or id = ?1 order by id")
                 .bind(id)
                 .fetch_all(&mut *tx)
                 .await
@@ -269,6 +294,10 @@ impl Store {
             let mut info: DictionaryInfo = from_json(&row.info, self, format!("dictionary {}", row.id))?;
             info.id = DictionaryId(row.id);
             info.checksum = row.checksum;
+            info.verified = match &row.verified {
+                Some(verified) => Some(from_json(verified, self, format!("verification of dictionary {}", row.id))?),
+                None => None,
+            };
             while let Some(metric) = metrics.next_if(|m| m.dictionary == row.id) {
                 info.metrics.push(self.metric_of(metric)?);
             }

@@ -1,6 +1,7 @@
 //! The curves of a job: append-only, cut back only when a run resumes from a checkpoint that is older than its last points.
 
 use api::{HistoryPoint, JobId};
+use sqlx::SqliteConnection;
 
 use crate::{
     Store, StoreError,
@@ -15,8 +16,19 @@ impl Store {
     /// [`StoreError::NotFound`] without such a job; [`StoreError::Database`].
     pub async fn append_history(&self, id: JobId, points: &[HistoryPoint]) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        self.job_in(&mut tx, id).await?.ok_or_else(|| no_job(id))?;
-        let n: i64 = n_points(&mut *tx, id).await.at(self)?;
+        self.append_history_in(&mut tx, id, points).await?;
+        tx.commit().await.at(self)
+    }
+
+    /// [`Store::append_history`] within a transaction.
+    pub(crate) async fn append_history_in(
+        &self,
+        connection: &mut SqliteConnection,
+        id: JobId,
+        points: &[HistoryPoint],
+    ) -> Result<(), StoreError> {
+        self.job_in(connection, id).await?.ok_or_else(|| no_job(id))?;
+        let n: i64 = n_points(&mut *connection, id).await.at(self)?;
         for (position, point) in (n..).zip(points) {
             let mut point = point.clone();
             point.values.retain(|_, value| value.is_finite());
@@ -25,11 +37,11 @@ impl Store {
                 .bind(position)
                 .bind(point.step as i64)
                 .bind(to_json(&point, self, format!("history of job {id}"))?)
-                .execute(&mut *tx)
+                .execute(&mut *connection)
                 .await
                 .at(self)?;
         }
-        tx.commit().await.at(self)
+        Ok(())
     }
 
     /// Drops everything from the first point with a step of `from_step` or more.

@@ -336,18 +336,7 @@ impl Store {
             End::Cancelled | End::Released => (JobState::Cancelled, None),
         };
         if let End::Done(dictionaries) = end {
-            for (position, dictionary) in dictionaries.iter().enumerate() {
-                let placed = sqlx::query("update dictionary set position = ? where id = ? and job = ?")
-                    .bind(position as i64)
-                    .bind(dictionary.0)
-                    .bind(id.0)
-                    .execute(&mut *connection)
-                    .await
-                    .at(self)?;
-                if placed.rows_affected() == 0 {
-                    return Err(StoreError::NotFound(format!("dictionary {dictionary} made by job {id}")));
-                }
-            }
+            self.place_in(connection, id, dictionaries).await?;
         }
         sqlx::query("update job set state = ?, error = ?, owner = null, lease_until = null, finished = ? where id = ?")
             .bind(word(state))
@@ -357,6 +346,28 @@ impl Store {
             .execute(&mut *connection)
             .await
             .at(self)?;
+        Ok(())
+    }
+
+    /// Gives the dictionaries of a job that is done their places in its config.
+    pub(crate) async fn place_in(
+        &self,
+        connection: &mut SqliteConnection,
+        id: JobId,
+        dictionaries: &[DictionaryId],
+    ) -> Result<(), StoreError> {
+        for (position, dictionary) in dictionaries.iter().enumerate() {
+            let placed = sqlx::query("update dictionary set position = ? where id = ? and job = ?")
+                .bind(position as i64)
+                .bind(dictionary.0)
+                .bind(id.0)
+                .execute(&mut *connection)
+                .await
+                .at(self)?;
+            if placed.rows_affected() == 0 {
+                return Err(StoreError::NotFound(format!("dictionary {dictionary} made by job {id}")));
+            }
+        }
         Ok(())
     }
 
@@ -370,7 +381,7 @@ impl Store {
         row.map(|row| self.job_of(row)).transpose()
     }
 
-    async fn check_names(&self, connection: &mut SqliteConnection, config: &JobConfig) -> Result<(), StoreError> {
+    pub(crate) async fn check_names(&self, connection: &mut SqliteConnection, config: &JobConfig) -> Result<(), StoreError> {
         let model = config.model().map(|model| &model.0);
         let (has_model, has_corpus): (bool, bool) = sqlx::query_as(
             "select ?1 is null or exists (select 1 from model where id = ?1), exists (select 1 from corpus where id = ?2)",

@@ -8,6 +8,7 @@ mod artifact;
 mod clean;
 mod dictionary;
 mod error;
+mod finished;
 mod folder;
 mod history;
 mod job;
@@ -18,6 +19,7 @@ mod revision;
 
 pub use artifact::{UPLOAD_PREFIX, checksum, write_atomic};
 pub use error::StoreError;
+pub use finished::Finished;
 pub use job::{End, Heartbeat};
 pub use open::Store;
 pub use revision::Revision;

@@ -1,6 +1,6 @@
 //! A dictionary's file: safetensors with the parameters, and in its metadata everything that is needed to use them.
 
-use api::{DictionaryConfig, DictionaryKind, HookPoint, ResidualFrame};
+use api::{DictionaryConfig, DictionaryKind, HookPoint, ResidualFrame, WeightType};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, path::Path};
@@ -64,26 +64,31 @@ pub enum DictionaryError {
     },
 }
 
-/// Writes `dictionary` to `path`, atomically.
+/// Writes `dictionary` to `path`, atomically, with its weights rounded to `weights`.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn save(dictionary: &Dictionary<f32>, file: &DictionaryFile, path: &Path) -> Result<(), DictionaryError> {
+pub fn save(
+    dictionary: &Dictionary<f32>,
+    file: &DictionaryFile,
+    weights: WeightType,
+    path: &Path,
+) -> Result<(), DictionaryError> {
     let format = |message: String| DictionaryError::Format {
         path: path.display().to_string(),
         message,
     };
     let json = serde_json::to_string(file).map_err(|e| format(e.to_string()))?;
-    let views = dictionary
-        .parameters()
-        .0
+    let (dtype, bytes): (_, fn(&[f32]) -> Vec<u8>) = match weights {
+        WeightType::F32 => (Dtype::F32, |numbers| bytemuck::cast_slice(numbers).to_vec()),
+        WeightType::F16 => (Dtype::F16, |numbers| {
+            numbers.iter().flat_map(|x| half::f16::from_f32(*x).to_le_bytes()).collect()
+        }),
+    };
+    let tensors: Vec<_> = dictionary.parameters().0.iter().map(|t| (t, bytes(&t.data))).collect();
+    let views = tensors
         .iter()
-        .map(|t| {
-            Ok((
-                t.name,
-                TensorView::new(Dtype::F32, t.shape.clone(), bytemuck::cast_slice(&t.data))?,
-            ))
-        })
+        .map(|(t, bytes)| Ok((t.name, TensorView::new(dtype, t.shape.clone(), bytes)?)))
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
         .map_err(|e| format(e.to_string()))?;
     let bytes =
@@ -125,14 +130,19 @@ pub fn load(path: &Path) -> Result<(Dictionary<f32>, DictionaryFile), Dictionary
         let view = tensors
             .tensor(name)
             .map_err(|_| format(format!("tensor '{name}' is missing")))?;
-        if view.dtype() != Dtype::F32 || view.shape() != shape {
-            return Err(format(format!(
-                "tensor '{name}' is {:?} {:?}; expected F32 {shape:?}",
-                view.dtype(),
-                view.shape()
-            )));
-        }
-        let values: Vec<f32> = bytemuck::pod_collect_to_vec(view.data());
+        let values: Vec<f32> = match view.dtype() {
+            Dtype::F32 if view.shape() == shape => bytemuck::pod_collect_to_vec(view.data()),
+            Dtype::F16 if view.shape() == shape => {
+                let halves: Vec<u16> = bytemuck::pod_collect_to_vec(view.data());
+                halves.into_iter().map(|bits| half::f16::from_bits(bits).to_f32()).collect()
+            }
+            dtype => {
+                let found = view.shape();
+                return Err(format(format!(
+                    "tensor '{name}' is {dtype:?} {found:?}; expected F32 or F16 {shape:?}"
+                )));
+            }
+        };
         match values.iter().position(|v| !v.is_finite()) {
             Some(i) => Err(format(format!(
                 "tensor '{name}' holds {} at {i}; expected finite numbers",

@@ -2,6 +2,7 @@
 
 use api::{
     ConfigError, EvaluationSplit, HistoryPoint, InputScale, METRICS, Measurement, Objective, Progress, TokenSet, TrainConfig,
+    WeightType,
 };
 use std::{
     collections::BTreeMap,
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::{
     corpus::{Order, Split, TokenFile},
-    dictionary::{self, DictionaryFile},
+    dictionary::{self, Dictionary, DictionaryFile},
     metrics::{Subject, Text},
 };
 
@@ -146,38 +147,39 @@ fn at(step: usize, kept: usize) -> impl FnOnce(TrainError) -> TrainError {
     }
 }
 
-/// Measures a dictionary again: the same metrics as at the end of its run, on the text of `config.evaluation`.
+/// Measures dictionaries at `config.at` again, all in one pass: the same metrics as at the end of their run, on the text of
+/// `config.evaluation`. `progress` is told the tokens done and wanted and may end the pass by answering false; what was measured
+/// until then is given.
 ///
 /// # Errors
-/// When the file cannot be read or does not fit the model.
+/// When a file cannot be read, or its dictionary belongs elsewhere or does not fit the model.
 pub fn evaluate(
-    file: &Path,
+    files: &[PathBuf],
     backend: &dyn Backend,
     tokens: &TokenFile,
     config: &TrainConfig,
-) -> Result<Vec<Measurement>, TrainError> {
-    let (dictionary, facts) = dictionary::load(file)?;
-    let width = backend.model().width(facts.at)?;
-    if dictionary.d_in() != width {
-        return Err(ConfigError::new(
-            "dictionary",
-            format!(
-                "{} is {} wide; {} of the model is {width} wide",
-                file.display(),
-                dictionary.d_in(),
-                facts.at
-            ),
-        )
-        .into());
-    }
-    let contexts = final_contexts(tokens, config);
-    let text = text(tokens, &contexts, config);
-    let subject = Subject {
-        dictionary: &dictionary,
-        scale: facts.scale,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Vec<Vec<Measurement>>, TrainError> {
+    let width = backend.model().width(config.at)?;
+    let load = |file: &PathBuf| -> Result<(Dictionary<f32>, f64), TrainError> {
+        let (dictionary, facts) = dictionary::load(file)?;
+        if (dictionary.d_in(), facts.at) != (width, config.at) {
+            let (file, at, d_in) = (file.display(), facts.at, dictionary.d_in());
+            let message = format!("{file} is {d_in} wide, at {at}; expected {width}, at {}", config.at);
+            return Err(ConfigError::new("dictionary", message).into());
+        }
+        Ok((dictionary, facts.scale))
     };
-    let mut measured = backend.evaluate(facts.at, &[subject], text, &mut |_, _| true)?;
-    Ok(measured.pop().unwrap_or_default())
+    let loaded = files.iter().map(load).collect::<Result<Vec<_>, _>>()?;
+    let subjects: Vec<_> = loaded
+        .iter()
+        .map(|(dictionary, scale)| Subject {
+            dictionary,
+            scale: *scale,
+        })
+        .collect();
+    let contexts = final_contexts(tokens, config);
+    backend.evaluate(config.at, &subjects, text(tokens, &contexts, config), progress)
 }
 
 /// The first contexts of a split, as many as hold `n_tokens`, or all.
@@ -397,7 +399,7 @@ fn finish(
             model_hash.to_string(),
         );
         let file = folder.join(format!("dictionary-{index}.safetensors"));
-        dictionary::save(&trainees[index].dictionary, &facts, &file)?;
+        dictionary::save(&trainees[index].dictionary, &facts, WeightType::F32, &file)?;
         let (sum, n) = state.grad_norms[index];
         let trained_on = (config.n_steps() * config.accumulation * config.batch_tokens()) as u64;
         for (name, value) in [("grad_norm", sum / n.max(1) as f64), ("train_seconds", state.seconds[index])] {

@@ -35,7 +35,7 @@ fn it_has_the_size_asked_for_and_any_text_comes_back() {
 fn digits_and_marks_stand_alone_with_the_space_before_them() {
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("text.jsonl");
-    let line = "{\"text\": \"In 1732 (to 1754), he said: \\\"it's mine.\\\" \"}\n";
+    let line = "{\"text\": \"In 1732 (to 1754), he said: \\\"now it's mine.\\\" \"}\n";
     std::fs::write(&source, line.repeat(50)).unwrap();
     let tokenizer: Tokenizer = train_tokenizer(&source, 300).unwrap().parse().unwrap();
     let tokens = |text: &str| tokenizer.encode(text, false).unwrap().get_tokens().to_vec();

@@ -126,7 +126,15 @@ fn the_text_of_the_final_metrics_can_be_chosen_and_changes_nothing_else() {
         let outcome = place.run(&name, config, 2, &mut Watch::default()).unwrap();
         let again = pool(2).install(|| {
             let file = place.folder.path().join(name).join("dictionary-1.safetensors");
-            evaluate(&file, &*Cpu.backend(&place.model).unwrap(), &place.tokens, config).unwrap()
+            evaluate(
+                &[file],
+                &*Cpu.backend(&place.model).unwrap(),
+                &place.tokens,
+                config,
+                &mut |_, _| true,
+            )
+            .unwrap()
+            .remove(0)
         });
         let left = left(outcome);
         assert!(

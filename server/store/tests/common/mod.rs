@@ -86,6 +86,7 @@ pub fn dictionary(job: JobId) -> DictionaryInfo {
         n_passes: 1.5,
         evaluated_on: EvaluationSplit::HeldOut,
         metrics: vec![measurement("l0", 12.25)],
+        verified: None,
         checksum: String::new(),
         created: 0,
     }

@@ -1,0 +1,202 @@
+//! The verification job: the metrics of dictionaries computed again from their weights, and held against those that are stored.
+
+use anyhow::{Context as _, Result};
+use api::{DictionaryId, DictionaryInfo, Difference, Measurement, ModelInfo, Progress, TrainConfig, Verified, VerifyConfig};
+use std::path::{Path, PathBuf};
+use store::End;
+
+use super::{
+    execute::Stage,
+    tokens::{Encoding, tokens},
+    train::check_unchanged,
+};
+
+/// Dictionaries that are measured in one pass over the model: those of one run.
+struct Group {
+    config: TrainConfig,
+    dictionaries: Vec<(DictionaryInfo, PathBuf)>,
+}
+
+/// Measures the job's dictionaries, run by run, and notes how each compares. None when it was told to stop; what was noted until
+/// then stays.
+///
+/// # Errors
+/// Whatever keeps a dictionary from being measured: a file that is damaged, a model or a text that has changed.
+pub fn verify(stage: &Stage<'_>, config: &VerifyConfig) -> Result<Option<()>> {
+    let store = &stage.workspace.store;
+    let model = stage.runtime.block_on(store.model(&config.model))?;
+    let model = model.with_context(|| format!("there is no model '{}' in the registry any more", config.model))?;
+    check_unchanged(&model)?;
+    let groups = groups(stage, &config.dictionaries)?;
+    let of = groups.len();
+    let mut n_differing = 0;
+    for (index, group) in groups.into_iter().enumerate() {
+        let Some(found) = measure(stage, &model, &group, (index + 1, of))? else {
+            return Ok(None);
+        };
+        for ((info, _), found) in group.dictionaries.iter().zip(found) {
+            let verified = compare(&info.metrics, &found);
+            n_differing += usize::from(!verified.holds());
+            stage.runtime.block_on(store.set_verified(info.id, &verified))?;
+        }
+    }
+    let of = config.dictionaries.len();
+    stage.begin(&match n_differing {
+        0 => format!("verified {of} of {of}"),
+        n => format!("{n} of {of} differ from what is stored"),
+    });
+    stage
+        .runtime
+        .block_on(store.finish(stage.job.id, stage.owner, End::Done(Vec::new())))?;
+    Ok(Some(()))
+}
+
+/// The dictionaries by the run that made them, each with its weights' file, which has the checksum that it was written with.
+fn groups(stage: &Stage<'_>, ids: &[DictionaryId]) -> Result<Vec<Group>> {
+    let store = &stage.workspace.store;
+    let mut groups: Vec<Group> = Vec::new();
+    for &id in ids {
+        let info = stage.runtime.block_on(store.dictionary(id))?;
+        let info = info.with_context(|| format!("there is no dictionary {id}"))?;
+        let file = stage.runtime.block_on(store.verify_dictionary(id))?;
+        let same_run = |group: &&mut Group| group.dictionaries.iter().any(|(other, _)| other.job == info.job);
+        if let Some(group) = groups.iter_mut().find(same_run) {
+            group.dictionaries.push((info, file));
+            continue;
+        }
+        let job = stage.runtime.block_on(store.job(info.job))?;
+        let config = job.and_then(|job| job.config.training().cloned());
+        let mut config = config.with_context(|| format!("job {} trained no dictionary", info.job))?;
+        config.evaluation.split = info.evaluated_on;
+        groups.push(Group {
+            config,
+            dictionaries: vec![(info, file)],
+        });
+    }
+    Ok(groups)
+}
+
+fn measure(
+    stage: &Stage<'_>,
+    model: &ModelInfo,
+    group: &Group,
+    (index, of): (usize, usize),
+) -> Result<Option<Vec<Vec<Measurement>>>> {
+    let config = &group.config;
+    let pool = stage.workspace.job_pool()?;
+    let weights = pool.install(|| {
+        stage
+            .workspace
+            .models
+            .get(model.folder.as_ref(), &model.hash, config.residual)
+    })?;
+    let encoding = Encoding {
+        tokenizer: &Path::new(&model.folder).join("tokenizer.json"),
+        d_vocab: model.d_vocab,
+        hash: &model.hash,
+    };
+    let Some(tokens) = pool.install(|| tokens(stage, &config.corpus, &config.packing, encoding))? else {
+        return Ok(None);
+    };
+    let files: Vec<PathBuf> = group.dictionaries.iter().map(|(_, file)| file.clone()).collect();
+    let mut progress = |done, total| {
+        stage.progress(Progress {
+            stage: format!("measuring run {index} of {of} again"),
+            done,
+            total,
+            unit: "tokens".into(),
+            rate: 0.0,
+        });
+        !stage.should_stop()
+    };
+    let found = pool.install(|| {
+        let backend = stage.workspace.device.backend(&weights)?;
+        engine::train::evaluate(&files, &*backend, &tokens, config, &mut progress)
+    })?;
+    Ok((!stage.should_stop()).then_some(found))
+}
+
+/// Holds what is stored against what was found. What only the run itself can measure is left out, and so is what this program
+/// measures beyond what is stored.
+fn compare(stored: &[Measurement], found: &[Measurement]) -> Verified {
+    let pairs = stored.iter().filter_map(|stored| {
+        let same = |m: &&Measurement| m.name == stored.name && m.at == stored.at && m.tokens == stored.tokens;
+        let found = found.iter().find(same)?;
+        Some((stored, found))
+    });
+    let mut verified = Verified {
+        when: 0, // the registry's to say
+        program: env!("CARGO_PKG_VERSION").into(),
+        n_values: 0,
+        n_same: 0,
+        differences: Vec::new(),
+    };
+    for (stored, found) in pairs {
+        verified.n_values += 1;
+        verified.n_same += u64::from(stored.value.to_bits() == found.value.to_bits());
+        let difference = Difference {
+            stored: stored.clone(),
+            found: Some(found.value),
+        };
+        // over other tokens, or by another definition, it is another figure
+        let is_another = (stored.version, stored.n_tokens) != (found.version, found.n_tokens);
+        if is_another || difference.is_beyond_rounding() {
+            verified.differences.push(difference);
+        }
+    }
+    verified
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measurement(name: &str, value: f64) -> Measurement {
+        Measurement {
+            name: name.into(),
+            version: 1,
+            at: None,
+            tokens: api::TokenSet::Ordinary,
+            n_tokens: 100,
+            value,
+        }
+    }
+
+    #[test]
+    fn bits_rounding_and_differences_are_told_apart() {
+        let stored = [
+            ("ce_increase", 0.2),
+            ("l0", 10.0),
+            ("alive", 300.0),
+            ("mse", 1.0),
+            ("grad_norm", 3.0),
+        ];
+        let found = [
+            ("ce_increase", 0.2),
+            ("l0", 10.0001),
+            ("alive", 298.0),
+            ("mse", 1.01),
+            ("other", 3.0),
+        ];
+        let [stored, found] = [stored, found].map(|all| all.map(|(name, value)| measurement(name, value)));
+        let verified = compare(&stored, &found);
+        // grad_norm is the run's own; "other" is not stored
+        assert_eq!((verified.n_values, verified.n_same), (4, 1));
+        assert_eq!(verified.differences.len(), 1);
+        assert_eq!(
+            (verified.differences[0].stored.name.as_str(), verified.differences[0].found),
+            ("mse", Some(1.01))
+        );
+        assert!(!verified.holds());
+    }
+
+    #[test]
+    fn other_tokens_are_another_figure() {
+        let stored = [measurement("l0", 10.0)];
+        let found = [Measurement {
+            n_tokens: 99,
+            ..measurement("l0", 10.0)
+        }];
+        assert!(!compare(&stored, &found).holds());
+    }
+}
