@@ -1,5 +1,7 @@
 //! Scoring of behaviours, on the tiny model that pretraining's golden test wrote, whose tokenizer knows no answer as one token.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 use std::path::PathBuf;
 
 use api::{HookPoint, ModelShape, ResidualFrame};

@@ -1,5 +1,7 @@
 //! The language model that is shipped: transformers reads it as we do, and it behaves.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 use std::{fs, path::PathBuf};
 
 use api::{HookPoint, ResidualFrame};

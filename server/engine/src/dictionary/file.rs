@@ -79,13 +79,16 @@ pub fn save(
         message,
     };
     let json = serde_json::to_string(file).map_err(|e| format(e.to_string()))?;
-    let (dtype, bytes): (_, fn(&[f32]) -> Vec<u8>) = match weights {
-        WeightType::F32 => (Dtype::F32, |numbers| bytemuck::cast_slice(numbers).to_vec()),
-        WeightType::F16 => (Dtype::F16, |numbers| {
-            numbers.iter().flat_map(|x| half::f16::from_f32(*x).to_le_bytes()).collect()
-        }),
+    let tensors: Vec<_> = dictionary
+        .parameters()
+        .0
+        .iter()
+        .map(|t| (t, packed(&t.data, weights)))
+        .collect();
+    let dtype = match weights {
+        WeightType::F32 => Dtype::F32,
+        WeightType::F16 => Dtype::F16,
     };
-    let tensors: Vec<_> = dictionary.parameters().0.iter().map(|t| (t, bytes(&t.data))).collect();
     let views = tensors
         .iter()
         .map(|(t, bytes)| Ok((t.name, TensorView::new(dtype, t.shape.clone(), bytes)?)))
@@ -97,6 +100,14 @@ pub fn save(
         path: path.display().to_string(),
         source,
     })
+}
+
+/// Little-endian bytes.
+fn packed(numbers: &[f32], weights: WeightType) -> Vec<u8> {
+    match weights {
+        WeightType::F32 => bytemuck::cast_slice(numbers).to_vec(),
+        WeightType::F16 => numbers.iter().flat_map(|x| half::f16::from_f32(*x).to_le_bytes()).collect(),
+    }
 }
 
 /// Reads a dictionary.
