@@ -2,6 +2,7 @@
 
 mod evaluate;
 mod jobs;
+mod known;
 mod plot;
 mod pretrain;
 mod pull;
@@ -49,6 +50,7 @@ enum Command {
     Train(train::Train),
     Sweep(sweep::Sweep),
     Evaluate(evaluate::Evaluate),
+    Known(known::Known),
     Plot(plot::Plot),
     Pretrain(pretrain::Pretrain),
     Pull(pull::Pull),
@@ -74,6 +76,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Train(command) => command.run(&cli.global),
         Command::Sweep(command) => command.run(&cli.global),
         Command::Evaluate(command) => command.run(&cli.global),
+        Command::Known(command) => command.run(&cli.global),
         Command::Plot(command) => command.run(&cli.global),
         Command::Pretrain(command) => command.run(&cli.global),
         Command::Pull(command) => command.run(&cli.global),

@@ -11,6 +11,7 @@ mod error;
 mod folder;
 mod history;
 mod job;
+mod known;
 mod open;
 mod process;
 mod registry;
