@@ -9,6 +9,7 @@ mod device;
 mod http;
 mod hub;
 mod jobs;
+mod known;
 mod memory;
 mod page;
 mod pareto;

@@ -7,6 +7,7 @@ mod full_disk;
 mod help;
 mod hub;
 mod killed;
+mod known;
 mod line;
 mod pipe;
 mod pretrain;

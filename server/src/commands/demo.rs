@@ -249,6 +249,7 @@ mod tests {
             },
             "questions": {"n_prompts": 3, "n_stories": 3, "seed": 5},
             "text": stories(60),
+            "known": {"version": engine::corpus::storyworld::VERSION, "seed": 9, "n": 20},
             "sweeps": [{
                 "model": "tiny", "corpus": "told", "at": "blocks.1.hook_resid_pre", "objectives": ["local", "e2e"],
                 "coefficient": "0.1,1", "d_sae": 24, "n_ctx": 64, "batch": 2, "tokens": 1500, "seeds": [0, 1],

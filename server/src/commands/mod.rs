@@ -4,6 +4,7 @@ mod behaviours;
 mod demo;
 mod evaluate;
 mod jobs;
+mod known;
 mod plot;
 mod pretrain;
 mod pull;
@@ -55,6 +56,7 @@ enum Command {
     Behaviours(behaviours::Behaviours),
     Verify(verify::Verify),
     Demo(demo::Demo),
+    Known(known::Known),
     Plot(plot::Plot),
     Pretrain(pretrain::Pretrain),
     Pull(pull::Pull),
@@ -83,6 +85,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Behaviours(command) => command.run(&cli.global),
         Command::Verify(command) => command.run(&cli.global),
         Command::Demo(command) => command.run(&cli.global),
+        Command::Known(command) => command.run(&cli.global),
         Command::Plot(command) => command.run(&cli.global),
         Command::Pretrain(command) => command.run(&cli.global),
         Command::Pull(command) => command.run(&cli.global),

@@ -2,7 +2,7 @@
 //! repository's `demo/` is inside the binary.
 
 use anyhow::{Context as _, Result, ensure};
-use api::{DictionaryInfo, HistoryPoint, JobConfig};
+use api::{DictionaryInfo, HistoryPoint, JobConfig, KnownFeatures};
 use serde::{Deserialize, Serialize};
 use std::{
     borrow::Cow,
@@ -64,6 +64,8 @@ pub struct Run {
 pub struct Made {
     /// The file of its weights.
     pub file: String,
+    /// The file of what it knows of storyworld's labels.
+    pub known: String,
     /// What is known of it; the numbers are the registry's to say.
     pub info: DictionaryInfo,
 }
@@ -125,6 +127,15 @@ impl Bundle {
     /// There is no such file, or it cannot be read.
     pub fn file(&self, name: &str) -> Result<Cow<'static, [u8]>> {
         self.place.file(name)
+    }
+
+    /// What a dictionary knows of storyworld's labels.
+    ///
+    /// # Errors
+    /// As [`Bundle::file`]; a file that says something else.
+    pub fn known(&self, made: &Made) -> Result<KnownFeatures> {
+        let bytes = self.file(&made.known)?;
+        serde_json::from_slice(&bytes).with_context(|| format!("'{}' of the shipped set", made.known))
     }
 
     /// The curves of a run.

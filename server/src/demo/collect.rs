@@ -1,7 +1,11 @@
 //! A set made of what was trained in a data folder: weights as halves, and the metrics of these, measured again.
 
 use anyhow::{Context as _, Result};
-use api::{DictionaryId, DictionaryInfo, HistoryPoint, Job, JobId, Measurement, ModelInfo, TrainConfig, WeightType};
+use api::{
+    DictionaryId, DictionaryInfo, HistoryPoint, HookPoint, Job, JobId, Measurement, ModelInfo, ResidualFrame, TrainConfig,
+    WeightType,
+};
+use engine::metrics::known::Options;
 use std::{
     collections::BTreeMap,
     fs,
@@ -13,7 +17,7 @@ use super::{
     bundle::{About, FORM, Made, Run},
     recipe::{Recipe, Stories},
 };
-use crate::{behaviours, jobs::pack_corpus, workspace::Workspace};
+use crate::{behaviours, jobs::pack_corpus, known::measure_files, workspace::Workspace};
 
 /// Points of a dictionary's curves that are kept, about.
 const N_POINTS: usize = 40;
@@ -37,13 +41,13 @@ pub async fn collect(
         .unwrap_or(Path::new("."));
     let staging = tempfile::Builder::new().prefix(".demo-").tempdir_in(parent);
     let staging = staging.with_context(|| format!("cannot write to '{}'", parent.display()))?;
-    for folder in ["model", "dictionaries", "runs"] {
+    for folder in ["model", "dictionaries", "known", "runs"] {
         fs::create_dir(staging.path().join(folder))?;
     }
     let model_files = copy_model(model, staging.path())?;
     say("asking the model".into());
     describe_model(workspace, recipe, model, &staging.path().join("model/README.md")).await?;
-    let mut runs = Vec::new();
+    let mut runs: Vec<Run> = Vec::new();
     let mut n_dictionaries = 0;
     for (sweep, id) in jobs {
         let job = workspace
@@ -58,6 +62,8 @@ pub async fn collect(
         let run = run(workspace, model, &job, *sweep, staging.path(), &mut n_dictionaries).await?;
         runs.push(run);
     }
+    say("measuring what they know".into());
+    known(workspace, recipe, model, &mut runs, staging.path()).await?;
     let corpus = workspace.store.corpus(recipe.corpus()?).await?;
     let about = About {
         form: FORM,
@@ -160,7 +166,8 @@ async fn run(
 /// What only the run itself can measure (its gradients, its cost) stays as it is.
 fn made(file: String, checksum: String, info: DictionaryInfo, mut metrics: Vec<Measurement>) -> Made {
     let is_new = |m: &&Measurement| metrics.iter().any(|n| n.name == m.name);
-    let own: Vec<_> = info.metrics.iter().filter(|m| !is_new(m)).cloned().collect();
+    let is_known = |m: &&Measurement| m.name.starts_with("known_"); // of the weights before rounding
+    let own: Vec<_> = info.metrics.iter().filter(|m| !is_new(m) && !is_known(m)).cloned().collect();
     metrics.extend(own);
     let info = DictionaryInfo {
         id: DictionaryId(0),
@@ -171,7 +178,8 @@ fn made(file: String, checksum: String, info: DictionaryInfo, mut metrics: Vec<M
         checksum,
         ..info
     };
-    Made { file, info }
+    let known = file.replace("dictionaries/", "known/").replace(".safetensors", ".json");
+    Made { file, known, info }
 }
 
 async fn measure(
@@ -193,6 +201,34 @@ async fn measure(
         })?)
     };
     tokio::task::spawn_blocking(move || pool.install(work)).await?
+}
+
+/// What the dictionaries know of storyworld's labels, those of one hook point in one pass; the metrics among their others.
+async fn known(workspace: &Arc<Workspace>, recipe: &Recipe, model: &ModelInfo, runs: &mut [Run], folder: &Path) -> Result<()> {
+    let options = Options {
+        seed: recipe.known.seed,
+        n_stories: recipe.known.n,
+    };
+    let mut places: Vec<(HookPoint, ResidualFrame)> = Vec::new();
+    for info in runs.iter().flat_map(|run| &run.dictionaries).map(|made| &made.info) {
+        if !places.contains(&(info.at, info.residual)) {
+            places.push((info.at, info.residual));
+        }
+    }
+    for place in places {
+        let made = runs.iter_mut().flat_map(|run| &mut run.dictionaries);
+        let made: Vec<&mut Made> = made.filter(|made| (made.info.at, made.info.residual) == place).collect();
+        let files: Vec<PathBuf> = made.iter().map(|made| folder.join(&made.file)).collect();
+        let (shared, model, pool) = (workspace.clone(), model.clone(), workspace.job_pool()?);
+        let work = move || measure_files(&shared, &model, place, &files, options, &|_, _, _| true);
+        let found = tokio::task::spawn_blocking(move || pool.install(work)).await??;
+        for (made, known) in made.into_iter().zip(found.context("measuring was stopped")?) {
+            let json = serde_json::to_vec(&known)?;
+            fs::write(folder.join(&made.known), json).with_context(|| format!("cannot write '{}'", made.known))?;
+            made.info.metrics.extend(known.measurements());
+        }
+    }
+    Ok(())
 }
 
 /// Every so many points of each dictionary, and all that hold a validation.

@@ -207,7 +207,13 @@ async fn add(
         history: bundle.history(run)?,
         dictionaries,
     };
-    Ok(workspace.store.add_finished(finished).await?)
+    let id = workspace.store.add_finished(finished).await?;
+    let job = workspace.store.job(id).await?;
+    let added = job.map(|job| job.dictionaries).unwrap_or_default();
+    for (made, dictionary) in run.dictionaries.iter().zip(added) {
+        workspace.store.set_known(dictionary, &bundle.known(made)?).await?;
+    }
+    Ok(id)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {

@@ -26,6 +26,8 @@ pub struct Recipe {
     /// What the dictionaries learn from: the text that comes with the set. It begins as the other does, and a document is held
     /// out by its content, so what is held out here was held out there. The corpus' name is the sweeps'.
     pub text: Stories,
+    /// The stories on which is measured what dictionaries know of labels, of a seed that no training text has.
+    pub known: Stories,
     /// The dictionaries.
     pub sweeps: Vec<SweepRequest>,
 }

@@ -1,8 +1,15 @@
 //! The verification job: the metrics of dictionaries computed again from their weights, and held against those that are stored.
 
 use anyhow::{Context as _, Result};
-use api::{DictionaryId, DictionaryInfo, Difference, Measurement, ModelInfo, Progress, TrainConfig, Verified, VerifyConfig};
-use std::path::{Path, PathBuf};
+use api::{
+    DictionaryId, DictionaryInfo, Difference, HookPoint, KnownFeatures, Measurement, ModelInfo, Progress, ResidualFrame,
+    TrainConfig, Verified, VerifyConfig,
+};
+use engine::metrics::known::Options;
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 use store::End;
 
 use super::{
@@ -10,6 +17,7 @@ use super::{
     tokens::{Encoding, tokens},
     train::check_unchanged,
 };
+use crate::known::measure_files;
 
 /// Dictionaries that are measured in one pass over the model: those of one run.
 struct Group {
@@ -28,13 +36,17 @@ pub fn verify(stage: &Stage<'_>, config: &VerifyConfig) -> Result<Option<()>> {
     let model = model.with_context(|| format!("there is no model '{}' in the registry any more", config.model))?;
     check_unchanged(&model)?;
     let groups = groups(stage, &config.dictionaries)?;
+    let Some(known) = measure_known(stage, &model, &groups)? else {
+        return Ok(None);
+    };
     let of = groups.len();
     let mut n_differing = 0;
     for (index, group) in groups.into_iter().enumerate() {
         let Some(found) = measure(stage, &model, &group, (index + 1, of))? else {
             return Ok(None);
         };
-        for ((info, _), found) in group.dictionaries.iter().zip(found) {
+        for ((info, _), mut found) in group.dictionaries.iter().zip(found) {
+            found.extend(known.get(&info.id).into_iter().flatten().cloned());
             let verified = compare(&info.metrics, &found);
             n_differing += usize::from(!verified.holds());
             stage.runtime.block_on(store.set_verified(info.id, &verified))?;
@@ -114,6 +126,49 @@ fn measure(
         engine::train::evaluate(&files, &*backend, &tokens, config, &mut progress)
     })?;
     Ok((!stage.should_stop()).then_some(found))
+}
+
+/// What the dictionaries know of storyworld's labels, of those of which that is stored: each on the stories that it was measured on,
+/// those that share them in one pass.
+fn measure_known(
+    stage: &Stage<'_>,
+    model: &ModelInfo,
+    groups: &[Group],
+) -> Result<Option<HashMap<DictionaryId, Vec<Measurement>>>> {
+    type Place = (HookPoint, ResidualFrame, u64, u64);
+    let mut places: Vec<(Place, Vec<DictionaryId>, Vec<PathBuf>)> = Vec::new();
+    for (info, file) in groups.iter().flat_map(|group| &group.dictionaries) {
+        let Some(known) = stage.runtime.block_on(stage.workspace.store.known(info.id))? else {
+            continue;
+        };
+        let place = (info.at, info.residual, known.seed, known.n_stories);
+        match places.iter_mut().find(|(other, ..)| *other == place) {
+            Some((_, ids, files)) => {
+                ids.push(info.id);
+                files.push(file.clone());
+            }
+            None => places.push((place, vec![info.id], vec![file.clone()])),
+        }
+    }
+    let pool = stage.workspace.job_pool()?;
+    let mut all = HashMap::new();
+    for ((at, residual, seed, n_stories), ids, files) in places {
+        let observe = |what: &'static str, done, total| {
+            stage.progress(Progress {
+                stage: format!("known features at {at}: {what}"),
+                done,
+                total,
+                unit: String::new(),
+                rate: 0.0,
+            });
+            !stage.should_stop()
+        };
+        let options = Options { seed, n_stories };
+        let found = pool.install(|| measure_files(stage.workspace, model, (at, residual), &files, options, &observe))?;
+        let Some(found) = found else { return Ok(None) };
+        all.extend(ids.into_iter().zip(found.iter().map(KnownFeatures::measurements)));
+    }
+    Ok(Some(all))
 }
 
 /// Holds what is stored against what was found. What only the run itself can measure is left out, and so is what this program

@@ -234,6 +234,21 @@ impl Store {
         id: DictionaryId,
         metrics: &[Measurement],
     ) -> Result<(), StoreError> {
+        sqlx::query("delete from metric where dictionary = ?")
+            .bind(id.0)
+            .execute(&mut *connection)
+            .await
+            .at(self)?;
+        self.add_metrics_in(connection, id, metrics).await
+    }
+
+    /// Adds metrics behind those that there are, and says that the dictionary was measured.
+    pub(crate) async fn add_metrics_in(
+        &self,
+        connection: &mut SqliteConnection,
+        id: DictionaryId,
+        metrics: &[Measurement],
+    ) -> Result<(), StoreError> {
         // what was verified is replaced
         let found = sqlx::query("update dictionary set measured = ?, verified = null where id = ?")
             .bind(now())
@@ -244,9 +259,9 @@ impl Store {
         if found.rows_affected() == 0 {
             return Err(no_dictionary(id));
         }
-        sqlx::query("delete from metric where dictionary = ?")
+        let first: i64 = sqlx::query_scalar("select coalesce(max(position) + 1, 0) from metric where dictionary = ?")
             .bind(id.0)
-            .execute(&mut *connection)
+            .fetch_one(&mut *connection)
             .await
             .at(self)?;
         for (position, metric) in metrics.iter().filter(|m| m.value.is_finite()).enumerate() {
@@ -255,7 +270,7 @@ impl Store {
                  values (?, ?, ?, ?, ?, ?, ?, ?)",
             )
             .bind(id.0)
-            .bind(position as i64)
+            .bind(first + position as i64)
             .bind(&metric.name)
             .bind(metric.version)
             .bind(metric.at.map(|at| at.to_string()))

@@ -12,6 +12,7 @@ mod finished;
 mod folder;
 mod history;
 mod job;
+mod known;
 mod open;
 mod process;
 mod registry;

@@ -5,7 +5,7 @@ mod common;
 
 use std::fs;
 
-use api::{DictionaryId, ErrorKind, JobState};
+use api::{DictionaryId, ErrorKind, JobState, KnownFeatures};
 use common::{LEASE, dictionary, enqueue, measurement, store, weights};
 use store::{Store, StoreError};
 
@@ -113,6 +113,54 @@ async fn metrics_are_replaced() {
         store.set_metrics(DictionaryId(9), &[]).await.unwrap_err().kind(),
         ErrorKind::NotFound
     );
+}
+
+#[tokio::test]
+async fn what_a_dictionary_knows_takes_its_own_place_among_the_metrics() {
+    let (_folder, store) = store().await;
+    let id = enqueue(&store, 1).await[0];
+    let added = store
+        .add_dictionary(dictionary(id), &weights(&store, id, "0", "abc"))
+        .await
+        .unwrap();
+    assert_eq!(store.known(added.id).await.unwrap(), None);
+    let known = |names: &[&str], value: f64| -> KnownFeatures {
+        let estimate = serde_json::json!({"value": value, "low": 0.0, "high": 1.0});
+        let summary: Vec<_> = names
+            .iter()
+            .map(|name| serde_json::json!({"name": name, "value": estimate, "n_labels": 3}))
+            .collect();
+        serde_json::from_value(serde_json::json!({
+            "storyworld": 1, "seed": 5, "n_stories": 600, "n_tokens": 40, "causal_floor": 0.01, "summary": summary, "labels": [],
+        }))
+        .unwrap()
+    };
+    let names = async || {
+        let now = store.dictionary(added.id).await.unwrap().unwrap();
+        now.metrics.into_iter().map(|m| (m.name, m.value)).collect::<Vec<_>>()
+    };
+    let before = names().await;
+    assert_eq!(before.len(), 1);
+    for (measured, value) in [
+        (&["known_coverage", "known_coverage_used"][..], 0.5),
+        (&["known_auc", "known_coverage"], 0.25),
+    ] {
+        let known = known(measured, value);
+        store.set_known(added.id, &known).await.unwrap();
+        let now = names().await;
+        assert_eq!(now[..1], before);
+        assert_eq!(
+            now[1..],
+            measured.iter().map(|name| (name.to_string(), value)).collect::<Vec<_>>()
+        );
+        assert_eq!(store.known(added.id).await.unwrap(), Some(known));
+    }
+    let error = store.set_known(DictionaryId(9), &known(&[], 0.0)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(!store.known_file(DictionaryId(9)).exists());
+    fs::write(store.known_file(added.id), "{").unwrap();
+    let error = store.known(added.id).await.unwrap_err().to_string();
+    assert!(error.contains("1.known.json"), "{error}");
 }
 
 #[tokio::test]

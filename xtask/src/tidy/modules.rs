@@ -15,7 +15,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("corpus", &[]),
     ("dictionary", &[]),
     ("objective", &["model", "dictionary"]),
-    ("metrics", &["model", "dictionary"]),
+    ("metrics", &["model", "dictionary", "corpus"]),
     ("train", &["model", "dictionary", "objective", "metrics", "corpus"]),
     ("pretrain", &["model", "objective", "corpus", "train"]),
     ("baseline", &["model", "dictionary", "corpus"]),

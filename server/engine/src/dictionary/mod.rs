@@ -62,6 +62,13 @@ impl<R: Real> Dictionary<R> {
         }
     }
 
+    /// What each feature writes, at length 1: [d_sae, d_in].
+    pub fn directions(&self) -> &[R] {
+        match self {
+            Self::Relu(relu) => relu.directions(),
+        }
+    }
+
     /// Changes the parameters, then brings what follows from them up to date.
     pub fn update(&mut self, change: impl FnOnce(&mut Parameters<R>)) {
         match self {

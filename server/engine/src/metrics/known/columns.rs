@@ -1,0 +1,46 @@
+//! A dictionary's codes by feature: where each fires, and how strongly.
+
+use crate::{
+    dictionary::{SEGMENT, Scratch, SparseCodes},
+    kernel::scale,
+    metrics::Subject,
+};
+
+/// Tokens that are encoded at a time.
+const CHUNK: usize = 16 * SEGMENT;
+
+/// The codes of some tokens [n_tokens, d_sae], column by column; only what is not zero.
+#[derive(Clone, Debug)]
+pub struct Columns {
+    /// Number of tokens.
+    pub n_tokens: usize,
+    /// Of each feature: tokens, ascending, and activations.
+    pub features: Vec<Vec<(u32, f32)>>,
+}
+
+impl Columns {
+    /// The codes of `x` [n_tokens, d_in].
+    pub fn encode(subject: &Subject<'_>, x: &[f32]) -> Self {
+        let d = subject.dictionary.d_in();
+        let scratch = Scratch::new();
+        let mut codes = SparseCodes::default();
+        let mut columns = Self {
+            n_tokens: x.len() / d,
+            features: vec![Vec::new(); subject.dictionary.d_sae()],
+        };
+        for (chunk, x) in x.chunks(CHUNK * d).enumerate() {
+            let mut scaled = x.to_vec();
+            if subject.scale != 1.0 {
+                scale(&mut scaled, subject.scale as f32);
+            }
+            subject.dictionary.encode(&scaled, &mut codes, &scratch);
+            for t in 0..codes.n_tokens() {
+                let (ids, values) = codes.row(t);
+                for (id, value) in ids.iter().zip(values).filter(|(_, value)| **value != 0.0) {
+                    columns.features[*id as usize].push(((chunk * CHUNK + t) as u32, *value));
+                }
+            }
+        }
+        columns
+    }
+}
