@@ -86,7 +86,7 @@ pub enum KnownError {
 }
 
 /// Who is told what is being done, how much of it is done and how much there is, and may end it by answering false.
-pub type Observe<'a> = dyn Fn(&'static str, u64, u64) -> bool + Sync + 'a;
+pub type Observe<'a> = dyn Fn(&'static str, u64, u64) -> bool + Send + Sync + 'a;
 
 /// The model that dictionaries are of, and what turns stories into its tokens.
 #[derive(Clone, Copy)]
