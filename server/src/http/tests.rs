@@ -327,7 +327,8 @@ async fn a_sweep_trains_and_its_dictionaries_are_plotted() {
     let (status, error) = app.get(&known).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert!(error["message"].as_str().unwrap().contains("saescope known"), "{error}");
-    let measured = json!({"storyworld": 1, "seed": 5, "n_stories": 600, "n_tokens": 40, "causal_floor": 0.01, "summary": [], "labels": []});
+    let measured =
+        json!({"storyworld": 1, "seed": 5, "n_stories": 600, "n_tokens": 40, "causal_floor": 0.01, "summary": [], "labels": []});
     let kept = serde_json::from_value(measured.clone()).unwrap();
     app.workspace.store.set_known(api::DictionaryId(number), &kept).await.unwrap();
     assert_eq!(app.get(&known).await, (StatusCode::OK, measured));

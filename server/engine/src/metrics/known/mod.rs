@@ -55,7 +55,7 @@ impl Default for Options {
     /// 600 stories of a seed that is unlikely to be anybody's: the letters of "known".
     fn default() -> Self {
         Self {
-            seed: 0x6b6e_6f77_6e,
+            seed: 0x6b_6e6f_776e,
             n_stories: 600,
         }
     }

@@ -161,13 +161,19 @@ fn add(sums: &mut Lane, weights: &[f32; LANES]) {
 
 #[inline(always)]
 fn look(found: &mut Extremes, sums: &Lane, behind: f64) {
+    let Extremes {
+        high,
+        at_high,
+        low,
+        at_low,
+    } = found;
     for lane in 0..LANES {
-        let is_high = sums[lane] > found.high[lane];
-        found.high[lane] = if is_high { sums[lane] } else { found.high[lane] };
-        found.at_high[lane] = if is_high { behind } else { found.at_high[lane] };
-        let is_low = sums[lane] < found.low[lane];
-        found.low[lane] = if is_low { sums[lane] } else { found.low[lane] };
-        found.at_low[lane] = if is_low { behind } else { found.at_low[lane] };
+        let is_high = sums[lane] > high[lane];
+        high[lane] = if is_high { sums[lane] } else { high[lane] };
+        at_high[lane] = if is_high { behind } else { at_high[lane] };
+        let is_low = sums[lane] < low[lane];
+        low[lane] = if is_low { sums[lane] } else { low[lane] };
+        at_low[lane] = if is_low { behind } else { at_low[lane] };
     }
 }
 
