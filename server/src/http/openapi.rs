@@ -31,6 +31,7 @@ use super::{AppState, corpora, dictionaries, events, health, jobs, metrics, mode
         jobs::history,
         dictionaries::list,
         dictionaries::one,
+        dictionaries::known,
         metrics::list,
         pareto::view,
         pareto::svg,

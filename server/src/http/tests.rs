@@ -37,6 +37,7 @@ async fn what_does_not_exist_is_named() {
         ("/api/jobs/7", "job 7"),
         ("/api/jobs/7/history", "job 7"),
         ("/api/dictionaries/7", "dictionary 7"),
+        ("/api/dictionaries/7/known", "dictionary 7"),
         ("/api/nothing", "'/nothing'"),
     ] {
         let (status, error) = app.get(path).await;
@@ -181,6 +182,7 @@ async fn the_description_names_every_route() {
         "/api/jobs/{id}/history",
         "/api/dictionaries",
         "/api/dictionaries/{id}",
+        "/api/dictionaries/{id}/known",
         "/api/metrics",
         "/api/pareto",
         "/api/pareto.svg",
@@ -321,6 +323,15 @@ async fn a_sweep_trains_and_its_dictionaries_are_plotted() {
     assert_eq!(dictionaries.as_array().unwrap().len(), 2);
     let number = dictionaries[0]["id"].as_i64().unwrap();
     assert_eq!(app.get(&format!("/api/dictionaries/{number}")).await.1, dictionaries[0]);
+    let known = format!("/api/dictionaries/{number}/known");
+    let (status, error) = app.get(&known).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(error["message"].as_str().unwrap().contains("saescope known"), "{error}");
+    let measured =
+        json!({"storyworld": 1, "seed": 5, "n_stories": 600, "n_tokens": 40, "causal_floor": 0.01, "summary": [], "labels": []});
+    let kept = serde_json::from_value(measured.clone()).unwrap();
+    app.workspace.store.set_known(api::DictionaryId(number), &kept).await.unwrap();
+    assert_eq!(app.get(&known).await, (StatusCode::OK, measured));
     let (_, view) = app
         .get(&format!("/api/pareto?model={model}&at=blocks.1.hook_resid_pre&sweep={id}"))
         .await;

@@ -1,5 +1,10 @@
-//! What directions of the activations are to the model: the CE without them. A direction p of length 1 is taken out around the
-//! mean, x − ⟨x − μ, p⟩ p, at every token but position 0, and the rest of the model runs on.
+//! What directions of the activations are to the model: the CE without them. A direction p is taken out with all that goes with it
+//! linearly, at every token but position 0, and the rest of the model runs on:
+//!
+//! x ← x − ⟨x − μ, p⟩ Σp / ⟨p, Σp⟩,  μ and Σ the mean and the covariance of the activations.
+//!
+//! Then x is uncorrelated with what was read along p, as least squares leaves it. Without Σ, coordinates that say the same as p would
+//! stay, and the direction of a probe costs next to nothing, whatever it reads.
 
 use api::HookPoint;
 use rayon::prelude::*;
@@ -13,30 +18,53 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Ablation {
     /// p, of length 1 [width].
-    direction: Vec<f32>,
+    read: Vec<f32>,
     /// ⟨μ, p⟩.
     at_mean: f32,
+    /// Σp / ⟨p, Σp⟩ [width].
+    write: Vec<f32>,
 }
 
 impl Ablation {
-    /// Of a probe's weights [width], around `mean` [width]. A probe without weights has no direction, and nothing is taken out.
-    pub fn new(weights: &[f64], mean: &[f64]) -> Self {
-        let direction = unit(weights);
-        let at_mean: f64 = direction.iter().zip(mean).map(|(p, m)| p * m).sum();
+    /// Of a probe's weights [width]; mean and covariance are those of `x` [n, width]. A direction that `x` does not vary along is
+    /// nothing to take out.
+    pub fn new(weights: &[f64], x: &[f32], mean: &[f64]) -> Self {
+        let read = unit(weights);
+        let along = |row: &[f32]| -> f64 {
+            row.iter()
+                .zip(mean)
+                .zip(&read)
+                .map(|((x, m), p)| (f64::from(*x) - m) * p)
+                .sum()
+        };
+        let mut write = vec![0.0; read.len()];
+        let mut variance = 0.0;
+        for row in x.chunks_exact(read.len()) {
+            let along = along(row);
+            variance += along * along;
+            for ((write, x), m) in write.iter_mut().zip(row).zip(mean) {
+                *write += along * (f64::from(*x) - m);
+            }
+        }
+        let share = if variance > 0.0 { 1.0 / variance } else { 0.0 };
+        let at_mean: f64 = read.iter().zip(mean).map(|(p, m)| p * m).sum();
         Self {
-            direction: direction.iter().map(|p| *p as f32).collect(),
+            read: read.iter().map(|p| *p as f32).collect(),
             at_mean: at_mean as f32,
+            write: write.iter().map(|write| (write * share) as f32).collect(),
         }
     }
 
     fn apply(&self, value: &mut [f32]) {
-        let d = self.direction.len();
-        simd(|| {
-            for row in value.chunks_exact_mut(d).skip(1) {
-                let along = dot(row, &self.direction) - self.at_mean;
-                axpy(row, -along, &self.direction);
-            }
-        });
+        simd(
+            #[inline(always)]
+            || {
+                for row in value.chunks_exact_mut(self.read.len()).skip(1) {
+                    let along = dot(row, &self.read) - self.at_mean;
+                    axpy(row, -along, &self.write);
+                }
+            },
+        );
     }
 }
 
@@ -132,7 +160,12 @@ fn cross_entropy(model: &Model<f32>, tokens: &[u32], out: &[f32], logits: &mut V
         logits.resize(next.len() * d_vocab, 0.0);
         model.logits(out, logits);
         for (row, next) in logits.chunks_exact(d_vocab).zip(next) {
-            sum += f64::from(simd(|| log_normaliser(row)) - row[*next as usize]);
+            sum += f64::from(
+                simd(
+                    #[inline(always)]
+                    || log_normaliser(row),
+                ) - row[*next as usize],
+            );
         }
     }
     sum
@@ -145,28 +178,46 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn what_is_taken_out_is_gone_and_nothing_else() {
-        let (weights, mean) = ([3.0, 0.0, -4.0], [1.0, 2.0, 0.5]);
-        let ablation = Ablation::new(&weights, &mean);
-        let start = [9.0f32, 9.0, 9.0, 1.0, -2.0, 3.0, 0.0, 5.0, 0.25];
-        let mut x = start;
-        ablation.apply(&mut x);
-        assert_eq!(x[..3], start[..3], "position 0 stays");
-        for (row, start) in x.chunks_exact(3).zip(start.chunks_exact(3)).skip(1) {
-            let along: f64 = row
-                .iter()
-                .zip(&mean)
-                .zip(&weights)
-                .map(|((x, m), w)| (f64::from(*x) - m) * w)
-                .sum();
-            assert!(along.abs() < 1e-5, "{row:?}");
-            // what is at a right angle to it stays: the second coordinate, and (4, 0, 3)
-            assert_eq!(row[1], start[1]);
-            assert!((4.0 * (row[0] - start[0]) + 3.0 * (row[2] - start[2])).abs() < 1e-5);
+    fn what_is_taken_out_is_gone_with_all_that_goes_with_it() {
+        // the second coordinate follows the first, the third does not
+        let x: Vec<f32> = (0..40)
+            .flat_map(|i| {
+                let (a, b) = ((i % 8) as f32, (i / 8) as f32);
+                [a, 2.0 * a + b, b * b]
+            })
+            .collect();
+        let mean: Vec<f64> = (0..3)
+            .map(|d| x.iter().skip(d).step_by(3).map(|x| f64::from(*x)).sum::<f64>() / 40.0)
+            .collect();
+        for weights in [[3.0, 0.0, 0.0], [1.0, -0.5, 2.0]] {
+            let ablation = Ablation::new(&weights, &x, &mean);
+            let along = |row: &[f32]| -> f64 {
+                row.iter()
+                    .zip(&mean)
+                    .zip(&weights)
+                    .map(|((x, m), w)| (f64::from(*x) - m) * w)
+                    .sum()
+            };
+            // position 0 stays as it is, so a row before them all
+            let mut value = [&[9.0f32; 3][..], &x].concat();
+            ablation.apply(&mut value);
+            assert_eq!(value[..3], [9.0; 3]);
+            let rows = || value[3..].chunks_exact(3).zip(x.chunks_exact(3));
+            assert!(rows().all(|(row, _)| along(row).abs() < 1e-4));
+            for d in 0..3 {
+                let covariance: f64 = rows().map(|(row, start)| (f64::from(row[d]) - mean[d]) * along(start)).sum();
+                assert!(covariance.abs() < 1e-3, "coordinate {d}: {covariance}");
+            }
+            let once = value.clone();
+            ablation.apply(&mut value);
+            assert!(once.iter().zip(&value).all(|(a, b)| (a - b).abs() < 1e-5));
         }
-        let once = x;
-        ablation.apply(&mut x);
-        assert!(once.iter().zip(&x).all(|(a, b)| (a - b).abs() < 1e-6));
+        // the first coordinate takes its share of the second along, and leaves the third alone
+        let ablation = Ablation::new(&[3.0, 0.0, 0.0], &x, &mean);
+        assert!(
+            (ablation.write[1] - 2.0).abs() < 1e-6 && ablation.write[2].abs() < 1e-6,
+            "{ablation:?}"
+        );
     }
 
     #[test]
@@ -175,10 +226,15 @@ mod tests {
         let model = Model::load(folder, ResidualFrame::Raw).unwrap();
         let stories = vec![(2..40).collect::<Vec<u32>>(), vec![5, 6, 7], vec![5, 6]];
         let d = model.facts().d_model;
-        let none = Ablation::new(&vec![0.0; d], &vec![1.0; d]);
-        let mut first = vec![0.0; d];
-        first[0] = 2.0;
-        let one = Ablation::new(&first, &vec![0.0; d]);
+        // activations that vary along the first coordinate only
+        let mut x = vec![0.0; 2 * d];
+        (x[0], x[d]) = (1.0, -1.0);
+        let along = |coordinate: usize| {
+            let mut weights = vec![0.0; d];
+            weights[coordinate] = 2.0;
+            Ablation::new(&weights, &x, &vec![0.0; d])
+        };
+        let [one, none] = [along(0), along(1)];
         let at = HookPoint::resid_pre(1);
         let costs = costs(&model, at, &stories, &[none, one], &|| true).unwrap().unwrap();
         assert_eq!(costs.iter().map(|cost| cost.n).collect::<Vec<_>>(), [36.0, 1.0, 0.0]);

@@ -1,5 +1,7 @@
 //! A dictionary's codes by feature: where each fires, and how strongly.
 
+use rayon::prelude::*;
+
 use crate::{
     dictionary::{SEGMENT, Scratch, SparseCodes},
     kernel::scale,
@@ -14,7 +16,7 @@ const CHUNK: usize = 16 * SEGMENT;
 pub struct Columns {
     /// Number of tokens.
     pub n_tokens: usize,
-    /// Of each feature: tokens, ascending, and activations.
+    /// Of each feature: tokens and activations, the largest first, equal ones by token.
     pub features: Vec<Vec<(u32, f32)>>,
 }
 
@@ -41,6 +43,12 @@ impl Columns {
                 }
             }
         }
+        columns.features.par_iter_mut().for_each(|column| sort(column));
         columns
     }
+}
+
+/// The order of a column.
+pub fn sort(column: &mut [(u32, f32)]) {
+    column.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
 }

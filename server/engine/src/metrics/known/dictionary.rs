@@ -21,7 +21,7 @@ use crate::{
 pub fn known(ground: &Ground, uses: &Uses, subject: &Subject<'_>) -> (Vec<KnownLabel>, Vec<KnownSummary>) {
     let choose = Columns::encode(subject, &ground.choose.x);
     let codes = Codes {
-        cuts: sweep(&choose, &ground.weights, ground.n_labels()),
+        cuts: sweep(&choose, &ground.weights),
         score: Columns::encode(subject, &ground.score.x),
         choose,
     };
@@ -90,7 +90,7 @@ fn scores(
         value: outcome.accuracy(),
         draws: outcome.accuracies(resamples),
     });
-    let is_covered = |k: usize| covers(accuracy[k].value, floor, ceiling.reading.accuracy.value);
+    let is_covered = |k: usize| ceiling.is_readable() && covers(accuracy[k].value, floor, ceiling.reading.accuracy.value);
     let scores = KnownScores {
         floor,
         ceiling: ceiling.reading,

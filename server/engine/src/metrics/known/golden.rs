@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{
-    columns::Columns,
+    columns::{Columns, sort},
     logistic::{Problem, fit},
     outcome::{Asked, Scores, outcome},
     sweep::{Weights, sweep},
@@ -58,13 +58,15 @@ fn near(found: f64, expected: f64, bound: f64, what: &str) {
 fn the_best_threshold_is_that_of_trying_all() {
     for case in golden().thresholds {
         let fired = case.values.iter().enumerate().filter(|(_, value)| **value != 0.0);
+        let mut column: Vec<_> = fired.map(|(token, value)| (token as u32, *value)).collect();
+        sort(&mut column);
         let columns = Columns {
             n_tokens: case.values.len(),
-            features: vec![fired.map(|(token, value)| (token as u32, *value)).collect()],
+            features: vec![column],
         };
         // among other labels, in another lane
         let other = vec![None; case.values.len()];
-        let cut = sweep(&columns, &Weights::new(&[other, case.answers.clone()]), 2)[0][1];
+        let cut = sweep(&columns, &Weights::new(&[other, case.answers.clone()]))[0][1];
         near(cut.gain, case.gain, 1e-12, "gain");
         assert_eq!(cut.says_yes, case.says_yes);
         // the threshold itself gives that gain

@@ -104,21 +104,24 @@ impl Newton<'_> {
         let mut gradient = vec![0.0; self.width];
         let mut curvatures = Vec::with_capacity(yes.len());
         let mut loss = 0.0;
-        simd(|| {
-            for ((x, yes), s) in self.x.chunks_exact(self.width).zip(yes).zip(s) {
-                let z = dot(x, weights);
-                let small = (-z.abs()).exp();
-                // the probability of a yes, without overflow
-                let top = if z > 0.0 { 1.0 } else { small };
-                let p = top / (1.0 + small);
-                let wrong = if *yes { -z } else { z };
-                loss += s * (wrong.max(0.0) + small.ln_1p());
-                curvatures.push(s * small / ((1.0 + small) * (1.0 + small)));
-                axpy(&mut gradient, s * if *yes { p - 1.0 } else { p }, x);
-            }
-            axpy(&mut gradient[..d], ridge, &weights[..d]);
-            loss += ridge / 2.0 * dot(&weights[..d], &weights[..d]);
-        });
+        simd(
+            #[inline(always)]
+            || {
+                for ((x, yes), s) in self.x.chunks_exact(self.width).zip(yes).zip(s) {
+                    let z = dot(x, weights);
+                    let small = (-z.abs()).exp();
+                    // the probability of a yes, without overflow
+                    let top = if z > 0.0 { 1.0 } else { small };
+                    let p = top / (1.0 + small);
+                    let wrong = if *yes { -z } else { z };
+                    loss += s * (wrong.max(0.0) + small.ln_1p());
+                    curvatures.push(s * small / ((1.0 + small) * (1.0 + small)));
+                    axpy(&mut gradient, s * if *yes { p - 1.0 } else { p }, x);
+                }
+                axpy(&mut gradient[..d], ridge, &weights[..d]);
+                loss += ridge / 2.0 * dot(&weights[..d], &weights[..d]);
+            },
+        );
         Point {
             loss,
             gradient,
@@ -156,7 +159,11 @@ fn solve(mut a: Vec<f64>, g: &[f64]) -> Vec<f64> {
     for j in 0..d {
         for i in j..d {
             let (row_i, row_j) = (&a[i * d..i * d + j], &a[j * d..j * d + j]);
-            let rest = a[i * d + j] - simd(|| dot(row_i, row_j));
+            let rest = a[i * d + j]
+                - simd(
+                    #[inline(always)]
+                    || dot(row_i, row_j),
+                );
             a[i * d + j] = if i == j { rest.max(least).sqrt() } else { rest / a[j * d + j] };
         }
     }

@@ -10,20 +10,25 @@ use super::{
 /// Tokens of each class that a probe on activations is fitted to, at most: enough for some hundred weights.
 const MOST_PER_CLASS: usize = 4096;
 
-/// A probe on activations `x` [n_tokens, d], fitted to the tokens with an answer: all, or evenly chosen ones where there are many.
-pub fn on_activations(x: &[f32], d: usize, answers: &[Option<bool>]) -> Linear {
-    let of = |wanted: bool| {
+/// The tokens that probes are fitted to, those of yes and those of no: all that have an answer, or evenly chosen ones where there are
+/// many.
+fn chosen(answers: &[Option<bool>]) -> [Vec<usize>; 2] {
+    [true, false].map(|wanted| {
         let tokens: Vec<usize> = (0..answers.len()).filter(|token| answers[*token] == Some(wanted)).collect();
-        evenly(&tokens)
-    };
-    let (yes, no) = (of(true), of(false));
-    let tokens = || yes.iter().chain(&no);
-    let weights: Vec<f64> = class_weights(yes.len(), no.len());
-    let mut rows: Vec<f64> = Vec::with_capacity(weights.len() * d);
-    for token in tokens() {
+        let n = tokens.len().min(MOST_PER_CLASS);
+        (0..n).map(|i| tokens[i * tokens.len() / n]).collect()
+    })
+}
+
+/// A probe on activations `x` [n_tokens, d].
+pub fn on_activations(x: &[f32], d: usize, answers: &[Option<bool>]) -> Linear {
+    let [yes, no] = chosen(answers);
+    let mut rows: Vec<f64> = Vec::with_capacity((yes.len() + no.len()) * d);
+    for token in yes.iter().chain(&no) {
         rows.extend(x[token * d..(token + 1) * d].iter().map(|x| f64::from(*x)));
     }
-    let is_yes: Vec<bool> = (0..weights.len()).map(|row| row < yes.len()).collect();
+    let class = |tokens: &[usize], is_yes: bool| vec![(is_yes, 0.5 / tokens.len().max(1) as f64); tokens.len()];
+    let (is_yes, weights): (Vec<bool>, Vec<f64>) = [class(&yes, true), class(&no, false)].concat().into_iter().unzip();
     fit_scaled(&mut rows, d, &is_yes, &weights)
 }
 
@@ -40,19 +45,21 @@ pub fn read_activations(probe: &Linear, x: &[f32]) -> Scores {
     }
 }
 
-/// A probe on the activations of `features`, fitted to the tokens with an answer. Tokens on which none of them fires are alike, and
-/// are one row for yes and one for no, which weigh as much as they all do.
+/// A probe on the activations of `features`. Tokens on which none of them fires are alike, and are one row for yes and one for no,
+/// which weigh as much as they all do.
 pub fn on_features(features: &[u32], columns: &Columns, answers: &[Option<bool>]) -> Linear {
-    let count = |wanted: bool| answers.iter().filter(|answer| **answer == Some(wanted)).count();
-    let (n_yes, n_no) = (count(true), count(false));
-    let each = |yes: bool| 0.5 / (if yes { n_yes } else { n_no }).max(1) as f64;
+    let chosen = chosen(answers);
+    let mut answer = vec![None; answers.len()];
+    for (tokens, yes) in chosen.iter().zip([true, false]) {
+        tokens.iter().for_each(|token| answer[*token] = Some(yes));
+    }
+    let each = |yes: bool| 0.5 / chosen[usize::from(!yes)].len().max(1) as f64;
     let d = features.len();
     let (mut rows, mut is_yes, mut weights) = (Vec::new(), Vec::new(), Vec::new());
-    let mut rest = [n_yes, n_no];
-    for of_token in fired(features, columns).chunk_by(|a, b| a.0 == b.0) {
-        let Some(yes) = answers[of_token[0].0 as usize] else {
-            continue;
-        };
+    let mut rest = [chosen[0].len(), chosen[1].len()];
+    let fired = fired(features, columns, |token| answer[token as usize].is_some());
+    for of_token in fired.chunk_by(|a, b| a.0 == b.0) {
+        let Some(yes) = answer[of_token[0].0 as usize] else { continue };
         let start = rows.len();
         rows.resize(start + d, 0.0);
         for (_, slot, value) in of_token {
@@ -76,34 +83,23 @@ pub fn read_features(probe: &Linear, features: &[u32], columns: &Columns) -> Sco
         let sum: f64 = of_token.iter().map(|(_, slot, value)| probe.weights[*slot] * value).sum();
         (of_token[0].0, sum + probe.bias)
     };
-    let fired = fired(features, columns);
+    let fired = fired(features, columns, |_| true);
     Scores {
         rest: probe.bias,
         others: fired.chunk_by(|a, b| a.0 == b.0).map(of_token).collect(),
     }
 }
 
-/// Token, place in `features` and activation of everything that fires, by token.
-fn fired(features: &[u32], columns: &Columns) -> Vec<(u32, usize, f64)> {
-    let of = |(slot, feature): (usize, &u32)| {
-        let column = &columns.features[*feature as usize];
-        column.iter().map(move |(token, value)| (*token, slot, f64::from(*value)))
-    };
-    let mut fired: Vec<_> = features.iter().enumerate().flat_map(of).collect();
+/// Token, place in `features` and activation of everything that fires on tokens that are meant, by token.
+fn fired(features: &[u32], columns: &Columns, is_meant: impl Fn(u32) -> bool) -> Vec<(u32, usize, f64)> {
+    let mut fired = Vec::new();
+    for (slot, feature) in features.iter().enumerate() {
+        let column = columns.features[*feature as usize].iter();
+        let meant = column.filter(|(token, _)| is_meant(*token));
+        fired.extend(meant.map(|(token, value)| (*token, slot, f64::from(*value))));
+    }
     fired.sort_unstable_by_key(|(token, slot, _)| (*token, *slot));
     fired
-}
-
-/// Weights that give each class one half.
-fn class_weights(n_yes: usize, n_no: usize) -> Vec<f64> {
-    let of = |n: usize| std::iter::repeat_n(0.5 / n.max(1) as f64, n);
-    of(n_yes).chain(of(n_no)).collect()
-}
-
-/// At most [`MOST_PER_CLASS`] of `tokens`, evenly spaced.
-fn evenly(tokens: &[usize]) -> Vec<usize> {
-    let n = tokens.len().min(MOST_PER_CLASS);
-    (0..n).map(|i| tokens[i * tokens.len() / n]).collect()
 }
 
 /// Fits to inputs [n, d] of mean 0 and variance 1, which `rows` become, and gives the probe of the inputs as they were. An input

@@ -36,7 +36,7 @@ pub fn floors(ground: &Ground, codes: &Codes) -> Vec<f64> {
     let half = &ground.score;
     let mut sums = vec![(0.0, 0.0); ground.n_labels()];
     for shuffle in &ground.shuffles {
-        let cuts = sweep(&codes.choose, &shuffle.weights, ground.n_labels());
+        let cuts = sweep(&codes.choose, &shuffle.weights);
         for (label, sum) in sums.iter_mut().enumerate() {
             let (feature, cut) = best(&cuts, label);
             let asked = Asked::new(&shuffle.answers[label], &half.told.story, half.told.contexts.len());

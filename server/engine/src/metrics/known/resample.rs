@@ -35,10 +35,13 @@ impl Resamples {
 
     /// Σ over the stories of each draw.
     pub fn sums(&self, per_story: &[f64]) -> Vec<f64> {
-        simd(|| {
-            let draws = self.counts.chunks_exact(self.n_stories.max(1));
-            draws.map(|counts| dot(counts, per_story)).collect()
-        })
+        simd(
+            #[inline(always)]
+            || {
+                let draws = self.counts.chunks_exact(self.n_stories.max(1));
+                draws.map(|counts| dot(counts, per_story)).collect()
+            },
+        )
     }
 
     /// `value` with the middle 95 % of `draws`; those that are not finite are left out.

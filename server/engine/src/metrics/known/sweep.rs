@@ -2,24 +2,26 @@
 //!
 //! With P tokens of yes and N of no, J(θ) = TPR − FPR of "c > θ" is Σ over tokens with c > θ of w, where w = 1/P for yes, −1/N for
 //! no, 0 where the label is not asked. Balanced accuracy is (1 + J) / 2; where J is below 0, firing says no, and it is (1 − J) / 2.
-//! Times P·N, weights and sums are integers, which f64 adds up exactly.
+//! Times P·N, weights and sums are integers, which are added up exactly. Labels go through in blocks that stay in registers.
 
 use rayon::prelude::*;
 
 use super::columns::Columns;
-use crate::kernel::{add, axpy, simd};
+use crate::kernel::simd;
 
 /// Labels that are looked at together.
 const LANES: usize = 8;
 
+/// A number per label of a block.
+type Lane = [f64; LANES];
+
 /// The labels' weights at every token, times P·N.
 #[derive(Clone, Debug)]
 pub struct Weights {
-    /// Labels, filled up to whole lanes.
-    width: usize,
-    /// [n_tokens, width].
-    values: Vec<f64>,
-    /// P·N of each label.
+    n_labels: usize,
+    /// Per block of labels and token. Counts below 2²⁴ are exact in f32.
+    blocks: Vec<Vec<[f32; LANES]>>,
+    /// P·N of each label, at least 1.
     scale: Vec<f64>,
 }
 
@@ -27,26 +29,25 @@ impl Weights {
     /// From answers, [label][token].
     pub fn new(answers: &[Vec<Option<bool>>]) -> Self {
         let n_tokens = answers.first().map_or(0, Vec::len);
-        let width = answers.len().next_multiple_of(LANES);
-        let mut values = vec![0.0; n_tokens * width];
-        let mut scale = vec![0.0; width];
+        let mut blocks = vec![vec![[0.0; LANES]; n_tokens]; answers.len().div_ceil(LANES)];
+        let mut scale = Vec::with_capacity(answers.len());
         for (label, answers) in answers.iter().enumerate() {
-            let count = |wanted: bool| answers.iter().filter(|answer| **answer == Some(wanted)).count() as f64;
+            let count = |wanted: bool| answers.iter().filter(|answer| **answer == Some(wanted)).count();
             let (yes, no) = (count(true), count(false));
-            scale[label] = yes * no;
-            for (token, answer) in answers.iter().enumerate() {
-                values[token * width + label] = match answer {
-                    Some(true) => no,
-                    Some(false) => -yes,
+            scale.push((yes as f64 * no as f64).max(1.0));
+            for (row, answer) in blocks[label / LANES].iter_mut().zip(answers) {
+                row[label % LANES] = match answer {
+                    Some(true) => no as f32,
+                    Some(false) => -(yes as f32),
                     None => 0.0,
                 };
             }
         }
-        Self { width, values, scale }
-    }
-
-    fn of(&self, token: u32) -> &[f64] {
-        &self.values[token as usize * self.width..][..self.width]
+        Self {
+            n_labels: answers.len(),
+            blocks,
+            scale,
+        }
     }
 }
 
@@ -62,8 +63,8 @@ pub struct Cut {
 }
 
 /// Of each feature, its best cut for each label.
-pub fn sweep(columns: &Columns, weights: &Weights, n_labels: usize) -> Vec<Vec<Cut>> {
-    let of = |column: &Vec<(u32, f32)>| simd(|| one_feature(column, weights, n_labels));
+pub fn sweep(columns: &Columns, weights: &Weights) -> Vec<Vec<Cut>> {
+    let of = |column: &Vec<(u32, f32)>| one_feature(column, weights);
     columns.features.par_iter().map(of).collect()
 }
 
@@ -81,82 +82,109 @@ pub fn best(cuts: &[Vec<Cut>], label: usize) -> (u32, Cut) {
     (best as u32, cuts[best][label])
 }
 
-/// The largest and the smallest sum so far, each with its threshold; all [width].
-struct Extremes {
-    high: Vec<f64>,
-    at_high: Vec<f32>,
-    low: Vec<f64>,
-    at_low: Vec<f32>,
+fn one_feature(column: &[(u32, f32)], weights: &Weights) -> Vec<Cut> {
+    let n_positive = column.partition_point(|(_, value)| *value > 0.0);
+    // where to look: behind the last of those that are equal
+    let is_last = |at: usize| column.get(at + 1).is_none_or(|next| next.1 != column[at].1);
+    let entries: Vec<(u32, bool)> = (0..column.len()).map(|at| (column[at].0, is_last(at))).collect();
+    let mut cuts = Vec::with_capacity(weights.n_labels);
+    for (block, scale) in weights.blocks.iter().zip(weights.scale.chunks(LANES)) {
+        let best = simd(
+            #[inline(always)]
+            || one_block(&entries, n_positive, block),
+        );
+        cuts.extend(scale.iter().enumerate().map(|(lane, scale)| {
+            let (high, low) = (best.high[lane] / scale, -best.low[lane] / scale);
+            let says_yes = high >= low;
+            let behind = if says_yes { best.at_high[lane] } else { best.at_low[lane] };
+            Cut {
+                gain: high.max(low),
+                threshold: threshold(column, n_positive, behind),
+                says_yes,
+            }
+        }));
+    }
+    cuts
 }
 
-impl Extremes {
-    #[inline(always)]
-    fn consider(&mut self, sums: &[f64], threshold: f32) {
-        for (((sum, high), at), (low, at_low)) in sums
-            .iter()
-            .zip(&mut self.high)
-            .zip(&mut self.at_high)
-            .zip(self.low.iter_mut().zip(&mut self.at_low))
-        {
-            let is_high = *sum > *high;
-            *high = if is_high { *sum } else { *high };
-            *at = if is_high { threshold } else { *at };
-            let is_low = *sum < *low;
-            *low = if is_low { *sum } else { *low };
-            *at_low = if is_low { threshold } else { *at_low };
+/// The largest and the smallest sum, and behind how many entries each was found.
+struct Extremes {
+    high: Lane,
+    at_high: Lane,
+    low: Lane,
+    at_low: Lane,
+}
+
+/// Adds up the weights along a column's entries (token, whether to look behind it).
+#[inline(always)]
+fn one_block(entries: &[(u32, bool)], n_positive: usize, weights: &[[f32; LANES]]) -> Extremes {
+    let mut sums = [0.0; LANES];
+    let mut found = Extremes {
+        high: [0.0; LANES],
+        at_high: [0.0; LANES],
+        low: [0.0; LANES],
+        at_low: [0.0; LANES],
+    };
+    for (at, (token, is_last)) in entries[..n_positive].iter().enumerate() {
+        add(&mut sums, &weights[*token as usize]);
+        if *is_last {
+            look(&mut found, &sums, (at + 1) as f64);
         }
+    }
+    if n_positive == entries.len() {
+        return found;
+    }
+    // the tokens at zero come in between: all weights together are 0, so theirs are those of all others, negated
+    let mut others = [0.0; LANES];
+    for (token, _) in entries {
+        add(&mut others, &weights[*token as usize]);
+    }
+    for (sum, others) in sums.iter_mut().zip(others) {
+        *sum -= others;
+    }
+    look(&mut found, &sums, n_positive as f64 + 0.5);
+    for (at, (token, is_last)) in entries.iter().enumerate().skip(n_positive) {
+        add(&mut sums, &weights[*token as usize]);
+        if *is_last {
+            look(&mut found, &sums, (at + 1) as f64);
+        }
+    }
+    found
+}
+
+#[inline(always)]
+fn add(sums: &mut Lane, weights: &[f32; LANES]) {
+    for lane in 0..LANES {
+        sums[lane] += f64::from(weights[lane]);
     }
 }
 
 #[inline(always)]
-fn one_feature(column: &[(u32, f32)], weights: &Weights, n_labels: usize) -> Vec<Cut> {
-    let width = weights.width;
-    let mut fired = column.to_vec();
-    fired.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    let mut sums = vec![0.0; width];
-    let mut extremes = Extremes {
-        high: vec![0.0; width],
-        at_high: vec![0.0; width],
-        low: vec![0.0; width],
-        at_low: vec![0.0; width],
-    };
-    let mut groups = fired.chunk_by(|a, b| a.1 == b.1).peekable();
-    let mut is_below_zero = false;
-    while let Some(group) = groups.next() {
-        let value = group[0].1;
-        if value < 0.0 && !is_below_zero {
-            is_below_zero = true;
-            // the tokens at zero come in between: all weights together are 0, so theirs are those of all others, negated
-            for (token, _) in column {
-                axpy(&mut sums, -1.0, weights.of(*token));
-            }
-            extremes.consider(&sums, value);
-        }
-        for (token, _) in group {
-            add(&mut sums, weights.of(*token));
-        }
-        let next = groups.peek().map(|group| group[0].1);
-        let threshold = match next {
-            // where all that is left is zero or below, what fires is what is above zero
-            _ if value > 0.0 => next.unwrap_or(0.0).max(0.0),
-            Some(next) => next,
-            None => f32::NEG_INFINITY,
-        };
-        extremes.consider(&sums, threshold);
+fn look(found: &mut Extremes, sums: &Lane, behind: f64) {
+    let Extremes {
+        high,
+        at_high,
+        low,
+        at_low,
+    } = found;
+    for lane in 0..LANES {
+        let is_high = sums[lane] > high[lane];
+        high[lane] = if is_high { sums[lane] } else { high[lane] };
+        at_high[lane] = if is_high { behind } else { at_high[lane] };
+        let is_low = sums[lane] < low[lane];
+        low[lane] = if is_low { sums[lane] } else { low[lane] };
+        at_low[lane] = if is_low { behind } else { at_low[lane] };
     }
-    let cut = |label: usize| {
-        let scale = weights.scale[label].max(1.0);
-        let (high, low) = (extremes.high[label] / scale, -extremes.low[label] / scale);
-        let says_yes = high >= low;
-        Cut {
-            gain: high.max(low),
-            threshold: if says_yes {
-                extremes.at_high[label]
-            } else {
-                extremes.at_low[label]
-            },
-            says_yes,
-        }
-    };
-    (0..n_labels).map(cut).collect()
+}
+
+/// The threshold that so many entries are above: the next value below them, where zero is one. A half stands for the zeros
+/// between the entries above and below.
+fn threshold(column: &[(u32, f32)], n_positive: usize, behind: f64) -> f32 {
+    let n = behind as usize;
+    let next = column.get(n).map(|(_, value)| *value);
+    if n < n_positive || behind > n_positive as f64 {
+        next.unwrap_or(f32::NEG_INFINITY)
+    } else {
+        0.0
+    }
 }

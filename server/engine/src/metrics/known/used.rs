@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::{
     KnownError, Observe,
     causal::{Ablation, Cost, costs},
-    ground::{Ground, Half},
+    ground::{Ceiling, Ground, Half},
     probe,
     resample::Resamples,
     shuffle::shuffled,
@@ -42,8 +42,9 @@ pub fn uses(model: &Model<f32>, at: HookPoint, ground: &Ground, observe: &Observ
     let readable: Vec<usize> = (0..ground.n_labels())
         .filter(|label| ground.ceilings[*label].as_ref().is_some_and(|ceiling| ceiling.is_readable()))
         .collect();
-    let labels = readable.iter().filter_map(|label| ground.ceilings[*label].as_ref());
-    let mut ablations: Vec<Ablation> = labels.map(|ceiling| Ablation::new(&ceiling.probe.weights, &mean)).collect();
+    let ceilings = readable.par_iter().filter_map(|label| ground.ceilings[*label].as_ref());
+    let ablation = |ceiling: &Ceiling| Ablation::new(&ceiling.probe.weights, &ground.choose.x, &mean);
+    let mut ablations: Vec<Ablation> = ceilings.map(ablation).collect();
     ablations.extend(shuffled_directions(&ground.choose, width, &readable, &mean));
     let n = ground.score.told.contexts.len().min(N_STORIES);
     let done = AtomicU64::new(0);
@@ -75,7 +76,7 @@ fn shuffled_directions(half: &Half, width: usize, readable: &[usize], mean: &[f6
     let direction = |index: usize| {
         let label = readable[index * readable.len() / N_SHUFFLED];
         let answers = &shuffled(&half.told, FIRST_SHUFFLE + index as u64)[label];
-        Ablation::new(&probe::on_activations(&half.x, width, answers).weights, mean)
+        Ablation::new(&probe::on_activations(&half.x, width, answers).weights, &half.x, mean)
     };
     (0..N_SHUFFLED).into_par_iter().map(direction).collect()
 }
