@@ -7,6 +7,7 @@ mod error;
 mod hook;
 mod id;
 mod job;
+mod kind;
 mod limits;
 mod metric;
 mod pareto;
@@ -14,18 +15,21 @@ mod per_objective;
 mod pretrain;
 mod registry;
 mod sweep;
+mod sweep_command;
+mod word;
 
 pub use config::{
-    Adam, BosPolicy, DictionaryConfig, DictionaryKind, EosPolicy, Evaluation, EvaluationSplit, InputScale, Objective,
-    ObjectiveKind, Packing, ResidualFrame, Schedule, TrainConfig,
+    Adam, BosPolicy, DictionaryConfig, EosPolicy, Evaluation, EvaluationSplit, InputScale, Objective, ObjectiveKind, Packing,
+    ResidualFrame, Schedule, TrainConfig,
 };
 pub use dictionary::{DictionaryInfo, Measurement, TokenSet};
 pub use error::{ApiError, ConfigError, ErrorKind};
 pub use hook::{HookPoint, Site};
 pub use id::{CorpusId, DictionaryId, JobId, ModelId};
 pub use job::{Event, HistoryPoint, Job, JobConfig, JobState, Progress};
+pub use kind::{DictionaryKind, KindName, series};
 pub use metric::{Direction, METRICS, MetricDefinition, metric};
-pub use pareto::{AgainstLocal, ParetoQuery, ParetoSummary, ParetoView};
+pub use pareto::{AgainstLocal, ParetoFront, ParetoQuery, ParetoSummary, ParetoView};
 pub use per_objective::PerObjective;
 pub use pretrain::{ModelShape, PretrainConfig, TokenizerSource, WeightType};
 pub use registry::{CorpusInfo, CorpusSource, Health, ModelInfo, ModelSource, Overview};

@@ -68,7 +68,12 @@ pub fn train_tokenizer(source: &Path, vocab_size: usize) -> Result<String, Corpu
     let failed = |error: tokenizers::Error| CorpusError::tokenizer(source, format!("no tokenizer can be trained on it: {error}"));
     let mut tokenizer = Tokenizer::new(BPE::default());
     let bytes = ByteLevel::new(false, true, true);
-    let single = Cut::new(SplitPattern::Regex(SINGLE.to_owned()), SplitDelimiterBehavior::Isolated, false).map_err(failed)?;
+    let single = Cut::new(
+        SplitPattern::Regex(SINGLE.to_owned()),
+        SplitDelimiterBehavior::Isolated,
+        false,
+    )
+    .map_err(failed)?;
     tokenizer.with_pre_tokenizer(Some(Sequence::new(vec![
         PreTokenizerWrapper::Split(single),
         PreTokenizerWrapper::ByteLevel(bytes),
