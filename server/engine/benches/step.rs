@@ -9,7 +9,7 @@
 
 use api::{DictionaryKind, HookPoint, Objective, ResidualFrame, SweepRequest};
 use engine::{
-    dictionary::{Dictionary, Forward, Path, Relu, Scratch},
+    dictionary::{Dictionary, Forward, Path, Relu, Scratch, SparseCodes},
     kernel::{Mat, MatMut, PerThread, par_matmul},
     model::{Cut, Model, NoHooks, Tape, Work},
     train::{Stepper, Trainee},
