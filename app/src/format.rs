@@ -151,6 +151,14 @@ pub fn state(state: JobState, cancel_requested: bool) -> &'static str {
     }
 }
 
+/// What a dictionary's number of active features follows from: λ alone, k by its name.
+pub fn dial(dictionary: &api::DictionaryConfig) -> String {
+    match dictionary.dial() {
+        ("λ", value) => exact(value),
+        (name, value) => format!("{name} {}", exact(value)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,8 +4,8 @@
 use std::{collections::BTreeMap, str::FromStr};
 
 use api::{
-    ApiError, ConfigError, CorpusId, CorpusInfo, ErrorKind, HookPoint, ModelId, ModelInfo, ObjectiveKind, PerObjective, Site,
-    SweepRequest,
+    ApiError, ConfigError, CorpusId, CorpusInfo, ErrorKind, HookPoint, KindName, ModelId, ModelInfo, ObjectiveKind, PerObjective,
+    Site, SweepRequest,
 };
 
 /// The form's values by field; a field that is left empty has none.
@@ -32,15 +32,46 @@ const fn field(name: &'static str, label: &'static str, help: &'static str) -> T
     }
 }
 
-/// The objectives' own numbers.
-pub const COEFFICIENTS: &[TextField] = &[
+/// The kinds' own numbers; each kind has some of them.
+pub const KIND_SETTINGS: &[TextField] = &[
     TextField {
         name: "coefficient",
         label: "Sparsity coefficient λ",
-        help: "Weight of the mean L1 norm of the codes over d_in. A dictionary is trained for each value, so several draw a Pareto \
+        help: "Weight of the sparsity term: the mean L1 norm of the codes (gated: of the open gates; jumprelu: their number) over d_in. A dictionary is trained for each value, so several draw a Pareto \
                curve: 0.1,0.3,1 for every objective or, per objective, local=0.1,0.3;e2e=1,3.",
         is_wide: true,
     },
+    TextField {
+        name: "k",
+        label: "Features per token, k",
+        help: "A dictionary is trained for each value, so several draw a Pareto curve: 8,16,32.",
+        is_wide: true,
+    },
+    field(
+        "aux_coefficient",
+        "Dead features' weight",
+        "Of the term in which dead features learn what the others leave over.",
+    ),
+    field(
+        "dead_tokens",
+        "Dead after",
+        "Tokens without firing after which a feature is dead.",
+    ),
+    field(
+        "threshold_decay",
+        "Threshold's decay",
+        "In use, features fire above a threshold: the decaying mean of the smallest activation that training batches kept.",
+    ),
+    field(
+        "bandwidth",
+        "Bandwidth",
+        "Width of the window around a threshold in which it has a gradient, in units of the input's size.",
+    ),
+    field("initial_threshold", "First threshold", "In units of the input's size."),
+];
+
+/// The objectives' own numbers.
+pub const COEFFICIENTS: &[TextField] = &[
     field(
         "kl_coefficient",
         "KL coefficient",
@@ -127,15 +158,28 @@ pub fn prefill(values: &mut Values, models: &[ModelInfo], corpora: &[CorpusInfo]
     missing("corpus", corpora.first().map(|corpus| corpus.id.to_string()));
     missing("objective", Some("local,e2e,e2e+ds".into()));
     missing("coefficient", Some("0.1,0.3,1".into()));
+    prefill_kind(values);
     let model = models.iter().find(|model| values.get("model") == Some(&model.id.0));
     if let (Some(model), None) = (model, values.get("at")) {
         values.insert("at".into(), middle(model).to_string());
     }
 }
 
+/// Fills in what the chosen kind has no default for.
+pub fn prefill_kind(values: &mut Values) {
+    if kind(values).settings().contains(&"k") && !values.contains_key("k") {
+        values.insert("k".into(), "8,16,32".into());
+    }
+}
+
 /// The residual stream entering the middle block: where most published dictionaries are.
 pub fn middle(model: &ModelInfo) -> HookPoint {
     HookPoint::block(model.n_layers / 2, Site::ResidPre)
+}
+
+/// The kind that is chosen; relu while it cannot be read.
+pub fn kind(values: &Values) -> KindName {
+    values.get("kind").and_then(|kind| kind.parse().ok()).unwrap_or_default()
 }
 
 /// The objectives that are ticked.
@@ -165,14 +209,27 @@ pub fn set_objective(values: &mut Values, objective: ObjectiveKind, on: bool) {
 /// The first field that cannot be read.
 pub fn request(values: &Values) -> Result<SweepRequest, ApiError> {
     let required = |name: &str| text(values, name).ok_or_else(|| ConfigError::new(name, "nothing is given; it has no default"));
+    // what is typed for one kind stays there while another is chosen, and is not asked for
+    let chosen: KindName = word(values, "kind")?.unwrap_or_default();
+    let own: Values = values
+        .iter()
+        .filter(|(name, _)| chosen.settings().contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let k = numbers(&own, "k", "whole numbers, as 8,16,32")?;
     Ok(SweepRequest {
         model: ModelId(required("model")?.into()),
         corpus: CorpusId(required("corpus")?.into()),
         at: required("at")?.parse()?,
-        kind: api::DictionaryKind::default(),
+        kind: chosen,
         objectives: objectives(values),
-        coefficient: list(values, "coefficient")?
-            .ok_or_else(|| ConfigError::new("coefficient", "nothing is given; expected 0.1,0.3 or local=0.1;e2e=1,3"))?,
+        coefficient: list(&own, "coefficient")?,
+        k: k.into_iter().map(|k| k as usize).collect(),
+        aux_coefficient: number(&own, "aux_coefficient")?,
+        dead_tokens: whole(&own, "dead_tokens")?,
+        threshold_decay: number(&own, "threshold_decay")?,
+        bandwidth: number(&own, "bandwidth")?,
+        initial_threshold: number(&own, "initial_threshold")?,
         kl_coefficient: list(values, "kl_coefficient")?,
         ds_coefficient: number(values, "ds_coefficient")?,
         lr: list(values, "lr")?,
@@ -181,7 +238,7 @@ pub fn request(values: &Values) -> Result<SweepRequest, ApiError> {
         batch: whole(values, "batch")?.map(|n| n as usize),
         accumulation: whole(values, "accumulation")?.map(|n| n as usize),
         tokens: whole(values, "tokens")?,
-        seeds: seeds(values)?,
+        seeds: numbers(values, "seeds", "whole numbers, as 0,1,2")?,
         warmup_steps: whole(values, "warmup_steps")?.map(|n| n as usize),
         min_lr_factor: number(values, "min_lr_factor")?,
         hold_steps: whole(values, "hold_steps")?.map(|n| n as usize),
@@ -243,17 +300,13 @@ fn number(values: &Values, name: &str) -> Result<Option<f64>, ApiError> {
         .transpose()
 }
 
-fn seeds(values: &Values) -> Result<Vec<u64>, ApiError> {
-    let Some(found) = text(values, "seeds") else {
+fn numbers(values: &Values, name: &str, expected: &str) -> Result<Vec<u64>, ApiError> {
+    let Some(found) = text(values, name) else {
         return Ok(Vec::new());
     };
     found
         .split(',')
-        .map(|word| {
-            word.trim()
-                .parse()
-                .map_err(|_| refused("seeds", word, "whole numbers, as 0,1,2"))
-        })
+        .map(|word| word.trim().parse().map_err(|_| refused(name, word, expected)))
         .collect()
 }
 
@@ -320,12 +373,39 @@ mod tests {
             ("lr", "fast"),
             ("seeds", "0,x"),
             ("at", "blocks"),
-            ("coefficient", " "),
             ("max_grad_norm", "inf"),
         ] {
             let mut values = values();
             values.insert(name.into(), value.into());
             assert_eq!(request(&values).unwrap_err().field.as_deref(), Some(name), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_kind_is_asked_for_with_its_own_settings() {
+        let mut values = values();
+        for (name, value) in [("kind", "topk"), ("k", "8, 16"), ("bandwidth", "0.1"), ("dead_tokens", "1e5")] {
+            values.insert(name.into(), value.into());
+        }
+        let asked = request(&values).unwrap();
+        assert_eq!(
+            (asked.kind, asked.k, asked.dead_tokens),
+            (KindName::TopK, vec![8, 16], Some(100_000))
+        );
+        assert_eq!((asked.coefficient, asked.bandwidth), (None, None));
+        values.insert("k".into(), "8;16".into());
+        assert_eq!(request(&values).unwrap_err().field.as_deref(), Some("k"));
+        values.insert("kind".into(), "jumprelu".into());
+        let asked = request(&values).unwrap();
+        assert!(asked.k.is_empty() && asked.coefficient.is_some() && asked.bandwidth == Some(0.1));
+        values.insert("kind".into(), "topkk".into());
+        assert_eq!(request(&values).unwrap_err().field.as_deref(), Some("kind"));
+    }
+
+    #[test]
+    fn every_setting_of_a_kind_has_a_field() {
+        for name in KindName::ALL.iter().flat_map(|kind| kind.settings()) {
+            assert!(KIND_SETTINGS.iter().any(|field| field.name == *name), "{name}");
         }
     }
 

@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use api::{
-    ConfigError, DictionaryInfo, Direction, EvaluationSplit, HookPoint, JobId, METRICS, MetricDefinition, ModelId, ObjectiveKind,
-    ParetoQuery, ParetoView, metric,
+    ConfigError, DictionaryInfo, Direction, EvaluationSplit, HookPoint, JobId, KindName, METRICS, MetricDefinition, ModelId,
+    ObjectiveKind, ParetoFront, ParetoQuery, ParetoView, metric,
 };
 use app::charts::{Theme, pareto_chart, pareto_csv};
 use engine::experiment::pareto::{self, Run};
@@ -146,40 +146,42 @@ fn nothing(query: &ParetoQuery, choices: &[(ModelId, Vec<HookPoint>)]) -> Config
     }
 }
 
-/// Per objective, the dictionaries on its front; an objective without one is left out.
-fn fronts(
-    dictionaries: &[DictionaryInfo],
-    x: &MetricDefinition,
-    y: &MetricDefinition,
-) -> Vec<(ObjectiveKind, Vec<api::DictionaryId>)> {
+/// Per kind and objective, the dictionaries on its front; what has none is left out.
+fn fronts(dictionaries: &[DictionaryInfo], x: &MetricDefinition, y: &MetricDefinition) -> Vec<ParetoFront> {
     // what is neither better nor worse is read as a cost: fewer features at the same loss
     let lower = |metric: &MetricDefinition| metric.direction != Direction::HigherIsBetter;
-    ObjectiveKind::ALL
+    let series = KindName::ALL
         .into_iter()
-        .filter_map(|objective| {
-            let of: Vec<_> = dictionaries
-                .iter()
-                .filter(|d| d.config.objective.kind() == objective)
-                .collect();
+        .flat_map(|kind| ObjectiveKind::ALL.map(|objective| (kind, objective)));
+    series
+        .filter_map(|(kind, objective)| {
+            let is_of = |d: &&DictionaryInfo| (d.config.kind.name(), d.config.objective.kind()) == (kind, objective);
+            let of: Vec<_> = dictionaries.iter().filter(is_of).collect();
             let points: Vec<_> = of.iter().map(|d| (value(d, x), value(d, y))).collect();
             let front = pareto::front(&points, lower(x), lower(y));
-            (!front.is_empty()).then(|| (objective, front.into_iter().map(|i| of[i].id).collect()))
+            (!front.is_empty()).then(|| ParetoFront {
+                kind,
+                objective,
+                dictionaries: front.into_iter().map(|i| of[i].id).collect(),
+            })
         })
         .collect()
 }
 
 fn summary(dictionaries: &[DictionaryInfo], x: &MetricDefinition, y: &MetricDefinition) -> Vec<api::ParetoSummary> {
-    let runs: Vec<_> = dictionaries
-        .iter()
-        .map(|d| Run {
-            objective: d.config.objective.kind(),
-            seed: d.config.seed,
-            coefficient: d.config.objective.sparsity(),
-            x: value(d, x),
-            y: value(d, y),
-        })
-        .collect();
-    pareto::summary(&runs)
+    let run = |d: &DictionaryInfo| Run {
+        objective: d.config.objective.kind(),
+        seed: d.config.seed,
+        coefficient: d.config.dial().1,
+        x: value(d, x),
+        y: value(d, y),
+    };
+    // within a kind: what differs is the objective alone
+    let of_kind = |kind| {
+        let of = dictionaries.iter().filter(|d| d.config.kind.name() == kind);
+        pareto::summary(kind, &of.map(run).collect::<Vec<_>>())
+    };
+    KindName::ALL.into_iter().flat_map(of_kind).collect()
 }
 
 /// What was not measured has no place in the plot.
@@ -235,7 +237,7 @@ mod tests {
         let ids: Vec<Vec<i64>> = view
             .fronts
             .iter()
-            .map(|(_, ids)| ids.iter().map(|id| id.0).collect())
+            .map(|front| front.dictionaries.iter().map(|id| id.0).collect())
             .collect();
         assert_eq!(ids, [vec![2, 1], vec![5, 4]]);
         assert_eq!(view.summary.len(), 1);
@@ -245,6 +247,32 @@ mod tests {
             "{:?}",
             view.summary
         );
+    }
+
+    #[test]
+    fn kinds_are_not_mixed() {
+        let mut all = some();
+        // dictionary 3 lies behind another kind's alone
+        all[2].config.kind = api::DictionaryKind::Gated;
+        let query = ParetoQuery {
+            at: Some(HookPoint::resid_pre(2)),
+            ..ParetoQuery::default()
+        };
+        let view = view(all, query).unwrap();
+        let ids: Vec<_> = view
+            .fronts
+            .iter()
+            .map(|f| (f.kind, f.dictionaries.iter().map(|id| id.0).collect::<Vec<_>>()))
+            .collect();
+        assert_eq!(
+            ids,
+            [
+                (KindName::Relu, vec![2, 1]),
+                (KindName::Relu, vec![5, 4]),
+                (KindName::Gated, vec![3])
+            ]
+        );
+        assert!(view.summary.iter().all(|part| part.kind == KindName::Relu));
     }
 
     #[test]

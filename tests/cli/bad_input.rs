@@ -138,6 +138,13 @@ fn on_the_command_line_each_has_one_message_and_nothing_is_lost() -> Result<()> 
             &["--at", "'blocks.1.hook_nothing'", "hook_resid_pre"],
         ),
         ("--kind", "relo", &["--kind", "relo", "relu"]),
+        (
+            "--kind",
+            "topk",
+            &["coefficient: found '0.1'", "topk has no sparsity term", "give k"],
+        ),
+        ("--k", "8", &["k: found with kind relu", "topk and batchtopk"]),
+        ("--bandwidth", "0.1", &["bandwidth: found with kind relu", "jumprelu"]),
         ("--objective", "e3e", &["--objective", "'e3e'", "local, e2e, e2e+ds"]),
         ("--coefficient", "e2e=1", &["coefficient", "'e2e=1'", "local"]),
         ("--lr", "0", &["lr: found 0", "above 0"]),

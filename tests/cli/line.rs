@@ -109,6 +109,14 @@ impl Line {
         self
     }
 
+    /// Takes an option away.
+    pub fn without(mut self, option: &str) -> Self {
+        if let Some(at) = self.0.iter().position(|word| word == option) {
+            self.0.drain(at..at + 2);
+        }
+        self
+    }
+
     /// The command, ready to start.
     pub fn command(&self) -> Result<Command> {
         let mut command = binary::command(&[])?;

@@ -230,3 +230,35 @@ fn train_is_a_sweep_of_one() -> Result<()> {
         .expect(2)?
         .complains(&["found 2 dictionaries", "saescope sweep"])
 }
+
+#[test]
+fn every_kind_is_swept_under_every_objective() -> Result<()> {
+    let place = Place::new()?;
+    let of = |kind: &str| Line::sweep(&place).with("--kind", kind).with("--input-scale", "unit_norm");
+    let by_k = |kind: &str| of(kind).without("--coefficient").with("--k", "2,4");
+    let lines = [
+        ("tied", of("tied")),
+        ("gated", of("gated")),
+        ("topk", by_k("topk").with("--dead-tokens", 500)),
+        ("batchtopk", by_k("batchtopk")),
+        ("jumprelu", of("jumprelu").with("--bandwidth", 0.05)),
+    ];
+    for (kind, line) in lines {
+        let said = line.expect(0).context(kind)?;
+        ensure!(said.out.contains(&format!("{kind}, e2e+ds")), "{kind}: {said}");
+        let table = fs::read_to_string(place.path("out.csv"))?;
+        let head = table.lines().next().context("the table is empty")?;
+        let column = |name: &str| head.split(',').position(|column| column == name).context("no such column");
+        let (kinds, k, l0) = (column("kind")?, column("k")?, column("l0")?);
+        let rows: Vec<Vec<&str>> = table.lines().skip(1).map(|row| row.split(',').collect()).collect();
+        // two of local, one or two of e2e, two of e2e+ds
+        ensure!(rows.len() == if kind.ends_with("topk") { 6 } else { 5 }, "{kind}: {table}");
+        for row in rows {
+            ensure!(row[kinds] == kind, "{table}");
+            if kind == "topk" {
+                ensure!(row[l0] == row[k], "{table}");
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,9 +1,7 @@
 //! The resolved config of a training run: every value that the result depends on, none left to a default.
 
+use crate::{ConfigError, CorpusId, DictionaryKind, HookPoint, ModelId, word::words};
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
-
-use crate::{ConfigError, CorpusId, HookPoint, ModelId};
 
 /// How the residual stream is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -78,38 +76,12 @@ impl EvaluationSplit {
     }
 }
 
-macro_rules! words {
-    ($type:ident, $field:literal, $($word:literal => $value:expr),+ $(,)?) => {
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                $(if *self == $value { return f.write_str($word); })+
-                Ok(())
-            }
-        }
-
-        impl FromStr for $type {
-            type Err = ConfigError;
-
-            fn from_str(text: &str) -> Result<Self, ConfigError> {
-                match text {
-                    $($word => Ok($value),)+
-                    other => Err(ConfigError::new(
-                        $field,
-                        format!("unknown value '{other}'; expected one of {}", [$($word),+].join(", ")),
-                    )),
-                }
-            }
-        }
-    };
-}
-
 words!(ResidualFrame, "residual", "raw" => ResidualFrame::Raw, "centred" => ResidualFrame::Centred);
 words!(InputScale, "input_scale", "none" => InputScale::None, "unit_norm" => InputScale::UnitNorm);
 words!(BosPolicy, "bos", "document" => BosPolicy::Document, "context" => BosPolicy::Context, "none" => BosPolicy::None);
 words!(EosPolicy, "eos", "document" => EosPolicy::Document, "none" => EosPolicy::None);
 words!(EvaluationSplit, "evaluate_on",
     "held_out" => EvaluationSplit::HeldOut, "validation" => EvaluationSplit::Validation);
-words!(DictionaryKind, "kind", "relu" => DictionaryKind::Relu);
 words!(ObjectiveKind, "objective",
     "local" => ObjectiveKind::Local, "e2e" => ObjectiveKind::E2e, "e2e+ds" => ObjectiveKind::E2eDs);
 
@@ -188,16 +160,6 @@ impl Schedule {
         }
         Ok(())
     }
-}
-
-/// The kinds of dictionary.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum DictionaryKind {
-    /// c = ReLU(W_e x + b_e), x̂ = D̂ c + b_d with unit decoder directions D̂ (Braun et al. 2024, section 2).
-    #[default]
-    Relu,
 }
 
 /// The objectives, without their coefficients.
@@ -290,7 +252,7 @@ impl Objective {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DictionaryConfig {
-    /// The kind.
+    /// The kind, with its settings.
     pub kind: DictionaryKind,
     /// Number of features.
     pub d_sae: usize,
@@ -397,6 +359,7 @@ impl TrainConfig {
             at_least("d_sae", dictionary.d_sae, 1)?;
             positive("lr", dictionary.lr)?;
             not_negative("coefficient", dictionary.objective.sparsity())?;
+            dictionary.check_kind()?;
             match dictionary.objective {
                 Objective::Local { .. } => {}
                 Objective::E2e { kl, .. } => positive("kl_coefficient", kl)?,

@@ -7,6 +7,7 @@ mod error;
 mod hook;
 mod id;
 mod job;
+mod kind;
 mod known;
 mod limits;
 mod metric;
@@ -15,19 +16,22 @@ mod per_objective;
 mod pretrain;
 mod registry;
 mod sweep;
+mod sweep_command;
+mod word;
 
 pub use config::{
-    Adam, BosPolicy, DictionaryConfig, DictionaryKind, EosPolicy, Evaluation, EvaluationSplit, InputScale, Objective,
-    ObjectiveKind, Packing, ResidualFrame, Schedule, TrainConfig,
+    Adam, BosPolicy, DictionaryConfig, EosPolicy, Evaluation, EvaluationSplit, InputScale, Objective, ObjectiveKind, Packing,
+    ResidualFrame, Schedule, TrainConfig,
 };
 pub use dictionary::{DictionaryInfo, Difference, Measurement, TokenSet, Verified};
 pub use error::{ApiError, ConfigError, ErrorKind};
 pub use hook::{HookPoint, Site};
 pub use id::{CorpusId, DictionaryId, JobId, ModelId};
 pub use job::{Event, HistoryPoint, Job, JobConfig, JobState, Progress, VerifyConfig};
+pub use kind::{DictionaryKind, KindName, series};
 pub use known::{BestFeature, CausalUse, Estimate, KnownFeatures, KnownLabel, KnownScores, KnownSummary, LabelKind, Reading};
 pub use metric::{Direction, METRICS, MetricDefinition, metric};
-pub use pareto::{AgainstLocal, ParetoQuery, ParetoSummary, ParetoView};
+pub use pareto::{AgainstLocal, ParetoFront, ParetoQuery, ParetoSummary, ParetoView};
 pub use per_objective::PerObjective;
 pub use pretrain::{ModelShape, PretrainConfig, TokenizerSource, WeightType};
 pub use registry::{CorpusInfo, CorpusSource, DictionaryGroup, Health, ModelInfo, ModelSource, Overview};

@@ -1,6 +1,6 @@
 //! The sizes beyond which a run is refused: far above what anyone has trained, far below where arithmetic would overflow.
 
-use crate::{ConfigError, TrainConfig};
+use crate::{ConfigError, DictionaryConfig, TrainConfig};
 
 /// Tokens per context.
 const N_CTX: u64 = 1 << 20;
@@ -41,11 +41,8 @@ impl TrainConfig {
     pub fn state_bytes(&self, width: usize) -> u128 {
         const NUMBERS: u128 = 4;
         const BYTES: u128 = 4;
-        let n_parameters = |d_sae: usize| {
-            let (width, d_sae) = (width as u128, d_sae as u128);
-            2 * width * d_sae + width + d_sae
-        };
-        self.dictionaries.iter().map(|d| n_parameters(d.d_sae)).sum::<u128>() * NUMBERS * BYTES
+        let n_parameters = |d: &DictionaryConfig| d.kind.n_parameters(width, d.d_sae);
+        self.dictionaries.iter().map(n_parameters).sum::<u128>() * NUMBERS * BYTES
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DictionaryId, DictionaryInfo, EvaluationSplit, HookPoint, JobId, ModelId, ObjectiveKind};
+use crate::{DictionaryId, DictionaryInfo, EvaluationSplit, HookPoint, JobId, KindName, ModelId, ObjectiveKind};
 
 /// The Pareto page's state, which is its URL.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -43,6 +43,8 @@ pub enum AgainstLocal {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ParetoSummary {
+    /// The kind of dictionary, the same on both sides.
+    pub kind: KindName,
     /// The objective.
     pub objective: ObjectiveKind,
     /// Whether `value` and `interval` are a ratio or a difference.
@@ -57,6 +59,18 @@ pub struct ParetoSummary {
     pub n_seeds: usize,
 }
 
+/// The Pareto front of one kind of dictionary under one objective.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ParetoFront {
+    /// The kind.
+    pub kind: KindName,
+    /// The objective.
+    pub objective: ObjectiveKind,
+    /// The dictionaries on it, in the order of x.
+    pub dictionaries: Vec<DictionaryId>,
+}
+
 /// Everything the Pareto page shows: the answer to a [`ParetoQuery`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -69,8 +83,8 @@ pub struct ParetoView {
     pub sweeps: Vec<JobId>,
     /// The dictionaries in the plot.
     pub dictionaries: Vec<DictionaryInfo>,
-    /// Per objective, those on its Pareto front, in the order of x.
-    pub fronts: Vec<(ObjectiveKind, Vec<DictionaryId>)>,
-    /// Each objective against local; empty where local or the range they share is missing.
+    /// Per kind and objective, those on its Pareto front.
+    pub fronts: Vec<ParetoFront>,
+    /// Within each kind, each objective against local; empty where local or the range they share is missing.
     pub summary: Vec<ParetoSummary>,
 }

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
 use crate::{
-    Adam, BosPolicy, ConfigError, CorpusId, DictionaryConfig, DictionaryKind, EosPolicy, Evaluation, EvaluationSplit, HookPoint,
-    InputScale, ModelId, Objective, ObjectiveKind, Packing, PerObjective, ResidualFrame, Schedule, TrainConfig,
+    Adam, BosPolicy, ConfigError, CorpusId, DictionaryConfig, EosPolicy, Evaluation, EvaluationSplit, HookPoint, InputScale,
+    KindName, ModelId, Objective, ObjectiveKind, Packing, PerObjective, ResidualFrame, Schedule, TrainConfig,
 };
 
 /// A grid of dictionaries: every objective at each of its coefficients, for each seed.
@@ -22,11 +22,30 @@ pub struct SweepRequest {
     pub at: HookPoint,
     /// The kind; default relu.
     #[serde(default)]
-    pub kind: DictionaryKind,
+    pub kind: KindName,
     /// The objectives.
     pub objectives: Vec<ObjectiveKind>,
-    /// Sparsity coefficients λ, per objective.
-    pub coefficient: PerObjective,
+    /// Sparsity coefficients λ, per objective: for the kinds that have a sparsity term.
+    #[serde(default)]
+    pub coefficient: Option<PerObjective>,
+    /// Features per token, a dictionary for each: for topk and batchtopk, in place of `coefficient`.
+    #[serde(default)]
+    pub k: Vec<usize>,
+    /// Weight of the dead features' term of topk and batchtopk; default 1/32.
+    #[serde(default)]
+    pub aux_coefficient: Option<f64>,
+    /// Tokens without firing after which a feature of topk or batchtopk is dead; default a tenth of the run's, at most 10,000,000.
+    #[serde(default)]
+    pub dead_tokens: Option<u64>,
+    /// Decay of the mean of batchtopk's threshold; default 0.999, less in runs of fewer than 10,000 steps.
+    #[serde(default)]
+    pub threshold_decay: Option<f64>,
+    /// Width of the window in which jumprelu's thresholds have a gradient, in units of the input's size; default 0.001.
+    #[serde(default)]
+    pub bandwidth: Option<f64>,
+    /// Where jumprelu's thresholds begin, in units of the input's size; default 0.001.
+    #[serde(default)]
+    pub initial_threshold: Option<f64>,
     /// KL coefficient; default e2e=1;e2e+ds=0.5.
     #[serde(default)]
     pub kl_coefficient: Option<PerObjective>,
@@ -210,6 +229,8 @@ impl SweepRequest {
             },
             dictionaries: Vec::new(),
         };
+        let kinds = self.kinds(tokens, n_steps, &mut defaults)?;
+        let coefficient = self.sparsity()?;
         let d_sae = or_default(self.d_sae, "d_sae", 16 * facts.width, &mut defaults);
         let lr = match &self.lr {
             Some(lr) => lr.clone(),
@@ -264,7 +285,7 @@ impl SweepRequest {
                         .ok_or_else(|| ConfigError::new(field, format!("found '{values}', which gives none for {objective}")))
                 };
                 for &lr in &grid("lr", &lr)? {
-                    for &sparsity in &grid("coefficient", &self.coefficient)? {
+                    for &sparsity in &grid("coefficient", &coefficient)? {
                         let objectives = match objective {
                             ObjectiveKind::Local => vec![Objective::Local { sparsity }],
                             ObjectiveKind::E2e => grid("kl_coefficient", &kl)?
@@ -280,9 +301,9 @@ impl SweepRequest {
                                 })
                                 .collect(),
                         };
-                        for objective in objectives {
+                        for (objective, kind) in objectives.into_iter().flat_map(|o| kinds.iter().map(move |k| (o, *k))) {
                             run.dictionaries.push(DictionaryConfig {
-                                kind: self.kind,
+                                kind,
                                 d_sae,
                                 objective,
                                 lr,
@@ -301,72 +322,10 @@ impl SweepRequest {
             command: self.command(),
         })
     }
-
-    /// The command line that asks for the same.
-    pub fn command(&self) -> String {
-        let join = |items: Vec<String>| items.join(",");
-        let mut words = vec![
-            "saescope sweep".to_string(),
-            format!("--model {}", self.model),
-            format!("--corpus {}", self.corpus),
-            format!("--at {}", self.at),
-            format!("--kind {}", self.kind),
-            format!(
-                "--objective {}",
-                join(self.objectives.iter().map(ToString::to_string).collect())
-            ),
-            format!("--coefficient \"{}\"", self.coefficient),
-        ];
-        let mut option = |name: &str, value: Option<String>| {
-            if let Some(value) = value {
-                let quoted = if value.contains([';', '=']) {
-                    format!("\"{value}\"")
-                } else {
-                    value
-                };
-                words.push(format!("--{name} {quoted}"));
-            }
-        };
-        option("kl-coefficient", self.kl_coefficient.as_ref().map(ToString::to_string));
-        option("ds-coefficient", self.ds_coefficient.map(|v| v.to_string()));
-        option("lr", self.lr.as_ref().map(ToString::to_string));
-        option("d-sae", self.d_sae.map(|v| v.to_string()));
-        option("n-ctx", self.n_ctx.map(|v| v.to_string()));
-        option("batch", self.batch.map(|v| v.to_string()));
-        option("accumulation", self.accumulation.map(|v| v.to_string()));
-        option("tokens", self.tokens.map(|v| v.to_string()));
-        option(
-            "seed",
-            (!self.seeds.is_empty()).then(|| join(self.seeds.iter().map(ToString::to_string).collect())),
-        );
-        option("warmup-steps", self.warmup_steps.map(|v| v.to_string()));
-        option("min-lr-factor", self.min_lr_factor.map(|v| v.to_string()));
-        option("hold-steps", self.hold_steps.map(|v| v.to_string()));
-        option("adam-beta1", self.adam_beta1.map(|v| v.to_string()));
-        option("adam-beta2", self.adam_beta2.map(|v| v.to_string()));
-        option("adam-eps", self.adam_eps.map(|v| v.to_string()));
-        option("max-grad-norm", self.max_grad_norm.map(|v| v.to_string()));
-        option(
-            "residual",
-            (self.residual != ResidualFrame::Raw).then(|| self.residual.to_string()),
-        );
-        option(
-            "input-scale",
-            (self.input_scale != InputScale::None).then(|| self.input_scale.to_string()),
-        );
-        option("bos", self.bos.map(|v| v.to_string()));
-        option("eos", self.eos.map(|v| v.to_string()));
-        option("evaluate-on", self.evaluate_on.map(|v| v.to_string()));
-        option("eval-tokens", self.eval_tokens.map(|v| v.to_string()));
-        option("validation-tokens", self.validation_tokens.map(|v| v.to_string()));
-        option("eval-every-steps", self.eval_every_steps.map(|v| v.to_string()));
-        option("log-every-steps", self.log_every_steps.map(|v| v.to_string()));
-        option("checkpoint-every-steps", self.checkpoint_every_steps.map(|v| v.to_string()));
-        words.join(" ")
-    }
 }
 
-fn or_default<T: Copy + fmt::Display>(given: Option<T>, field: &str, default: T, defaults: &mut Vec<String>) -> T {
+/// What was given, or a default, which is noted.
+pub(crate) fn or_default<T: Copy + fmt::Display>(given: Option<T>, field: &str, default: T, defaults: &mut Vec<String>) -> T {
     given.unwrap_or_else(|| {
         defaults.push(format!("{field} = {default}"));
         default
@@ -415,7 +374,7 @@ mod tests {
     #[test]
     fn a_missing_objective_is_named() {
         let mut r = request();
-        r.coefficient = "local=1".parse().unwrap();
+        r.coefficient = Some("local=1".parse().unwrap());
         let error = r.resolve(FACTS).unwrap_err();
         assert_eq!(error.field, "coefficient");
         assert!(error.message.contains("none for e2e"), "{error}");

@@ -124,6 +124,30 @@ impl Canvas {
                 corners(&[(0.0, -1.25), (1.25, 0.0), (0.0, 1.25), (-1.25, 0.0)]),
                 shape,
             )),
+            Marker::TriangleDown => area.draw(&Polygon::new(corners(&[(0.0, 1.25), (1.1, -0.7), (-1.1, -0.7)]), shape)),
+            Marker::TriangleRight => area.draw(&Polygon::new(corners(&[(1.25, 0.0), (-0.7, 1.1), (-0.7, -1.1)]), shape)),
+            Marker::Hexagon => {
+                let (r, half) = (1.1, 0.55);
+                let side = 0.95;
+                let points = [
+                    (0.0, -r),
+                    (side, -half),
+                    (side, half),
+                    (0.0, r),
+                    (-side, half),
+                    (-side, -half),
+                ];
+                area.draw(&Polygon::new(corners(&points), shape))
+            }
+            Marker::Star => {
+                // five points of a circle, and between them five of a smaller one
+                let point = |i: usize| {
+                    let r = if i.is_multiple_of(2) { 1.35 } else { 0.6 };
+                    let turn = std::f64::consts::PI * (i as f64 / 5.0 - 0.5);
+                    (r * turn.cos(), r * turn.sin())
+                };
+                area.draw(&Polygon::new(corners(&std::array::from_fn::<_, 10, _>(point)), shape))
+            }
             Marker::Cross => {
                 let r = 0.85;
                 area.draw(&PathElement::new(corners(&[(-r, -r), (r, r)]), shape))?;

@@ -2,10 +2,10 @@
 
 use api::{METRICS, ParetoView};
 
-/// A row per dictionary: id, objective, coefficient (λ), lr, seed, d_sae, then every metric of the whole dictionary over
+/// A row per dictionary: id, objective, coefficient (λ), lr, seed, d_sae, kind, k (where the kind has one), then every metric of the whole dictionary over
 /// the ordinary tokens, in the order of [`METRICS`]; empty where it was not measured. Lines end in CR LF.
 pub fn pareto_csv(view: &ParetoView) -> String {
-    let named = ["id", "objective", "coefficient", "lr", "seed", "d_sae"];
+    let named = ["id", "objective", "coefficient", "lr", "seed", "d_sae", "kind", "k"];
     let mut out = String::new();
     push_record(
         &mut out,
@@ -20,6 +20,8 @@ pub fn pareto_csv(view: &ParetoView) -> String {
             c.lr.to_string(),
             c.seed.to_string(),
             c.d_sae.to_string(),
+            c.kind.name().to_string(),
+            c.kind.k().map(|k| k.to_string()).unwrap_or_default(),
         ];
         // numbers in full, so that a reader gets the same double back
         let metrics = METRICS

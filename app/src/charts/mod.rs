@@ -19,4 +19,4 @@ pub use number::{fixed, significant};
 pub use pareto::{layer_chart, pareto_chart};
 pub use scale::{Scale, Tick};
 pub use scatter::{Hit, Point, ScatterChart, Series};
-pub use style::{FONT_FAMILY, Marker, Style, Theme, objective_style};
+pub use style::{FONT_FAMILY, Marker, Style, Theme, objective_style, series_style};

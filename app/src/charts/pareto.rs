@@ -1,26 +1,31 @@
 //! The charts of the Pareto page, from what the server answers.
 
-use api::{DictionaryInfo, HookPoint, METRICS, Measurement, MetricDefinition, ObjectiveKind, ParetoView, Site, TokenSet};
+use api::{
+    DictionaryInfo, HookPoint, KindName, METRICS, Measurement, MetricDefinition, ObjectiveKind, ParetoView, Site, TokenSet,
+};
 
 use super::frame::Axis;
 use super::line::{Line, LineChart};
 use super::number::{fixed, significant};
 use super::scatter::{Point, ScatterChart, Series};
-use super::style::objective_style;
+use super::style::series_style;
 
 /// Beyond this many dictionaries the lines of a layer chart are named by objective only.
 const NAMED: usize = 8;
 
-/// The dictionaries in the plane of the query's two metrics, with each objective's Pareto front.
+/// The dictionaries in the plane of the query's two metrics, with the Pareto front of each kind and objective.
 pub fn pareto_chart(view: &ParetoView, size: (u32, u32)) -> ScatterChart {
     let x_name = view.query.x.as_deref().unwrap_or("l0");
     let y_name = view.query.y.as_deref().unwrap_or("ce_increase");
     let mut series = Vec::new();
-    for objective in ObjectiveKind::ALL {
+    for (kind, objective) in KindName::ALL
+        .into_iter()
+        .flat_map(|kind| ObjectiveKind::ALL.map(|objective| (kind, objective)))
+    {
         let of: Vec<_> = view
             .dictionaries
             .iter()
-            .filter(|d| d.config.objective.kind() == objective)
+            .filter(|d| series_of(d) == (kind, objective))
             .collect();
         if of.is_empty() {
             continue;
@@ -35,14 +40,14 @@ pub fn pareto_chart(view: &ParetoView, size: (u32, u32)) -> ScatterChart {
         let front = view
             .fronts
             .iter()
-            .filter(|(kind, _)| *kind == objective)
-            .flat_map(|(_, ids)| ids);
+            .filter(|front| (front.kind, front.objective) == (kind, objective))
+            .flat_map(|front| &front.dictionaries);
         let line = front
             .filter_map(|id| of.iter().find(|d| d.id == *id))
             .map(|d| (value(d, x_name), value(d, y_name)));
         series.push(Series {
-            label: objective.to_string(),
-            style: objective_style(objective),
+            label: api::series(kind, objective),
+            style: series_style(kind, objective),
             line: line.collect(),
             points: points.collect(),
         });
@@ -54,6 +59,10 @@ pub fn pareto_chart(view: &ParetoView, size: (u32, u32)) -> ScatterChart {
         size,
         caption: caption(view, y_name),
     }
+}
+
+fn series_of(d: &DictionaryInfo) -> (KindName, ObjectiveKind) {
+    (d.config.kind.name(), d.config.objective.kind())
 }
 
 /// The block whose input a point is or belongs to; what leaves the last block counts as the input of one more.
@@ -82,30 +91,27 @@ pub fn layer_chart(view: &ParetoView, metric: &str, size: (u32, u32)) -> LineCha
             .map(|(layer, value)| (layer as f64, value))
             .collect::<Vec<_>>()
     };
-    let mut lines: Vec<(ObjectiveKind, Line)> = Vec::new();
+    let mut lines: Vec<((KindName, ObjectiveKind), Line)> = Vec::new();
     let few = view.dictionaries.len() <= NAMED;
     for d in &view.dictionaries {
         let points = layers(d);
         if points.is_empty() {
             continue;
         }
-        let objective = d.config.objective.kind();
-        let label = if few {
-            format!("{objective} #{}", d.id)
-        } else {
-            objective.to_string()
-        };
+        let (kind, objective) = series_of(d);
+        let series = api::series(kind, objective);
+        let label = if few { format!("{series} #{}", d.id) } else { series };
         lines.push((
-            objective,
+            (kind, objective),
             Line {
                 label,
-                style: objective_style(objective),
+                style: series_style(kind, objective),
                 dash: false,
                 points,
             },
         ));
     }
-    lines.sort_by_key(|(objective, _)| *objective);
+    lines.sort_by_key(|(series, _)| *series);
     LineChart {
         x: Axis {
             title: "block".into(),
@@ -137,11 +143,11 @@ fn axis(name: &str, log: Option<bool>) -> Axis {
 /// `#12 local, λ 0.3, learning rate 0.0005, seed 0`.
 fn describe(d: &DictionaryInfo) -> String {
     let c = &d.config;
+    let (name, value) = c.dial();
     format!(
-        "#{} {}, λ {}, learning rate {}, seed {}",
+        "#{} {}, {name} {value}, learning rate {}, seed {}",
         d.id,
-        c.objective.kind(),
-        c.objective.sparsity(),
+        c.series(),
         c.lr,
         c.seed
     )
@@ -181,7 +187,7 @@ fn caption(view: &ParetoView, metric: &str) -> String {
         1 => parts.push("1 seed".into()),
         n => parts.push(format!("{n} seeds")),
     }
-    if view.fronts.iter().any(|(_, ids)| ids.len() > 1) {
+    if view.fronts.iter().any(|front| front.dictionaries.len() > 1) {
         parts.push("lines: Pareto fronts".into());
     }
     parts.join(" · ")

@@ -1,7 +1,7 @@
 //! The look: an objective has one colour and one marker on every page and in every chart.
 //! The colours are those of the page's style sheet, from Okabe and Ito's palette that colour-blind readers can tell apart.
 
-use api::ObjectiveKind;
+use api::{KindName, ObjectiveKind};
 
 /// The family of the embedded font in public/fonts, which every chart asks for before the system's own.
 pub const FONT_FAMILY: &str = "Inter";
@@ -17,6 +17,14 @@ pub enum Marker {
     Triangle,
     /// ◆
     Diamond,
+    /// ▼
+    TriangleDown,
+    /// ▶
+    TriangleRight,
+    /// ⬢
+    Hexagon,
+    /// ★
+    Star,
     /// ✕
     Cross,
 }
@@ -51,6 +59,20 @@ pub fn objective_style(objective: ObjectiveKind) -> Style {
             marker: Marker::Triangle,
         },
     }
+}
+
+/// The look of a kind of dictionary under an objective: the objective's colour, and but for ReLU the kind's marker.
+pub fn series_style(kind: KindName, objective: ObjectiveKind) -> Style {
+    let style = objective_style(objective);
+    let marker = match kind {
+        KindName::Relu => style.marker,
+        KindName::Tied => Marker::Diamond,
+        KindName::Gated => Marker::Hexagon,
+        KindName::TopK => Marker::TriangleDown,
+        KindName::BatchTopK => Marker::Star,
+        KindName::JumpRelu => Marker::TriangleRight,
+    };
+    Style { marker, ..style }
 }
 
 /// Where the chart will be seen.

@@ -48,12 +48,22 @@ fn rows(config: &TrainConfig) -> Vec<(&'static str, String)> {
         0.0 => String::new(),
         value => format!("{} {}", objective.kind(), exact(value)),
     };
+    let setting = |name: &str| {
+        let of = |d: &DictionaryConfig| d.kind.settings().into_iter().find(|(own, _)| *own == name);
+        distinct(&|d| of(d).map(|(_, value)| exact(value)).unwrap_or_default())
+    };
     let lr = match distinct(&|d| exact(d.lr)) {
         several if several.contains(", ") => distinct(&|d| named(d.objective, d.lr)),
         one => one,
     };
     rows.extend([
-        ("kind", distinct(&|d| d.kind.to_string())),
+        ("kind", distinct(&|d| d.kind.name().to_string())),
+        ("k", setting("k")),
+        ("aux_coefficient", setting("aux_coefficient")),
+        ("dead_tokens", setting("dead_tokens")),
+        ("threshold_decay", setting("threshold_decay")),
+        ("bandwidth", setting("bandwidth")),
+        ("initial_threshold", setting("initial_threshold")),
         ("objective", distinct(&|d| d.objective.kind().to_string())),
         ("d_sae", distinct(&|d| whole(d.d_sae))),
         ("lr", lr),
@@ -94,6 +104,9 @@ mod tests {
 
     /// A config in which every number is another one.
     fn config() -> TrainConfig {
+        let topk = json!({"batchtopk": {"k": 123, "aux_coefficient": 0.124, "dead_tokens": 125, "threshold_decay": 0.126}});
+        let jump = json!({"jumprelu": {"bandwidth": 0.127, "initial_threshold": 0.128}});
+        let of_kind = |kind: Value| json!({"kind": kind, "d_sae": 101, "objective": {"name": "local", "sparsity": 0.0}, "lr": 0.125, "seed": 102});
         let dictionary =
             |objective: Value| json!({"kind": "relu", "d_sae": 101, "objective": objective, "lr": 0.125, "seed": 102});
         serde_json::from_value(json!({
@@ -106,6 +119,8 @@ mod tests {
                 dictionary(json!({"name": "local", "sparsity": 0.3})),
                 dictionary(json!({"name": "e2e+ds", "sparsity": 0.3, "kl": 0.121, "downstream": 0.122})),
                 dictionary(json!({"name": "e2e+ds", "sparsity": 1.0, "kl": 0.121, "downstream": 0.122})),
+                of_kind(topk),
+                of_kind(jump),
             ],
         }))
         .unwrap()

@@ -42,13 +42,13 @@ fn row(group: DictionaryGroup) -> impl IntoView {
         at: Some(group.at),
         ..Default::default()
     });
-    let objectives = group.objectives.iter().map(
-        |(objective, n)| view! { <span class="group-objective">{count(*n)} " " <ObjectiveKey objective=*objective /></span> },
-    );
+    let series = group.series.iter().map(|(kind, objective, n)| {
+        view! { <span class="group-series">{count(*n)} " " <ObjectiveKey objective=*objective kind=*kind /></span> }
+    });
     view! {
         <tr data-testid="group-row">
             <td>{group.model.to_string()} " · " {group.at.to_string()}</td>
-            <td class="words">{objectives.collect_view()}</td>
+            <td class="words">{series.collect_view()}</td>
             <td>{range(group.l0)}</td>
             <td>{range(group.ce_increase)}</td>
             <td class="words minor" data-testid="group-verified">{verified(&group)}</td>

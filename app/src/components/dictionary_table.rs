@@ -5,7 +5,7 @@ use leptos::{either::Either, prelude::*};
 
 use super::{MetricName, ObjectiveKey};
 use crate::{
-    format::{counted, exact, measured},
+    format::{counted, dial, measured},
     link,
 };
 
@@ -34,7 +34,7 @@ fn columns(x: &str, y: &str) -> Vec<&'static MetricDefinition> {
 fn sorted(mut dictionaries: Vec<DictionaryInfo>, sort: &Sort) -> Vec<DictionaryInfo> {
     let key = |d: &DictionaryInfo| match sort.by.as_str() {
         "id" => Some(d.id.0 as f64),
-        "coefficient" => Some(d.config.objective.sparsity()),
+        "coefficient" => Some(d.config.dial().1),
         "seed" => Some(d.config.seed as f64),
         metric => d.metric(metric),
     };
@@ -101,7 +101,7 @@ pub fn DictionaryTable(
         }
     };
     let row = move |d: DictionaryInfo| {
-        let objective = d.config.objective;
+        let (objective, kind) = (d.config.objective.kind(), d.config.kind.name());
         let cell = |metric: &MetricDefinition| {
             let value = d.metric(metric.name);
             view! { <td data-metric=metric.name data-value=value.map(|value| value.to_string())>{value.map(|value| measured(metric, value))}</td> }
@@ -109,11 +109,11 @@ pub fn DictionaryTable(
         view! {
             <tr data-testid="pareto-row" data-id=d.id.to_string()>
                 <td>
-                    <ObjectiveKey objective=objective.kind() />
+                    <ObjectiveKey objective kind />
                     <a href=link::run(&d.job)>"#" {d.id.to_string()}</a>
                     {d.verified.as_ref().map(mark)}
                 </td>
-                <td>{exact(objective.sparsity())}</td>
+                <td>{dial(&d.config)}</td>
                 <td>{d.config.seed.to_string()}</td>
                 {shown().map(cell).collect_view()}
             </tr>
@@ -124,7 +124,7 @@ pub fn DictionaryTable(
             <table>
                 <thead>
                     <tr>
-                        {head("id", None, "dictionary")} {head("coefficient", None, "λ")} {head("seed", None, "seed")}
+                        {head("id", None, "dictionary")} {head("coefficient", None, "λ or k")} {head("seed", None, "seed")}
                         {move || shown().map(|metric| head(metric.name, Some(metric), metric.label)).collect_view()}
                     </tr>
                 </thead>

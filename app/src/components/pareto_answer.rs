@@ -1,6 +1,6 @@
 //! The Pareto page's answer, in words, whatever its sign.
 
-use api::{AgainstLocal, MetricDefinition, ParetoSummary, ParetoView};
+use api::{AgainstLocal, KindName, MetricDefinition, ParetoSummary, ParetoView};
 use leptos::{either::Either, prelude::*};
 
 use crate::{
@@ -38,6 +38,7 @@ fn answer(view: &ParetoView) -> Pieces {
     let (x, y) = (metric(&view.query.x, "l0"), metric(&view.query.y, "ce_increase"));
     let (Some(x), Some(y)) = (x, y) else { return Vec::new() };
     let objectives: std::collections::BTreeSet<_> = view.dictionaries.iter().map(|d| d.config.objective.kind()).collect();
+    let several_kinds = view.summary.iter().any(|part| part.kind != view.summary[0].kind);
     if view.summary.is_empty() {
         let why = match objectives.len() {
             0 => "No dictionary is here yet.".into(),
@@ -49,7 +50,23 @@ fn answer(view: &ParetoView) -> Pieces {
         };
         return vec![(false, why)];
     }
-    comparison(&view.summary, x, y)
+    let of_kind =
+        |kind: KindName| -> Vec<ParetoSummary> { view.summary.iter().filter(|part| part.kind == kind).cloned().collect() };
+    let mut pieces = Vec::new();
+    for (kind, parts) in KindName::ALL
+        .map(|kind| (kind, of_kind(kind)))
+        .into_iter()
+        .filter(|(_, parts)| !parts.is_empty())
+    {
+        if !pieces.is_empty() {
+            pieces.push((false, " ".into()));
+        }
+        if several_kinds || kind != KindName::Relu {
+            pieces.push((true, format!("{kind}: ")));
+        }
+        pieces.extend(comparison(&parts, x, y));
+    }
+    pieces
 }
 
 /// `At equal L0 (20.4 to 180), e2e has 42 % of local's CE increase (…); e2e+ds has 47 % (…).`
@@ -126,6 +143,7 @@ mod tests {
 
     fn part(objective: api::ObjectiveKind, against: AgainstLocal, value: f64) -> ParetoSummary {
         ParetoSummary {
+            kind: KindName::Relu,
             objective,
             against,
             value,

@@ -77,8 +77,8 @@ fn front_tip(
         .collect();
     rows.push(("seed".into(), dictionary.config.seed.to_string()));
     rows.push(("run".into(), dictionary.job.to_string()));
-    let objective = dictionary.config.objective;
-    let title = format!("#{id} {}, λ {}", objective.kind(), exact(objective.sparsity()));
+    let (name, value) = dictionary.config.dial();
+    let title = format!("#{id} {}, {name} {}", dictionary.config.series(), exact(value));
     Some(Tip {
         at: (hit.x, hit.y),
         title,

@@ -7,7 +7,7 @@ use leptos::prelude::*;
 
 use super::{Chart, Picture, Select, Tip};
 use crate::{
-    charts::{Axis, Line, LineChart, Theme, objective_style},
+    charts::{Axis, Line, LineChart, Theme, series_style},
     format::{exact, number},
 };
 
@@ -36,24 +36,23 @@ pub fn dictionary_label(config: &TrainConfig, index: usize) -> String {
     let Some(dictionary) = config.dictionaries.get(index) else {
         return format!("#{index}");
     };
-    let objective = dictionary.objective;
     let several_rates = config.dictionaries.iter().any(|other| other.lr != dictionary.lr);
     let rate = if several_rates {
         format!(", lr {}", exact(dictionary.lr))
     } else {
         String::new()
     };
-    format!("{}, λ {}{rate}", objective.kind(), exact(objective.sparsity()))
+    let (name, value) = dictionary.dial();
+    format!("{}, {name} {}{rate}", dictionary.series(), exact(value))
 }
 
 fn chart(config: &TrainConfig, points: &[HistoryPoint], name: &str, log: bool, size: (u32, u32)) -> LineChart {
     let line = |(index, dictionary): (usize, &api::DictionaryConfig)| {
         let own = points.iter().filter(|point| point.dictionary == index);
         let points = own.filter_map(|point| point.values.get(name).map(|value| (point.tokens as f64, *value)));
-        let kind = dictionary.objective.kind();
         Line {
-            label: kind.to_string(),
-            style: objective_style(kind),
+            label: dictionary.series(),
+            style: series_style(dictionary.kind.name(), dictionary.objective.kind()),
             dash: false,
             points: points.collect(),
         }

@@ -7,7 +7,7 @@ use api::{HistoryPoint, TrainConfig};
 use leptos::{either::Either, prelude::*};
 
 use super::{MetricName, ObjectiveKey, run_curves::value_label};
-use crate::format::{exact, measured, number};
+use crate::format::{dial, measured, number};
 
 /// What is logged of the training batches, in the order of the columns.
 const TRAINING: &[&str] = &[
@@ -16,6 +16,7 @@ const TRAINING: &[&str] = &[
     "loss/kl",
     "loss/downstream",
     "loss/sparsity",
+    "loss/auxiliary",
     "l0",
     "grad_norm",
     "lr",
@@ -83,7 +84,7 @@ fn ValuesTable(
     name: &'static str,
 ) -> impl IntoView {
     let row = move |(index, dictionary): (usize, api::DictionaryConfig)| {
-        let objective = dictionary.objective;
+        let (objective, kind) = (dictionary.objective.kind(), dictionary.kind.name());
         let cells = move || {
             let cell = |name: &'static str| {
                 let value = last.with(|last| last.get(&index).and_then(|values| values.get(name).copied()));
@@ -93,8 +94,8 @@ fn ValuesTable(
         };
         view! {
             <tr data-testid="run-value-row">
-                <td><ObjectiveKey objective=objective.kind() /></td>
-                <td>{exact(objective.sparsity())}</td>
+                <td><ObjectiveKey objective kind /></td>
+                <td>{dial(&dictionary)}</td>
                 {cells}
             </tr>
         }
@@ -106,7 +107,7 @@ fn ValuesTable(
                 <thead>
                     <tr>
                         <th scope="col">"dictionary"</th>
-                        <th scope="col">"λ"</th>
+                        <th scope="col">"λ or k"</th>
                         {move || columns.get().into_iter().map(head).collect_view()}
                     </tr>
                 </thead>

@@ -1,10 +1,12 @@
 //! The Train form's fields, in the order in which they are thought of.
 
-use api::{CorpusInfo, ModelInfo, ObjectiveKind};
+use api::{CorpusInfo, KindName, ModelInfo, ObjectiveKind};
 use leptos::prelude::*;
 
 use super::{Choices, ObjectiveKey, TypedField, field::FormState};
-use crate::train_form::{COEFFICIENTS, MEASUREMENT, OPTIMISER, SIZES, TextField, middle, objectives, set_objective};
+use crate::train_form::{
+    COEFFICIENTS, KIND_SETTINGS, MEASUREMENT, OPTIMISER, SIZES, TextField, kind, middle, objectives, prefill_kind, set_objective,
+};
 
 /// All fields.
 #[component]
@@ -26,6 +28,14 @@ pub fn TrainFields(
         };
         fields.iter().map(each).collect_view()
     };
+    let chosen_kind = Memo::new(move |_| form.values.with(kind));
+    let settings = move |kind: KindName| {
+        let own = KIND_SETTINGS.iter().filter(|field| kind.settings().contains(&field.name));
+        let each = move |field: &'static TextField| {
+            view! { <TypedField form field default=Signal::derive(move || defaults.run(field.name)) /> }
+        };
+        own.map(each).collect_view()
+    };
     view! {
         <fieldset>
             <legend>"Where"</legend>
@@ -35,6 +45,12 @@ pub fn TrainFields(
             <legend>"What they are trained to do"</legend>
             <Objectives form />
             {typed(COEFFICIENTS)}
+        </fieldset>
+        <fieldset>
+            <legend>"What kind of dictionary"</legend>
+            <Choices form name="kind" label="Kind" options=kinds() on_chosen=Callback::new(move |_| form.values.update(prefill_kind))
+                help="All are compared on the same page. Kinds differ in what makes few features fire." />
+            {move || settings(chosen_kind.get())}
         </fieldset>
         <fieldset>
             <legend>"How large, and on how much"</legend>
@@ -58,6 +74,27 @@ pub fn TrainFields(
         </details>
     }
     .into_any()
+}
+
+/// The kinds that can be chosen.
+fn kinds() -> Vec<(String, String, bool)> {
+    let says = |kind| match kind {
+        KindName::Relu => "relu (default): an L1 penalty on what fires",
+        KindName::Tied => "tied: the same, one matrix both ways",
+        KindName::Gated => "gated: a gate decides what fires, so nothing shrinks",
+        KindName::TopK => "topk: the k largest of each token",
+        KindName::BatchTopK => "batchtopk: the largest of a batch, k per token on average",
+        KindName::JumpRelu => "jumprelu: a threshold for each feature, learnt",
+    };
+    let option = |kind: KindName| {
+        let value = if kind == KindName::default() {
+            String::new()
+        } else {
+            kind.to_string()
+        };
+        (value, says(kind).to_string(), true)
+    };
+    KindName::ALL.map(option).to_vec()
 }
 
 /// The texts that final metrics can be taken on.

@@ -6,7 +6,7 @@ use leptos::{either::Either, prelude::*};
 use super::{ObjectiveKey, Verification};
 use crate::{
     client,
-    format::{exact, number},
+    format::{dial, number},
     link,
     live::live,
 };
@@ -51,7 +51,6 @@ pub fn VerifyRun(
 }
 
 fn row(d: DictionaryInfo) -> impl IntoView {
-    let objective = d.config.objective;
     let differences = d.verified.as_ref().map(|verified| {
         let difference = |difference: &api::Difference| {
             let found = difference.found.map_or_else(|| "nothing".into(), number);
@@ -71,10 +70,10 @@ fn row(d: DictionaryInfo) -> impl IntoView {
     view! {
         <tr data-testid="verify-row">
             <td>
-                <ObjectiveKey objective=objective.kind() />
+                <ObjectiveKey objective=d.config.objective.kind() kind=d.config.kind.name() />
                 <a href=link::run(&d.job)>"#" {d.id.to_string()}</a>
             </td>
-            <td>{exact(objective.sparsity())}</td>
+            <td>{dial(&d.config)}</td>
             <td class="words">{d.at.to_string()}</td>
             <td class="words">{result}</td>
             <td class="words">{differences}</td>

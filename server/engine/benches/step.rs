@@ -7,9 +7,9 @@
     reason = "a benchmark prints, and may stop at a surprise"
 )]
 
-use api::{DictionaryConfig, DictionaryKind, HookPoint, Objective, ResidualFrame, SweepRequest};
+use api::{DictionaryKind, HookPoint, Objective, ResidualFrame, SweepRequest};
 use engine::{
-    dictionary::{Dictionary, Path, Relu, Scratch, SparseCodes},
+    dictionary::{Dictionary, Forward, Path, Relu, Scratch, SparseCodes},
     kernel::{Mat, MatMut, PerThread, par_matmul},
     model::{Cut, Model, NoHooks, Tape, Work},
     train::{Stepper, Trainee},
@@ -50,6 +50,8 @@ fn main() {
     );
     dictionary(rate, 4096, 768, 6144);
     dictionary(rate, 4096, 64, 1024);
+    kinds(4096, 768, 6144);
+    kinds(4096, 64, 3840);
     model(
         rate,
         Shape {
@@ -109,40 +111,94 @@ fn dictionary(rate: f64, n: usize, d: usize, f: usize) {
     let scratch = Scratch::new();
     let product = 2.0 * (n * d * f) as f64;
     println!("\ndictionary [{n}, {d} → {f}]");
-    let mut codes = SparseCodes::default();
+    let mut forward = Forward::default();
     for (name, l0) in [("L0 32", 32), ("L0 64", 64), ("half fires", f / 2)] {
         let dictionary = sparse_dictionary(d, f, l0, &mut rng);
         let mut out = vec![0f32; n * d];
         let mut grads = dictionary.parameters().zeros_like();
-        let encoder = seconds(|| dictionary.encode(&x, &mut codes, &scratch));
-        let decoder = seconds(|| dictionary.decode(&codes, &mut out, Path::default(), &scratch));
+        let encoder = seconds(|| dictionary.encode(&x, &mut forward.codes, &scratch));
+        let decoder = seconds(|| dictionary.decode(&forward.codes, &mut out, Path::default(), &scratch));
         let backward = seconds(|| {
             grads.clear();
-            dictionary.backward(&x, &mut codes, &out, 0.01, &mut grads, None, Path::default(), &scratch);
+            dictionary.backward(&x, &mut forward, &out, 0.01, &mut grads, None, Path::default(), &scratch);
             dictionary.finish(&mut grads);
         });
-        let config = DictionaryConfig {
-            kind: DictionaryKind::Relu,
-            d_sae: f,
-            objective: Objective::Local { sparsity: 0.0 },
-            lr: 1e-4,
-            seed: 0,
-        };
-        let mut trainee = Trainee::new(config.objective, config.lr, dictionary, api::Adam::default());
-        let step = seconds(|| {
-            trainee.begin();
-            trainee.forward(&x, 1.0, &scratch);
-            trainee.backward(&x, 1.0, &scratch);
-            trainee.complete();
-            trainee.update(1.0, 10.0);
-        });
+        let step = local_step(dictionary, &x, &scratch).0;
         println!(
             "  {name:10} (measured L0 {:.0}): encoder {:.0} % of the matrix rate; in encoder products: decode {:.2}, backward {:.2}, whole local step {:.2}",
-            codes.nnz() as f64 / n as f64,
+            forward.codes.nnz() as f64 / n as f64,
             100.0 * product / encoder / rate,
             decoder / encoder,
             backward / encoder,
             step / encoder,
+        );
+    }
+}
+
+/// Seconds of a whole local step, and how many features fire.
+fn local_step(dictionary: Dictionary<f32>, x: &[f32], scratch: &Scratch<f32>) -> (f64, f64) {
+    let mut trainee = Trainee::new(Objective::Local { sparsity: 0.0 }, 1e-6, dictionary, api::Adam::default());
+    let step = seconds(|| {
+        trainee.begin();
+        trainee.forward(x, 1.0, scratch);
+        trainee.backward(x, 1.0, scratch);
+        trainee.complete();
+        trainee.update(1.0, 10.0);
+    });
+    (step, trainee.l0)
+}
+
+/// A local step of every kind at an L0 of about 64, in encoder products; the sparse forms are made of the same passes.
+fn kinds(n: usize, d: usize, f: usize) {
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let (x, scratch, mut forward) = (normals(n * d, &mut rng), Scratch::new(), Forward::default());
+    let relu = sparse_dictionary(d, f, 64, &mut rng);
+    let encoder = seconds(|| relu.encode(&x, &mut forward.codes, &scratch));
+    let [w_enc, bias, ..] = &relu.parameters().0[..] else { return };
+    let (k, aux_coefficient, dead_tokens) = (64, 1.0 / 32.0, 1 << 24);
+    let others = [
+        DictionaryKind::Tied,
+        DictionaryKind::Gated,
+        DictionaryKind::TopK {
+            k,
+            aux_coefficient,
+            dead_tokens,
+        },
+        DictionaryKind::BatchTopK {
+            k,
+            aux_coefficient,
+            dead_tokens,
+            threshold_decay: 0.999,
+        },
+        DictionaryKind::JumpRelu {
+            bandwidth: 0.02,
+            initial_threshold: 0.001,
+        },
+    ];
+    let dictionaries = others.map(|kind| {
+        let mut dictionary = Dictionary::random(kind, d, f, 0);
+        dictionary.update(|parameters| {
+            for tensor in &mut parameters.0 {
+                match tensor.name {
+                    "W_enc" => tensor.data.clone_from(&w_enc.data),
+                    "b_enc" if kind == DictionaryKind::Tied => tensor.data.clone_from(&bias.data),
+                    "b_gate" => tensor.data.clone_from(&bias.data),
+                    "threshold" => tensor.data.fill(-bias.data[0]),
+                    _ => {}
+                }
+            }
+        });
+        dictionary
+    });
+    println!("\nlocal step of every kind [{n}, {d} → {f}], in encoder products");
+    for dictionary in std::iter::once(relu.clone()).chain(dictionaries) {
+        let name = dictionary.kind().name();
+        let (step, l0) = local_step(dictionary, &x, &scratch);
+        println!(
+            "  {:10} (L0 {l0:.0}): {:.2}, {:.0} tokens per second",
+            name.to_string(),
+            step / encoder,
+            n as f64 / step
         );
     }
 }

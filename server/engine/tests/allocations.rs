@@ -6,7 +6,7 @@
 
 use api::{Adam, DictionaryKind, Objective, ResidualFrame};
 use engine::{
-    dictionary::{Dictionary, Path, Scratch, SparseCodes},
+    dictionary::{Dictionary, Forward, Path, Scratch},
     kernel::{Mat, MatMut, matmul},
     model::Model,
     train::{Stepper, Trainee},
@@ -98,13 +98,13 @@ fn passes_over_codes_allocate_nothing_of_their_own() {
             let mut dictionary = Dictionary::<f32>::random(DictionaryKind::Relu, d, f, 1);
             let (x, g) = (numbers(n * d, 2), numbers(n * d, 3));
             let (mut out, mut grad_x) = (vec![0.0; n * d], vec![0.0; n * d]);
-            let (mut codes, scratch) = (SparseCodes::default(), Scratch::new());
+            let (mut forward, scratch) = (Forward::default(), Scratch::new());
             let mut grads = dictionary.parameters().zeros_like();
             let mut step = || {
-                let encode = allocations(|| dictionary.encode(&x, &mut codes, &scratch));
-                let decode = allocations(|| dictionary.decode(&codes, &mut out, path, &scratch));
+                let encode = allocations(|| dictionary.encode(&x, &mut forward.codes, &scratch));
+                let decode = allocations(|| dictionary.decode(&forward.codes, &mut out, path, &scratch));
                 let backward = allocations(|| {
-                    dictionary.backward(&x, &mut codes, &g, 0.1, &mut grads, Some(&mut grad_x), path, &scratch);
+                    dictionary.backward(&x, &mut forward, &g, 0.1, &mut grads, Some(&mut grad_x), path, &scratch);
                 });
                 let finish = allocations(|| {
                     dictionary.finish(&mut grads);
@@ -175,15 +175,12 @@ fn steps_keep_nothing() {
             downstream: 1.0,
         },
     ];
-    for objective in objectives {
+    let of_kind = |kind| (kind, Objective::Local { sparsity: 0.1 });
+    let relu = objectives.map(|objective| (DictionaryKind::Relu, objective));
+    for (kind, objective) in relu.into_iter().chain(others().map(of_kind)) {
         on_one_thread(|| {
             // a learning rate at which what fires stays the same
-            let trainee = Trainee::new(
-                objective,
-                1e-12,
-                Dictionary::random(DictionaryKind::Relu, 24, 70, 1),
-                config.adam,
-            );
+            let trainee = Trainee::new(objective, 1e-12, Dictionary::random(kind, 24, 70, 1), config.adam);
             let mut stepper = Stepper::new(&model, &config, 1.0, vec![trainee]).unwrap();
             let mut update = 0;
             let mut step = || {
@@ -193,10 +190,34 @@ fn steps_keep_nothing() {
                 })
             };
             let warm_up = [step(), step()];
-            assert!(warm_up[0] > 0, "{objective:?}: {warm_up:?}");
+            assert!(warm_up[0] > 0, "{kind:?} {objective:?}: {warm_up:?}");
             let held = [step(), step(), step()];
-            assert_eq!(held, [0; 3], "{objective:?}: bytes kept");
-            assert_eq!(update, 0, "{objective:?}: allocations of the optimiser");
+            assert_eq!(held, [0; 3], "{kind:?} {objective:?}: bytes kept");
+            assert_eq!(update, 0, "{kind:?} {objective:?}: allocations of the optimiser");
         });
     }
+}
+
+/// The kinds beside ReLU; features that do not fire are dead at once.
+fn others() -> [DictionaryKind; 5] {
+    let (k, aux_coefficient, dead_tokens) = (3, 0.1, 1);
+    [
+        DictionaryKind::Tied,
+        DictionaryKind::Gated,
+        DictionaryKind::TopK {
+            k,
+            aux_coefficient,
+            dead_tokens,
+        },
+        DictionaryKind::BatchTopK {
+            k,
+            aux_coefficient,
+            dead_tokens,
+            threshold_decay: 0.9,
+        },
+        DictionaryKind::JumpRelu {
+            bandwidth: 0.1,
+            initial_threshold: 0.001,
+        },
+    ]
 }

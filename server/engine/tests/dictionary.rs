@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at a surprise")]
 
 use api::{DictionaryConfig, DictionaryKind, HookPoint, Objective, ResidualFrame, WeightType};
-use engine::dictionary::{Dictionary, DictionaryFile, Path, Relu, Scratch, SparseCodes, load, save};
+use engine::dictionary::{Dictionary, DictionaryFile, Forward, Kind, Path, Relu, Scratch, SparseCodes, load, save};
 use engine::kernel::Real;
 use rand::{Rng, SeedableRng};
 
@@ -60,13 +60,21 @@ fn gradients<R: Real>(n: usize, d: usize, f: usize, path: Path) -> (Vec<Vec<R>>,
     let dictionary = Dictionary::<R>::random(DictionaryKind::Relu, d, f, 1);
     let (x, g) = (numbers::<R>(n * d, 2), numbers::<R>(n * d, 3));
     let scratch = Scratch::new();
-    let mut codes = SparseCodes::default();
-    dictionary.encode(&x, &mut codes, &scratch);
-    let mut out = vec![R::ZERO; n * d];
-    dictionary.decode(&codes, &mut out, path, &scratch);
+    let mut forward = Forward::default();
+    dictionary.forward(&x, 1.0, &mut forward, path, &scratch);
+    let out = forward.x_hat.clone();
     let mut grads = dictionary.parameters().zeros_like();
     let mut grad_x = vec![R::ZERO; n * d];
-    dictionary.backward(&x, &mut codes, &g, R::of(0.1), &mut grads, Some(&mut grad_x), path, &scratch);
+    dictionary.backward(
+        &x,
+        &mut forward,
+        &g,
+        R::of(0.1),
+        &mut grads,
+        Some(&mut grad_x),
+        path,
+        &scratch,
+    );
     dictionary.finish(&mut grads);
     (grads.0.into_iter().map(|t| t.data).collect(), grad_x, out)
 }

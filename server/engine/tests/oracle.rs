@@ -6,7 +6,7 @@
 
 use api::{Adam, DictionaryKind, Objective};
 use engine::{
-    dictionary::{Dictionary, Scratch},
+    dictionary::{Dictionary, Scratch, SparseCodes},
     train::Trainee,
 };
 use rand::{Rng, SeedableRng};
@@ -76,21 +76,26 @@ fn mmcs(truth: &[f32], learned: &[f32]) -> f64 {
     truth.chunks_exact(D).map(largest).sum::<f64>() / (truth.len() / D) as f64
 }
 
-/// The decoder's directions, [LEARNED, D].
-fn decoder(dictionary: &Dictionary<f32>) -> &[f32] {
-    let tensor = dictionary.parameters().0.iter().find(|t| t.name == "W_dec").unwrap();
+/// The directions that a dictionary writes along, [LEARNED, D].
+fn directions(dictionary: &Dictionary<f32>) -> &[f32] {
+    // a tied dictionary has one matrix for both ways
+    let tensors = &dictionary.parameters().0;
+    let tensor = tensors.iter().find(|t| t.name == "W_dec").unwrap_or(&tensors[0]);
     &tensor.data
 }
 
-#[test]
-fn local_training_finds_the_directions_that_the_data_is_made_of() {
+/// Trains a dictionary on the world: it has to find the directions, with about as many features as are active.
+fn finds(kind: DictionaryKind, sparsity: f64, lr: f64) {
     let mut world = World::new(0);
-    let dictionary = Dictionary::random(DictionaryKind::Relu, D, LEARNED, 1);
-    let fresh = mmcs(&world.directions, decoder(&dictionary));
-    let mut trainee = Trainee::new(Objective::Local { sparsity: 0.1 }, 1e-2, dictionary, Adam::default());
+    let dictionary = Dictionary::random(kind, D, LEARNED, 1);
+    let fresh = mmcs(&world.directions, directions(&dictionary));
+    let mut trainee = Trainee::new(Objective::Local { sparsity }, lr, dictionary, Adam::default());
     let scratch = Scratch::new();
     for step in 0..STEPS {
         let x = world.batch();
+        if step == 0 {
+            trainee.prepare(&x);
+        }
         trainee.begin();
         trainee.forward(&x, 1.0, &scratch);
         trainee.backward(&x, 1.0, &scratch);
@@ -98,10 +103,60 @@ fn local_training_finds_the_directions_that_the_data_is_made_of() {
         let left = 1.0 - step as f64 / STEPS as f64;
         trainee.update(left, 10.0);
     }
-    let learned = mmcs(&world.directions, decoder(&trainee.dictionary));
+    let learned = mmcs(&world.directions, directions(&trainee.dictionary));
     // random directions in 32 dimensions: what no learning gives
     let chance = mmcs(&world.directions, &unit_rows(&mut ChaCha8Rng::seed_from_u64(2), LEARNED));
+    // in use, as it is measured
+    let (mut codes, x) = (SparseCodes::default(), world.batch());
+    trainee.dictionary.encode(&x, &mut codes, &scratch);
+    let l0 = codes.nnz() as f64 / BATCH as f64;
     assert!(chance < 0.55 && fresh < 0.6, "the test cannot tell: {chance}, {fresh}");
     assert!(learned > 0.95, "MMCS {learned}; a fresh dictionary has {fresh}");
     assert!(trainee.l0 < 2.5 * ACTIVE, "L0 {}", trainee.l0);
+    assert!(l0 < 2.5 * ACTIVE, "L0 {l0} in use");
+}
+
+#[test]
+fn local_training_finds_the_directions_that_the_data_is_made_of() {
+    finds(DictionaryKind::Relu, 0.1, 1e-2);
+}
+
+#[test]
+fn a_tied_dictionary_finds_them() {
+    finds(DictionaryKind::Tied, 0.1, 1e-2);
+}
+
+#[test]
+fn a_gated_dictionary_finds_them() {
+    finds(DictionaryKind::Gated, 0.3, 1e-2);
+}
+
+#[test]
+fn a_topk_dictionary_finds_them() {
+    let kind = DictionaryKind::TopK {
+        k: 4,
+        aux_coefficient: 1.0 / 32.0,
+        dead_tokens: 20_000,
+    };
+    finds(kind, 0.0, 1e-2);
+}
+
+#[test]
+fn a_batchtopk_dictionary_finds_them() {
+    let kind = DictionaryKind::BatchTopK {
+        k: 3,
+        aux_coefficient: 1.0 / 32.0,
+        dead_tokens: 20_000,
+        threshold_decay: 0.99,
+    };
+    finds(kind, 0.0, 1e-2);
+}
+
+#[test]
+fn a_jumprelu_dictionary_finds_them() {
+    let kind = DictionaryKind::JumpRelu {
+        bandwidth: 0.05,
+        initial_threshold: 0.001,
+    };
+    finds(kind, 0.005, 1e-2);
 }

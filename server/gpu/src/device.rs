@@ -1,8 +1,9 @@
 //! A device as the engine's runs want it: `engine::train::Device` and `engine::train::Backend`.
 
-use api::{HookPoint, Measurement, TrainConfig};
+use api::{ConfigError, HookPoint, KindName, Measurement, TrainConfig};
 use candle_core as candle;
 use engine::{
+    dictionary::Dictionary,
     metrics::{Subject, Text},
     model::Model as HostModel,
     train::{Backend, Device, Steps, TrainError, Trainee},
@@ -84,6 +85,23 @@ impl<'m> OnGpu<'m> {
     /// Turns the device's errors into those of a run.
     pub(crate) fn run<T>(&self, result: candle::Result<T>) -> Result<T, TrainError> {
         result.map_err(failed(&self.name))
+    }
+
+    /// Refuses the kinds of dictionary that only the engine computes.
+    ///
+    /// # Errors
+    /// With the kind, and what to do.
+    pub(crate) fn supports(&self, dictionary: &Dictionary<f32>) -> Result<(), TrainError> {
+        match dictionary.kind().name() {
+            KindName::Relu => Ok(()),
+            other => {
+                let message = format!(
+                    "found {other} on {}, which computes relu alone; leave --device out to compute {other} on the cpu",
+                    self.name
+                );
+                Err(ConfigError::new("kind", message).into())
+            }
+        }
     }
 
     /// What only the engine checks: that the model can read the contexts.

@@ -28,6 +28,7 @@ pub fn evaluate(
 ) -> Result<Vec<Vec<Measurement>>, TrainError> {
     let model = &on.model;
     model.host.width(at)?;
+    subjects.iter().try_for_each(|subject| on.supports(subject.dictionary))?;
     let dictionary = |subject: &Subject<'_>| Ok((Relu::new(subject.dictionary.parameters(), &model.device)?, subject.scale));
     let dictionaries: Vec<_> = on.run(subjects.iter().map(dictionary).collect())?;
     let d_sae: Vec<usize> = subjects.iter().map(|s| s.dictionary.d_sae()).collect();

@@ -88,6 +88,7 @@ impl<'b, 'm> GpuSteps<'b, 'm> {
     /// When the model has no such hook point, and the device's.
     pub fn new(on: &'b OnGpu<'m>, config: &TrainConfig, scale: f64, trainees: Vec<Trainee<f32>>) -> Result<Self, TrainError> {
         on.model.host.width(config.at)?;
+        trainees.iter().try_for_each(|trainee| on.supports(&trainee.dictionary))?;
         let device = &on.model.device;
         let part = |trainee: &Trainee<f32>| {
             let first = upload(&trainee.adam.first, device)?;
@@ -166,6 +167,11 @@ impl<'b, 'm> GpuSteps<'b, 'm> {
 }
 
 impl Steps for GpuSteps<'_, '_> {
+    /// The initial weights of the ReLU dictionary, the only one here, take nothing from the text.
+    fn prepare(&mut self, _: &[&[u32]]) -> Result<(), TrainError> {
+        Ok(())
+    }
+
     fn gradients(&mut self, batches: &[Vec<&[u32]>]) -> Result<(), TrainError> {
         for (trainee, part) in self.trainees.iter_mut().zip(&mut self.parts) {
             trainee.terms = Terms::default();

@@ -283,14 +283,17 @@ fn print(dictionaries: &[DictionaryInfo]) -> Result<()> {
     if let Some(first) = dictionaries.first() {
         say!("measured on {}", first.evaluated_on.text())?;
     }
-    say!("dictionary  objective  coefficient  seed        L0   alive  CE increase        KL  expl. var.")?;
+    say!(
+        "dictionary  {:<18}  coefficient  seed        L0   alive  CE increase        KL  expl. var.",
+        "kind, objective"
+    )?;
     for d in dictionaries {
         let metric = |name| d.metric(name).unwrap_or(f64::NAN);
         say!(
-            "{:>10}  {:<9}  {:>11}  {:>4}  {:>8.2}  {:>6}  {:>11.4}  {:>8.4}  {:>10.4}",
+            "{:>10}  {:<18}  {:>11}  {:>4}  {:>8.2}  {:>6}  {:>11.4}  {:>8.4}  {:>10.4}",
             d.id.to_string(),
-            d.config.objective.kind().to_string(),
-            d.config.objective.sparsity(),
+            d.config.series(),
+            dial(d),
             d.config.seed,
             metric("l0"),
             metric("alive"),
@@ -300,6 +303,14 @@ fn print(dictionaries: &[DictionaryInfo]) -> Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// λ, or k with its name.
+fn dial(d: &DictionaryInfo) -> String {
+    match d.config.dial() {
+        ("λ", value) => value.to_string(),
+        (name, value) => format!("{name} {value}"),
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The options of `train` and `sweep`, and the request that they make.
 
 use api::{
-    BosPolicy, CorpusId, DictionaryKind, EosPolicy, EvaluationSplit, HookPoint, InputScale, ModelId, ObjectiveKind, PerObjective,
+    BosPolicy, CorpusId, EosPolicy, EvaluationSplit, HookPoint, InputScale, KindName, ModelId, ObjectiveKind, PerObjective,
     ResidualFrame, SweepRequest,
 };
 use clap::Args;
@@ -19,15 +19,33 @@ pub struct SweepOptions {
     /// Where the dictionaries read and write, as TransformerLens names it: blocks.2.hook_resid_pre
     #[arg(long, value_name = "HOOK POINT")]
     pub at: HookPoint,
-    /// The kind of dictionary [default: relu]
+    /// The kind of dictionary: relu, tied, gated, topk, batchtopk, jumprelu [default: relu]
     #[arg(long)]
-    pub kind: Option<DictionaryKind>,
+    pub kind: Option<KindName>,
     /// Objectives: local, e2e, e2e+ds
     #[arg(long, value_name = "LIST", value_delimiter = ',', required = true)]
     pub objective: Vec<ObjectiveKind>,
-    /// Coefficients of the sparsity term: 0.1,0.3 for every objective, or "local=0.1;e2e=1,3"
+    /// Coefficients of the sparsity term: 0.1,0.3 for every objective, or "local=0.1;e2e=1,3"; topk and batchtopk have --k in its place
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
-    pub coefficient: PerObjective,
+    pub coefficient: Option<PerObjective>,
+    /// Features per token of topk and batchtopk, a dictionary for each: 8,16,32
+    #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true, value_parser = whole::<usize>)]
+    pub k: Vec<usize>,
+    /// Weight of the dead features' term of topk and batchtopk [default: 0.03125]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = number)]
+    pub aux_coefficient: Option<f64>,
+    /// Tokens without firing after which a feature of topk or batchtopk is dead [default: a tenth of the run's, at most 10,000,000]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u64>)]
+    pub dead_tokens: Option<u64>,
+    /// Decay of the mean that is batchtopk's threshold in use [default: 0.999, less in runs of fewer than 10,000 steps]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = number)]
+    pub threshold_decay: Option<f64>,
+    /// Width of the window in which jumprelu's thresholds have a gradient, in units of the input's size [default: 0.001]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = number)]
+    pub bandwidth: Option<f64>,
+    /// Where jumprelu's thresholds begin, in units of the input's size [default: 0.001]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = number)]
+    pub initial_threshold: Option<f64>,
     /// Coefficients of the KL term, as --coefficient [default: e2e 1, e2e+ds 0.5]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub kl_coefficient: Option<PerObjective>,
@@ -127,6 +145,12 @@ impl SweepOptions {
             kind: self.kind.unwrap_or_default(),
             objectives: self.objective.clone(),
             coefficient: self.coefficient.clone(),
+            k: self.k.clone(),
+            aux_coefficient: self.aux_coefficient,
+            dead_tokens: self.dead_tokens,
+            threshold_decay: self.threshold_decay,
+            bandwidth: self.bandwidth,
+            initial_threshold: self.initial_threshold,
             kl_coefficient: self.kl_coefficient.clone(),
             ds_coefficient: self.ds_coefficient,
             lr: self.lr.clone(),
@@ -160,7 +184,7 @@ impl SweepOptions {
 impl SweepOptions {
     /// The values that were not given and that the request has a value for all the same, as `field = value`.
     pub fn defaults(&self) -> Vec<String> {
-        let kind = self.kind.is_none().then(|| format!("kind = {}", DictionaryKind::default()));
+        let kind = self.kind.is_none().then(|| format!("kind = {}", KindName::default()));
         let residual = self
             .residual
             .is_none()
@@ -210,7 +234,19 @@ mod tests {
         line[9] = "local=0.1,0.3;e2e=1;e2e+ds=2";
         line.extend([
             "--kind",
-            "relu",
+            "batchtopk",
+            "--k",
+            "8,16",
+            "--aux-coefficient",
+            "0.05",
+            "--dead-tokens",
+            "7000",
+            "--threshold-decay",
+            "0.97",
+            "--bandwidth",
+            "0.02",
+            "--initial-threshold",
+            "0.003",
             "--kl-coefficient",
             "e2e=1;e2e+ds=0.5",
             "--ds-coefficient",

@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// The columns that scripts rely on come first.
 const HEADER: &str = "objective,coefficient,seed,l0,alive,ce_model,ce_spliced,ce_increase,kl,explained_variance,n_tokens,\
-                      lr,kl_coefficient,ds_coefficient,dictionary,evaluated_on";
+                      lr,kl_coefficient,ds_coefficient,dictionary,evaluated_on,kind,k";
 
 /// The metrics among the columns, in their order.
 const METRICS: [&str; 7] = [
@@ -40,6 +40,10 @@ pub fn csv(dictionaries: &[DictionaryInfo]) -> String {
         row.push(n_tokens.map(|m| m.n_tokens.to_string()).unwrap_or_default());
         row.extend([config.lr, objective.kl(), objective.downstream()].map(|value| value.to_string()));
         row.extend([dictionary.id.to_string(), dictionary.evaluated_on.to_string()]);
+        row.extend([
+            config.kind.name().to_string(),
+            config.kind.k().map(|k| k.to_string()).unwrap_or_default(),
+        ]);
         text += &row.join(",");
         text.push('\n');
     }
@@ -78,7 +82,7 @@ mod tests {
         );
         assert_eq!(
             row,
-            "e2e+ds,0.3,3,12.5,900,1.5,1.75,0.25,0.2,,65000,0.001,0.5,2.5,7,validation"
+            "e2e+ds,0.3,3,12.5,900,1.5,1.75,0.25,0.2,,65000,0.001,0.5,2.5,7,validation,relu,"
         );
         assert_eq!(header.split(',').count(), row.split(',').count());
     }

@@ -1,6 +1,6 @@
 //! What the first page shows.
 
-use api::{ApiError, DictionaryGroup, DictionaryInfo, Job, ObjectiveKind, Overview};
+use api::{ApiError, DictionaryGroup, DictionaryInfo, Job, KindName, ObjectiveKind, Overview};
 use axum::{Json, Router, extract::State, routing::get};
 
 use super::{AppState, error::Failure};
@@ -45,8 +45,13 @@ fn groups(dictionaries: &[DictionaryInfo]) -> Vec<DictionaryGroup> {
             .iter()
             .filter(|other| (&other.model, other.at) == (&d.model, d.at))
             .collect();
-        let of = |kind| same.iter().filter(|d| d.config.objective.kind() == kind).count() as u64;
-        let objectives = ObjectiveKind::ALL.map(|kind| (kind, of(kind)));
+        let of = |kind, objective| {
+            let is_one = |d: &&&DictionaryInfo| (d.config.kind.name(), d.config.objective.kind()) == (kind, objective);
+            same.iter().filter(is_one).count() as u64
+        };
+        let series = KindName::ALL
+            .into_iter()
+            .flat_map(|kind| ObjectiveKind::ALL.map(|objective| (kind, objective, of(kind, objective))));
         let verified = |holds| {
             let found = same.iter().filter_map(|d| d.verified.as_ref());
             found.filter(|verified| verified.holds() == holds).count() as u64
@@ -54,7 +59,7 @@ fn groups(dictionaries: &[DictionaryInfo]) -> Vec<DictionaryGroup> {
         groups.push(DictionaryGroup {
             model: d.model.clone(),
             at: d.at,
-            objectives: objectives.into_iter().filter(|(_, n)| *n > 0).collect(),
+            series: series.filter(|(_, _, n)| *n > 0).collect(),
             l0: range(&same, "l0"),
             ce_increase: range(&same, "ce_increase"),
             n_verified: verified(true),

@@ -46,6 +46,37 @@ impl<R: Real> Segment<R> {
         }
     }
 
+    /// Adds an entry to the row that is being written, if `is_kept`.
+    pub fn push(&mut self, id: u32, value: R, is_kept: bool) {
+        if is_kept {
+            self.ids.push(id);
+            self.values.push(value);
+        }
+    }
+
+    /// Ends the row that is being written.
+    pub fn end_row(&mut self) {
+        self.offsets.push(self.ids.len() as u32);
+    }
+
+    /// Drops the entries whose activation is not to be kept.
+    pub fn retain(&mut self, mut is_kept: impl FnMut(R) -> bool) {
+        let (mut from, mut to) = (0, 0);
+        for end in self.offsets.iter_mut().skip(1) {
+            while from < *end as usize {
+                if is_kept(self.values[from]) {
+                    (self.ids[to], self.values[to]) = (self.ids[from], self.values[from]);
+                    to += 1;
+                }
+                from += 1;
+            }
+            *end = to as u32;
+        }
+        self.ids.truncate(to);
+        self.values.truncate(to);
+        self.grads.clear();
+    }
+
     /// Drops all rows and keeps the memory.
     pub fn clear(&mut self) {
         self.offsets.clear();

@@ -1,11 +1,11 @@
 //! A dictionary's file: safetensors with the parameters, and in its metadata everything that is needed to use them.
 
-use api::{DictionaryConfig, DictionaryKind, HookPoint, ResidualFrame, WeightType};
+use api::{DictionaryConfig, HookPoint, ResidualFrame, WeightType};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, path::Path};
 
-use super::{Dictionary, Relu};
+use super::{Dictionary, Tensor};
 
 /// The metadata's key and the format's version.
 const KEY: &str = "saescope";
@@ -79,19 +79,20 @@ pub fn save(
         message,
     };
     let json = serde_json::to_string(file).map_err(|e| format(e.to_string()))?;
-    let tensors: Vec<_> = dictionary
-        .parameters()
-        .0
-        .iter()
-        .map(|t| (t, packed(&t.data, weights)))
-        .collect();
     let dtype = match weights {
         WeightType::F32 => Dtype::F32,
         WeightType::F16 => Dtype::F16,
     };
+    // what is no weight is not rounded: a count of tokens does not fit into a half
+    let rounded = dictionary.parameters().0.iter().map(|t| (t, dtype, packed(&t.data, weights)));
+    let whole = dictionary
+        .state()
+        .iter()
+        .map(|t| (t, Dtype::F32, packed(&t.data, WeightType::F32)));
+    let tensors: Vec<_> = rounded.chain(whole).collect();
     let views = tensors
         .iter()
-        .map(|(t, bytes)| Ok((t.name, TensorView::new(dtype, t.shape.clone(), bytes)?)))
+        .map(|(t, dtype, bytes)| Ok((t.name, TensorView::new(*dtype, t.shape.clone(), bytes)?)))
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
         .map_err(|e| format(e.to_string()))?;
     let bytes =
@@ -137,10 +138,13 @@ pub fn load(path: &Path) -> Result<(Dictionary<f32>, DictionaryFile), Dictionary
         )));
     }
     let tensors = SafeTensors::deserialize(&bytes).map_err(|e| format(format!("not a safetensors file: {e}")))?;
-    let tensor = |name: &str, shape: &[usize]| -> Result<Vec<f32>, DictionaryError> {
-        let view = tensors
-            .tensor(name)
-            .map_err(|_| format(format!("tensor '{name}' is missing")))?;
+    let view = |name: &str| {
+        let found = tensors.tensor(name);
+        found.map_err(|_| format(format!("tensor '{name}' is missing")))
+    };
+    let read = |tensor: &mut Tensor<f32>| -> Result<(), DictionaryError> {
+        let (name, shape) = (tensor.name, &tensor.shape[..]);
+        let view = view(name)?;
         let values: Vec<f32> = match view.dtype() {
             Dtype::F32 if view.shape() == shape => bytemuck::pod_collect_to_vec(view.data()),
             Dtype::F16 if view.shape() == shape => {
@@ -159,22 +163,22 @@ pub fn load(path: &Path) -> Result<(Dictionary<f32>, DictionaryFile), Dictionary
                 "tensor '{name}' holds {} at {i}; expected finite numbers",
                 values[i]
             ))),
-            None => Ok(values),
+            None => {
+                tensor.data = values;
+                Ok(())
+            }
         }
     };
-    let d_sae = file.config.d_sae;
-    let d_in = tensors
-        .tensor("b_dec")
-        .ok()
-        .and_then(|v| v.shape().first().copied())
-        .ok_or_else(|| format("tensor 'b_dec' is missing".into()))?;
-    let dictionary = match file.config.kind {
-        DictionaryKind::Relu => Dictionary::Relu(Relu::new(
-            tensor("W_enc", &[d_sae, d_in])?,
-            tensor("b_enc", &[d_sae])?,
-            tensor("W_dec", &[d_sae, d_in])?,
-            tensor("b_dec", &[d_in])?,
-        )),
+    // every kind has this one, a row per feature
+    let Some(d_in) = view("W_enc")?.shape().get(1).copied() else {
+        return Err(format("tensor 'W_enc' has one dimension; expected [d_sae, d_in]".into()));
     };
+    let mut dictionary = Dictionary::zeros(file.config.kind, d_in, file.config.d_sae);
+    let mut result = Ok(());
+    dictionary.update_state(|state| result = state.iter_mut().try_for_each(&read));
+    result?;
+    let mut result = Ok(());
+    dictionary.update(|parameters| result = parameters.0.iter_mut().try_for_each(&read));
+    result?;
     Ok((dictionary, file))
 }

@@ -1,21 +1,38 @@
 //! Dictionaries: a file per kind, each with its own explicit gradient on sparse codes.
 //!
-//! To add a kind: its file beside `relu.rs`, a variant here, one in [`api::DictionaryKind`].
+//! To add a kind: its file beside `relu.rs` with an implementation of [`Kind`], a variant here, one in [`api::DictionaryKind`].
 
+mod auxk;
+mod centred;
 mod codes;
+mod directions;
 mod file;
+mod forward;
+mod gated;
+mod initial;
+mod jumprelu;
+mod kind;
 mod orthogonal;
 mod parameters;
 mod relu;
+mod select;
+mod tied;
 mod tile;
+mod topk;
 
 use api::DictionaryKind;
 
 pub use codes::{Entries, SEGMENT, Segment, SparseCodes};
 pub use file::{DictionaryError, DictionaryFile, load, save};
+pub use forward::{Forward, Seen};
+pub use gated::Gated;
+pub use jumprelu::JumpRelu;
+pub use kind::Kind;
 pub use parameters::{Parameters, Tensor};
 pub use relu::Relu;
+pub use tied::Tied;
 pub use tile::{Path, Scratch, encode};
+pub use topk::{Among, Settings, TopK};
 
 use crate::kernel::Real;
 
@@ -24,78 +41,169 @@ use crate::kernel::Real;
 pub enum Dictionary<R> {
     /// See [`Relu`].
     Relu(Relu<R>),
+    /// See [`Tied`].
+    Tied(Tied<R>),
+    /// See [`Gated`].
+    Gated(Gated<R>),
+    /// See [`TopK`].
+    TopK(TopK<R>),
+    /// See [`JumpRelu`].
+    JumpRelu(JumpRelu<R>),
 }
 
 impl<R: Real> Dictionary<R> {
     /// Fresh weights.
     pub fn random(kind: DictionaryKind, d_in: usize, d_sae: usize, seed: u64) -> Self {
+        Self::new(kind, d_in, d_sae, Some(seed))
+    }
+
+    /// Weights that are all 0, to be read from a file.
+    fn zeros(kind: DictionaryKind, d_in: usize, d_sae: usize) -> Self {
+        Self::new(kind, d_in, d_sae, None)
+    }
+
+    fn new(kind: DictionaryKind, d_in: usize, d_sae: usize, seed: Option<u64>) -> Self {
+        let matrix = || vec![R::ZERO; d_sae * d_in];
+        let [features, width] = [d_sae, d_in].map(|n| move || vec![R::ZERO; n]);
+        let topk = |k, among, aux_coefficient, dead_tokens| {
+            let settings = Settings {
+                k,
+                among,
+                aux_coefficient,
+                dead_tokens,
+            };
+            Self::TopK(match seed {
+                Some(seed) => TopK::random(settings, d_in, d_sae, seed),
+                None => TopK::new(settings, matrix(), features(), matrix(), width()),
+            })
+        };
         match kind {
-            DictionaryKind::Relu => Self::Relu(Relu::random(d_in, d_sae, seed)),
+            DictionaryKind::Relu => Self::Relu(match seed {
+                Some(seed) => Relu::random(d_in, d_sae, seed),
+                None => Relu::new(matrix(), features(), matrix(), width()),
+            }),
+            DictionaryKind::Tied => Self::Tied(match seed {
+                Some(seed) => Tied::random(d_in, d_sae, seed),
+                None => Tied::new(matrix(), features()),
+            }),
+            DictionaryKind::Gated => Self::Gated(match seed {
+                Some(seed) => Gated::random(d_in, d_sae, seed),
+                None => Gated::new(matrix(), [features(), features(), features()], matrix(), width()),
+            }),
+            DictionaryKind::TopK {
+                k,
+                aux_coefficient,
+                dead_tokens,
+            } => topk(k, Among::Token, aux_coefficient, dead_tokens),
+            DictionaryKind::BatchTopK {
+                k,
+                aux_coefficient,
+                dead_tokens,
+                threshold_decay,
+            } => topk(k, Among::Batch { threshold_decay }, aux_coefficient, dead_tokens),
+            DictionaryKind::JumpRelu {
+                bandwidth,
+                initial_threshold,
+            } => {
+                let kernel = (bandwidth, initial_threshold);
+                Self::JumpRelu(match seed {
+                    Some(seed) => JumpRelu::random(kernel, d_in, d_sae, seed),
+                    None => JumpRelu::new(matrix(), [features(), features()], matrix(), width(), kernel, R::ONE),
+                })
+            }
         }
     }
 
-    /// Which kind it is.
-    pub fn kind(&self) -> DictionaryKind {
+    fn of_kind(&self) -> &dyn Kind<R> {
         match self {
-            Self::Relu(_) => DictionaryKind::Relu,
+            Self::Relu(relu) => relu,
+            Self::Tied(tied) => tied,
+            Self::Gated(gated) => gated,
+            Self::TopK(topk) => topk,
+            Self::JumpRelu(jump) => jump,
         }
+    }
+
+    fn of_kind_mut(&mut self) -> &mut dyn Kind<R> {
+        match self {
+            Self::Relu(relu) => relu,
+            Self::Tied(tied) => tied,
+            Self::Gated(gated) => gated,
+            Self::TopK(topk) => topk,
+            Self::JumpRelu(jump) => jump,
+        }
+    }
+
+    /// Which kind it is, with its settings.
+    pub fn kind(&self) -> DictionaryKind {
+        self.of_kind().kind()
     }
 
     /// Width of input and output.
     pub fn d_in(&self) -> usize {
-        match self {
-            Self::Relu(relu) => relu.d_in(),
-        }
+        self.parameters().0[0].shape[1]
     }
 
     /// Number of features.
     pub fn d_sae(&self) -> usize {
-        match self {
-            Self::Relu(relu) => relu.d_sae(),
-        }
+        self.parameters().0[0].shape[0]
     }
 
     /// The parameters.
     pub fn parameters(&self) -> &Parameters<R> {
-        match self {
-            Self::Relu(relu) => relu.parameters(),
-        }
+        self.of_kind().parameters()
+    }
+
+    /// What else it keeps, that no gradient moves: see [`Kind::state`].
+    pub fn state(&self) -> &[Tensor<R>] {
+        self.of_kind().state()
     }
 
     /// What each feature writes, at length 1: [d_sae, d_in].
     pub fn directions(&self) -> &[R] {
-        match self {
-            Self::Relu(relu) => relu.directions(),
-        }
+        self.of_kind().directions()
     }
 
     /// Changes the parameters, then brings what follows from them up to date.
     pub fn update(&mut self, change: impl FnOnce(&mut Parameters<R>)) {
-        match self {
-            Self::Relu(relu) => relu.update(change),
-        }
+        let kind = self.of_kind_mut();
+        change(kind.parameters_mut());
+        kind.refresh();
     }
 
-    /// Codes of `x` [n_tokens, d_in].
+    /// Changes the state, then brings what follows from it up to date.
+    pub fn update_state(&mut self, change: impl FnOnce(&mut [Tensor<R>])) {
+        let kind = self.of_kind_mut();
+        change(kind.state_mut());
+        kind.refresh();
+    }
+
+    /// What the initial weights take from the run's first batch; see [`Kind::prepare`].
+    pub fn prepare(&mut self, x: &[R]) {
+        self.of_kind_mut().prepare(x);
+    }
+
+    /// Codes of `x` [n_tokens, d_in], as the trained dictionary gives them.
     pub fn encode(&self, x: &[R], codes: &mut SparseCodes<R>, scratch: &Scratch<R>) {
-        match self {
-            Self::Relu(relu) => relu.encode(x, codes, scratch),
-        }
+        self.of_kind().encode(x, codes, scratch);
     }
 
     /// x̂ [n_tokens, d_in] of `codes`.
     pub fn decode(&self, codes: &SparseCodes<R>, out: &mut [R], path: Path, scratch: &Scratch<R>) {
-        match self {
-            Self::Relu(relu) => relu.decode(codes, out, path, scratch),
-        }
+        self.of_kind().decode(codes, out, path, scratch);
     }
 
-    /// Adds the parameters' gradient to `grads`; see [`Relu::backward`].
+    /// Codes, x̂ and the kind's own terms in training; see [`Kind::forward`].
+    pub fn forward(&self, x: &[R], per_number: f64, forward: &mut Forward<R>, path: Path, scratch: &Scratch<R>) {
+        self.of_kind().forward(x, per_number, forward, path, scratch);
+    }
+
+    /// Adds the parameters' gradient to `grads`; see [`Kind::backward`].
     #[expect(clippy::too_many_arguments, reason = "each is a tensor of the formula")]
     pub fn backward(
         &self,
         x: &[R],
-        codes: &mut SparseCodes<R>,
+        forward: &mut Forward<R>,
         grad_out: &[R],
         sparsity: R,
         grads: &mut Parameters<R>,
@@ -103,15 +211,17 @@ impl<R: Real> Dictionary<R> {
         path: Path,
         scratch: &Scratch<R>,
     ) {
-        match self {
-            Self::Relu(relu) => relu.backward(x, codes, grad_out, sparsity, grads, grad_x, path, scratch),
-        }
+        self.of_kind()
+            .backward(x, forward, grad_out, sparsity, grads, grad_x, path, scratch);
     }
 
-    /// Completes the gradient of a step; see [`Relu::finish`].
+    /// Completes the gradient of a step; see [`Kind::finish`].
     pub fn finish(&self, grads: &mut Parameters<R>) {
-        match self {
-            Self::Relu(relu) => relu.finish(grads),
-        }
+        self.of_kind().finish(grads);
+    }
+
+    /// Ends an optimiser step; see [`Kind::settle`].
+    pub fn settle(&mut self, seen: &Seen) {
+        self.of_kind_mut().settle(seen);
     }
 }

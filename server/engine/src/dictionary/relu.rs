@@ -6,17 +6,21 @@
 //! decoder is free. Both sides have biases; the decoder's is not subtracted from the input; the weights are not tied.
 //! Here `W_enc` and `W_dec` are [d_sae, d_in]: row j belongs to feature j.
 
+use api::DictionaryKind;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 
 use super::{
     codes::{Entries, SparseCodes},
+    directions::Directions,
+    forward::Forward,
+    initial::tensor,
+    kind::Kind,
     orthogonal::orthogonal,
-    parameters::{Parameters, Tensor},
+    parameters::Parameters,
     tile::{self, Path, Scratch},
 };
-use crate::kernel::{Real, add, dot, scale, simd, sum_squares};
+use crate::kernel::Real;
 
 /// Positions of the tensors in [`Parameters`].
 const W_ENC: usize = 0;
@@ -26,19 +30,12 @@ const B_DEC: usize = 3;
 
 /// Smallest norm that a direction is divided by, as torch's `normalize` has it.
 const MIN_NORM: f64 = 1e-12;
-/// Rows per task of the passes over the decoder.
-const ROWS: usize = 256;
 
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct Relu<R> {
-    d_in: usize,
-    d_sae: usize,
     parameters: Parameters<R>,
-    /// d̂ [d_sae, d_in].
-    directions: Vec<R>,
-    /// 1 / ‖d_j‖ [d_sae].
-    inverse_norms: Vec<R>,
+    directions: Directions<R>,
 }
 
 impl<R: Real> Relu<R> {
@@ -48,43 +45,15 @@ impl<R: Real> Relu<R> {
     /// When the lengths do not fit.
     pub fn new(w_enc: Vec<R>, b_enc: Vec<R>, w_dec: Vec<R>, b_dec: Vec<R>) -> Self {
         let (d_in, d_sae) = (b_dec.len(), b_enc.len());
-        assert!(
-            w_enc.len() == d_in * d_sae && w_dec.len() == d_in * d_sae,
-            "{} and {} weights",
-            w_enc.len(),
-            w_dec.len()
-        );
-        let parameters = Parameters(vec![
-            Tensor {
-                name: "W_enc",
-                shape: vec![d_sae, d_in],
-                data: w_enc,
-            },
-            Tensor {
-                name: "b_enc",
-                shape: vec![d_sae],
-                data: b_enc,
-            },
-            Tensor {
-                name: "W_dec",
-                shape: vec![d_sae, d_in],
-                data: w_dec,
-            },
-            Tensor {
-                name: "b_dec",
-                shape: vec![d_in],
-                data: b_dec,
-            },
-        ]);
-        let mut relu = Self {
-            d_in,
-            d_sae,
-            parameters,
-            directions: vec![R::ZERO; d_in * d_sae],
-            inverse_norms: vec![R::ZERO; d_sae],
-        };
-        relu.refresh();
-        relu
+        Self {
+            directions: Directions::of(&w_dec, d_in, MIN_NORM),
+            parameters: Parameters(vec![
+                tensor("W_enc", &[d_sae, d_in], w_enc),
+                tensor("b_enc", &[d_sae], b_enc),
+                tensor("W_dec", &[d_sae, d_in], w_dec),
+                tensor("b_dec", &[d_in], b_dec),
+            ]),
+        }
     }
 
     /// Initial weights as e2e_sae draws them: encoder and biases uniform in ±1/√fan_in (torch's Linear), decoder orthogonal
@@ -101,85 +70,51 @@ impl<R: Real> Relu<R> {
         let w_dec = orthogonal(d_sae, d_in, &mut rng).into_iter().map(R::of).collect();
         Self::new(w_enc, b_enc, w_dec, b_dec)
     }
+}
 
-    /// Width of input and output.
-    pub fn d_in(&self) -> usize {
-        self.d_in
+impl<R: Real> Kind<R> for Relu<R> {
+    fn kind(&self) -> DictionaryKind {
+        DictionaryKind::Relu
     }
 
-    /// Number of features.
-    pub fn d_sae(&self) -> usize {
-        self.d_sae
-    }
-
-    /// The parameters.
-    pub fn parameters(&self) -> &Parameters<R> {
+    fn parameters(&self) -> &Parameters<R> {
         &self.parameters
     }
 
-    /// The unit directions d̂ [d_sae, d_in].
-    pub fn directions(&self) -> &[R] {
-        &self.directions
+    fn parameters_mut(&mut self) -> &mut Parameters<R> {
+        &mut self.parameters
     }
 
-    /// Changes the parameters, then brings what follows from them up to date.
-    pub fn update(&mut self, change: impl FnOnce(&mut Parameters<R>)) {
-        change(&mut self.parameters);
-        self.refresh();
+    fn directions(&self) -> &[R] {
+        self.directions.unit()
     }
 
     fn refresh(&mut self) {
-        let d = self.d_in;
-        let decoder = self.parameters.0[W_DEC].data.par_chunks(ROWS * d);
-        self.directions
-            .par_chunks_mut(ROWS * d)
-            .zip(self.inverse_norms.par_chunks_mut(ROWS))
-            .zip(decoder)
-            .for_each(|((directions, inverse_norms), decoder)| {
-                simd(|| {
-                    for ((direction, inverse), row) in
-                        directions.chunks_exact_mut(d).zip(inverse_norms).zip(decoder.chunks_exact(d))
-                    {
-                        *inverse = R::ONE / sum_squares(row).sqrt().max(R::of(MIN_NORM));
-                        direction.copy_from_slice(row);
-                        scale(direction, *inverse);
-                    }
-                });
-            });
+        self.directions.refresh(&self.parameters.0[W_DEC].data);
     }
 
-    /// Codes of `x` [n_tokens, d_in].
-    pub fn encode(&self, x: &[R], codes: &mut SparseCodes<R>, scratch: &Scratch<R>) {
-        tile::encode(
-            x,
-            &self.parameters.0[W_ENC].data,
-            &self.parameters.0[B_ENC].data,
-            codes,
-            scratch,
-        );
+    fn encode(&self, x: &[R], codes: &mut SparseCodes<R>, scratch: &Scratch<R>) {
+        let p = &self.parameters.0;
+        tile::encode(x, &p[W_ENC].data, &p[B_ENC].data, codes, scratch);
     }
 
-    /// x̂ [n_tokens, d_in] of `codes`.
-    pub fn decode(&self, codes: &SparseCodes<R>, out: &mut [R], path: Path, scratch: &Scratch<R>) {
-        tile::combine(
-            codes,
-            Entries::Values,
-            &self.directions,
-            Some(&self.parameters.0[B_DEC].data),
-            out,
-            path,
-            scratch,
-        );
+    fn decode(&self, codes: &SparseCodes<R>, out: &mut [R], path: Path, scratch: &Scratch<R>) {
+        let bias = Some(&self.parameters.0[B_DEC].data[..]);
+        tile::combine(codes, Entries::Values, self.directions.unit(), bias, out, path, scratch);
     }
 
-    /// Adds the gradient of the parameters to `grads`, where `grad_out` [n_tokens, d_in] is the loss' derivative by x̂ and
-    /// `sparsity` its derivative by every activation that fired (the L1 term's). The decoder's part is that of the unit
-    /// directions until [`Relu::finish`]. With `grad_x` [n_tokens, d_in], the derivative by x is written there.
-    #[expect(clippy::too_many_arguments, reason = "each is a tensor of the formula")]
-    pub fn backward(
+    fn forward(&self, x: &[R], _: f64, forward: &mut Forward<R>, path: Path, scratch: &Scratch<R>) {
+        self.encode(x, &mut forward.codes, scratch);
+        forward.x_hat.resize(x.len(), R::ZERO);
+        self.decode(&forward.codes, &mut forward.x_hat, path, scratch);
+        forward.penalty = forward.codes.l1();
+    }
+
+    /// The decoder's part is that of the unit directions until [`Kind::finish`].
+    fn backward(
         &self,
         x: &[R],
-        codes: &mut SparseCodes<R>,
+        Forward { codes, .. }: &mut Forward<R>,
         grad_out: &[R],
         sparsity: R,
         grads: &mut Parameters<R>,
@@ -187,48 +122,19 @@ impl<R: Real> Relu<R> {
         path: Path,
         scratch: &Scratch<R>,
     ) {
-        tile::project(codes, grad_out, &self.directions, sparsity, path, scratch);
+        tile::project(codes, grad_out, self.directions.unit(), sparsity, path, scratch);
         tile::outer(codes, Entries::Values, grad_out, &mut grads.0[W_DEC].data, path, scratch);
         tile::outer(codes, Entries::Grads, x, &mut grads.0[W_ENC].data, path, scratch);
         tile::column_sums(codes, Entries::Grads, &mut grads.0[B_ENC].data);
-        simd(|| {
-            for row in grad_out.chunks_exact(self.d_in) {
-                add(&mut grads.0[B_DEC].data, row);
-            }
-        });
+        tile::row_sums(grad_out, &mut grads.0[B_DEC].data);
         if let Some(grad_x) = grad_x {
-            tile::combine(
-                codes,
-                Entries::Grads,
-                &self.parameters.0[W_ENC].data,
-                None,
-                grad_x,
-                path,
-                scratch,
-            );
+            let rows = &self.parameters.0[W_ENC].data;
+            tile::combine(codes, Entries::Grads, rows, None, grad_x, path, scratch);
         }
     }
 
-    /// Turns the gradient of the unit directions into that of the decoder: (g − d̂ ⟨d̂, g⟩) / ‖d‖.
-    /// To be called once, after the last [`Relu::backward`] of an optimiser step.
-    pub fn finish(&self, grads: &mut Parameters<R>) {
-        let d = self.d_in;
-        grads.0[W_DEC]
-            .data
-            .par_chunks_mut(ROWS * d)
-            .zip(self.directions.par_chunks(ROWS * d))
-            .zip(self.inverse_norms.par_chunks(ROWS))
-            .for_each(|((grads, directions), inverse_norms)| {
-                simd(|| {
-                    for ((grad, direction), inverse) in
-                        grads.chunks_exact_mut(d).zip(directions.chunks_exact(d)).zip(inverse_norms)
-                    {
-                        let along = dot(direction, grad);
-                        for (g, u) in grad.iter_mut().zip(direction) {
-                            *g = (*g - *u * along) * *inverse;
-                        }
-                    }
-                });
-            });
+    /// Turns the gradient of the unit directions into that of the decoder.
+    fn finish(&self, grads: &mut Parameters<R>) {
+        self.directions.through(&mut grads.0[W_DEC].data);
     }
 }

@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 
 use super::codes::{Entries, SEGMENT, Segment, SparseCodes};
-use crate::kernel::{Mat, MatMut, PerThread, Real, axpy, dot, matmul, simd};
+use crate::kernel::{Mat, MatMut, PerThread, Real, add, axpy, dot, matmul, simd};
 
 /// Features per tile of a segment-wise pass.
 const FEATURES: usize = 1024;
@@ -52,6 +52,8 @@ pub struct Buffers<R> {
     cursors: Vec<u32>,
     picked_ids: Vec<u32>,
     picked: Vec<R>,
+    found: Segment<R>,
+    order: Vec<u32>,
 }
 
 fn sized<R: Real>(buffer: &mut Vec<R>, len: usize) -> &mut [R] {
@@ -67,6 +69,51 @@ fn sized<R: Real>(buffer: &mut Vec<R>, len: usize) -> &mut [R] {
 /// # Panics
 /// When the lengths do not fit.
 pub fn encode<R: Real>(x: &[R], weights: &[R], bias: &[R], codes: &mut SparseCodes<R>, scratch: &Scratch<R>) {
+    let d = width(x, weights, bias);
+    codes.reset(x.len() / d, bias.len());
+    let x_rows = x.par_chunks(SEGMENT * d);
+    codes.segments.par_iter_mut().zip(x_rows).for_each(|(segment, x)| {
+        scratch.with(|buffers| encode_segment::<R, false>(x, d, weights, bias, &[], segment, buffers));
+    });
+}
+
+/// The same product, of which everything above `floors` [d_sae] is found (above 0 where it is empty). `divide` is given what
+/// was found in a segment, deals it to two sets of codes, row by row, and has a list to work with.
+///
+/// # Panics
+/// When the lengths do not fit.
+pub fn encode_into<R: Real>(
+    x: &[R],
+    (weights, bias, floors): (&[R], &[R], &[R]),
+    [first, second]: [&mut SparseCodes<R>; 2],
+    scratch: &Scratch<R>,
+    divide: impl Fn(&Segment<R>, &mut Segment<R>, &mut Segment<R>, &mut Vec<u32>) + Sync,
+) {
+    let d = width(x, weights, bias);
+    assert!(floors.is_empty() || floors.len() == bias.len(), "{} floors", floors.len());
+    first.reset(x.len() / d, bias.len());
+    second.reset(x.len() / d, bias.len());
+    first
+        .segments
+        .par_iter_mut()
+        .zip(&mut second.segments)
+        .zip(x.par_chunks(SEGMENT * d))
+        .for_each(|((first, second), x)| {
+            scratch.with(|buffers| {
+                let (mut found, mut order) = (std::mem::take(&mut buffers.found), std::mem::take(&mut buffers.order));
+                found.clear();
+                match floors.is_empty() {
+                    true => encode_segment::<R, false>(x, d, weights, bias, floors, &mut found, buffers),
+                    false => encode_segment::<R, true>(x, d, weights, bias, floors, &mut found, buffers),
+                }
+                divide(&found, first, second, &mut order);
+                (buffers.found, buffers.order) = (found, order);
+            });
+        });
+}
+
+/// Width of the input.
+fn width<R: Real>(x: &[R], weights: &[R], bias: &[R]) -> usize {
     let d_sae = bias.len();
     let d = weights.len() / d_sae;
     assert!(
@@ -75,14 +122,18 @@ pub fn encode<R: Real>(x: &[R], weights: &[R], bias: &[R], codes: &mut SparseCod
         x.len(),
         weights.len()
     );
-    codes.reset(x.len() / d, d_sae);
-    let x_rows = x.par_chunks(SEGMENT * d);
-    codes.segments.par_iter_mut().zip(x_rows).for_each(|(segment, x)| {
-        scratch.with(|buffers| encode_segment(x, d, weights, bias, segment, buffers));
-    });
+    d
 }
 
-fn encode_segment<R: Real>(x: &[R], d: usize, weights: &[R], bias: &[R], segment: &mut Segment<R>, buffers: &mut Buffers<R>) {
+fn encode_segment<R: Real, const FLOORED: bool>(
+    x: &[R],
+    d: usize,
+    weights: &[R],
+    bias: &[R],
+    floors: &[R],
+    segment: &mut Segment<R>,
+    buffers: &mut Buffers<R>,
+) {
     let n = x.len() / d;
     let n_tiles = bias.len().div_ceil(FEATURES);
     let Buffers {
@@ -113,7 +164,8 @@ fn encode_segment<R: Real>(x: &[R], d: usize, weights: &[R], bias: &[R], segment
             let mut end = 0;
             for row in products.chunks_exact(width) {
                 let start = end;
-                end = pick_positive(row, bias, first as u32, ids, values, end);
+                let floors = if FLOORED { &floors[first..first + width] } else { floors };
+                end = pick::<R, FLOORED>(row, (bias, floors), first as u32, ids, values, end);
                 counts.push((end - start) as u32);
             }
             end
@@ -144,26 +196,37 @@ fn encode_segment<R: Real>(x: &[R], d: usize, weights: &[R], bias: &[R], segment
     }
 }
 
-/// Appends what is positive of `row + bias` at `end` and gives the new end. NaN counts as positive, so that it reaches the
-/// loss and is noticed; a feature with a NaN in its weights would otherwise just cease to fire.
+/// Appends what is positive of `row + bias`, or with `FLOORED` above `floors`, at `end` and gives the new end. NaN counts as
+/// that, so that it reaches the loss and is noticed; a feature with a NaN in its weights would otherwise just cease to fire.
 #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN is not ≤ 0")]
 #[inline(always)]
-fn pick_positive<R: Real>(row: &[R], bias: &[R], first: u32, ids: &mut [u32], values: &mut [R], mut end: usize) -> usize {
+fn pick<R: Real, const FLOORED: bool>(
+    row: &[R],
+    (bias, floors): (&[R], &[R]),
+    first: u32,
+    ids: &mut [u32],
+    values: &mut [R],
+    mut end: usize,
+) -> usize {
     for (group, (row, bias)) in row.chunks(GROUP).zip(bias.chunks(GROUP)).enumerate() {
-        let mut sums = [R::ZERO; GROUP];
+        let (mut sums, mut least) = ([R::ZERO; GROUP], [R::ZERO; GROUP]);
         for ((s, r), b) in sums.iter_mut().zip(row).zip(bias) {
             *s = *r + *b;
         }
-        let any = sums.iter().fold(false, |any, s| any | !(*s <= R::ZERO));
+        if FLOORED {
+            // what lies beyond the last feature stays at 0 and is not above it
+            least[..row.len()].copy_from_slice(&floors[group * GROUP..group * GROUP + row.len()]);
+        }
+        let any = sums.iter().zip(&least).fold(false, |any, (s, least)| any | !(*s <= *least));
         if any {
             let base = first + (group * GROUP) as u32;
             let (ids, values) = (&mut ids[end..end + GROUP], &mut values[end..end + GROUP]);
             let mut found = 0;
-            for (i, s) in sums.iter().enumerate() {
+            for (i, (s, least)) in sums.iter().zip(&least).enumerate() {
                 // written in any case and kept when positive: no branch to mispredict
                 ids[found] = base + i as u32;
                 values[found] = *s;
-                found += usize::from(!(*s <= R::ZERO));
+                found += usize::from(!(*s <= *least));
             }
             end += found;
         }
@@ -296,6 +359,15 @@ pub fn column_sums<R: Real>(codes: &SparseCodes<R>, which: Entries, sums: &mut [
             sums[*id as usize] += *entry;
         }
     }
+}
+
+/// sums += Σ_t y_t. `y` [n_tokens, d], `sums` [d].
+pub fn row_sums<R: Real>(y: &[R], sums: &mut [R]) {
+    simd(|| {
+        for row in y.chunks_exact(sums.len()) {
+            add(sums, row);
+        }
+    });
 }
 
 #[inline(always)]

@@ -26,7 +26,7 @@
 
 use std::collections::BTreeMap;
 
-use api::{AgainstLocal, ObjectiveKind, ParetoSummary};
+use api::{AgainstLocal, KindName, ObjectiveKind, ParetoSummary};
 
 /// Points over which a ratio or a difference is averaged.
 const GRID: usize = 20;
@@ -68,9 +68,9 @@ pub fn front(points: &[(f64, f64)], x_lower_better: bool, y_lower_better: bool) 
     kept
 }
 
-/// Each objective among `runs` other than local against local, by the method above; in the order of [`ObjectiveKind::ALL`].
+/// Each objective among `runs`, which are of one `kind`, other than local against local, by the method above; in the order of [`ObjectiveKind::ALL`].
 /// Objectives that cannot be compared are absent.
-pub fn summary(runs: &[Run]) -> Vec<ParetoSummary> {
+pub fn summary(kind: KindName, runs: &[Run]) -> Vec<ParetoSummary> {
     let runs: Vec<Run> = runs.iter().filter(|r| r.x.is_finite() && r.y.is_finite()).copied().collect();
     let axes = Axes {
         log_x: runs.iter().all(|r| r.x > 0.0),
@@ -81,7 +81,7 @@ pub fn summary(runs: &[Run]) -> Vec<ParetoSummary> {
     let common = shared(compared.iter().flat_map(|c| &c.pairs));
     compared
         .iter()
-        .filter_map(|c| c.summary(common.or_else(|| shared(&c.pairs))?, axes))
+        .filter_map(|c| c.summary(kind, common.or_else(|| shared(&c.pairs))?, axes))
         .collect()
 }
 
@@ -159,7 +159,7 @@ impl Comparison {
     }
 
     /// The summary over the range `(low, high)` on the axes' scale, within each pair's.
-    fn summary(&self, (low, high): (f64, f64), axes: Axes) -> Option<ParetoSummary> {
+    fn summary(&self, kind: KindName, (low, high): (f64, f64), axes: Axes) -> Option<ParetoSummary> {
         let grid = || (0..GRID).map(|i| low + (high - low) * i as f64 / (GRID - 1) as f64);
         let ys = |(own, local): &Pair| grid().map(|x| (own.at(x, axes), local.at(x, axes))).collect::<Vec<_>>();
         let ys: Vec<Vec<(f64, f64)>> = self.pairs.iter().map(ys).collect();
@@ -185,6 +185,7 @@ impl Comparison {
         let unbend = |v: f64| if axes.log_x { v.exp() } else { v };
         let range = (unbend(low), unbend(high));
         Some(ParetoSummary {
+            kind,
             objective: self.objective,
             against,
             value,
@@ -233,6 +234,10 @@ mod tests {
     use super::*;
     use ObjectiveKind::{E2e, E2eDs, Local};
     use proptest::prelude::*;
+
+    fn summary(runs: &[Run]) -> Vec<ParetoSummary> {
+        super::summary(KindName::Relu, runs)
+    }
 
     /// Three runs on y = factor · x^-1 for a seed.
     fn curve(objective: ObjectiveKind, seed: u64, factor: f64) -> Vec<Run> {

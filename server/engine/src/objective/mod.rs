@@ -9,7 +9,7 @@
 //! A language model's own pretraining has [`cross_entropy`].
 //!
 //! (Braun et al. 2024, section 2, with the normalisations of the e2e_sae code: docs/METHODS.md.) The sparsity term,
-//! λ · mean over tokens of ‖c‖₁ / d_in, needs no file: its derivative by every activation that fired is λ / (n · d_in).
+//! λ · mean over tokens of the kind's penalty / d_in, and what other terms a kind has, are the dictionary's own.
 
 pub mod cross_entropy;
 pub mod downstream;
@@ -25,8 +25,10 @@ pub struct Terms {
     pub kl: f64,
     /// Mean over the later blocks of mse(resid_pre); 0 where it is not part of the objective.
     pub downstream: f64,
-    /// Mean over tokens of ‖c‖₁ / d_in.
+    /// Mean over tokens of the kind's penalty over d_in: of ‖c‖₁, of the open gates' sum, of ‖c‖₀; 0 where it has none.
     pub sparsity: f64,
+    /// The kind's own further term as it enters the loss, its weight included: the gate's reconstruction, the dead features'.
+    pub auxiliary: f64,
 }
 
 impl Terms {
@@ -40,6 +42,7 @@ impl Terms {
             + objective.kl() * self.kl
             + objective.downstream() * self.downstream
             + objective.sparsity() * self.sparsity
+            + self.auxiliary
     }
 
     /// Adds `weight` times other values.
@@ -48,5 +51,6 @@ impl Terms {
         self.kl += weight * other.kl;
         self.downstream += weight * other.downstream;
         self.sparsity += weight * other.sparsity;
+        self.auxiliary += weight * other.auxiliary;
     }
 }

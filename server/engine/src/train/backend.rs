@@ -59,6 +59,12 @@ pub trait Backend: Send + Sync {
 
 /// The optimiser steps of a run's dictionaries.
 pub trait Steps {
+    /// Before the first step of a run: what the initial weights take from its first batch.
+    ///
+    /// # Errors
+    /// The model's and the device's.
+    fn prepare(&mut self, contexts: &[&[u32]]) -> Result<(), TrainError>;
+
     /// The loss and its gradient over `batches` (each some contexts of equal length), averaged; no parameter moves.
     ///
     /// # Errors
@@ -133,6 +139,10 @@ impl Backend for OnCpu<'_> {
 }
 
 impl Steps for Stepper<'_, f32> {
+    fn prepare(&mut self, contexts: &[&[u32]]) -> Result<(), TrainError> {
+        Stepper::prepare(self, contexts)
+    }
+
     fn gradients(&mut self, batches: &[Vec<&[u32]>]) -> Result<(), TrainError> {
         Stepper::gradients(self, batches)
     }

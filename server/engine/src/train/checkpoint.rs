@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, fs, path::Path};
 
 use super::{TrainError, trainee::Trainee};
-use crate::dictionary::{Dictionary, Parameters};
+use crate::dictionary::{Dictionary, Tensor};
 
 const KEY: &str = "saescope_checkpoint";
 const VERSION: u32 = 1;
@@ -62,12 +62,13 @@ pub fn save(folder: &Path, state: &State, trainees: &[Trainee<f32>]) -> Result<(
     let json = serde_json::to_string(state).map_err(|e| failed(e.to_string()))?;
     let mut views = Vec::new();
     for (k, trainee) in trainees.iter().enumerate() {
-        for (part, parameters) in [
-            ("w", trainee.dictionary.parameters()),
-            ("m", &trainee.adam.first),
-            ("v", &trainee.adam.second),
+        for (part, tensors) in [
+            ("w", &trainee.dictionary.parameters().0[..]),
+            ("s", trainee.dictionary.state()),
+            ("m", &trainee.adam.first.0),
+            ("v", &trainee.adam.second.0),
         ] {
-            for tensor in &parameters.0 {
+            for tensor in tensors {
                 let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytemuck::cast_slice(&tensor.data))
                     .map_err(|e| failed(e.to_string()))?;
                 views.push((format!("{k}.{part}.{}", tensor.name), view));
@@ -124,8 +125,8 @@ pub fn load(folder: &Path, expected: &State, trainees: &mut [Trainee<f32>]) -> R
         ));
     }
     let tensors = SafeTensors::deserialize(&bytes).map_err(|e| failed(format!("damaged: {e}")))?;
-    let read = |k: usize, part: &str, into: &mut Parameters<f32>| -> Result<(), TrainError> {
-        for tensor in &mut into.0 {
+    let read = |k: usize, part: &str, into: &mut [Tensor<f32>]| -> Result<(), TrainError> {
+        for tensor in into {
             let name = format!("{k}.{part}.{}", tensor.name);
             let view = tensors
                 .tensor(&name)
@@ -143,10 +144,15 @@ pub fn load(folder: &Path, expected: &State, trainees: &mut [Trainee<f32>]) -> R
     };
     for (k, trainee) in trainees.iter_mut().enumerate() {
         let mut result = Ok(());
-        trainee.dictionary.update(|parameters| result = read(k, "w", parameters));
+        trainee.dictionary.update_state(|state| result = read(k, "s", state));
         result?;
-        read(k, "m", &mut trainee.adam.first)?;
-        read(k, "v", &mut trainee.adam.second)?;
+        let mut result = Ok(());
+        trainee
+            .dictionary
+            .update(|parameters| result = read(k, "w", &mut parameters.0));
+        result?;
+        read(k, "m", &mut trainee.adam.first.0)?;
+        read(k, "v", &mut trainee.adam.second.0)?;
         trainee.adam.steps = state.step;
         trainee.seconds = state.seconds[k];
     }

@@ -100,6 +100,11 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
         None => state.scale = input_scale(inputs, &mut order)?,
     }
     let mut steps = backend.steps(config, state.scale, trainees)?;
+    if state.step == 0
+        && let Some(first) = batches(config, tokens, &mut order, 0).first()
+    {
+        steps.prepare(first)?;
+    }
     observer.resumed(state.step);
     let n_steps = config.n_steps();
     let mut kept = state.step;
@@ -314,11 +319,17 @@ fn history(
             let mut values = BTreeMap::from([
                 ("loss".to_string(), trainee.terms.loss(&trainee.objective)),
                 ("loss/reconstruction".to_string(), trainee.terms.reconstruction),
-                ("loss/sparsity".to_string(), trainee.terms.sparsity),
                 ("lr".to_string(), trainee.lr * factor),
                 ("grad_norm".to_string(), trainee.grad_norm),
                 ("l0".to_string(), trainee.l0),
             ]);
+            let kind = trainee.dictionary.kind().name();
+            if kind.has_penalty() {
+                values.insert("loss/sparsity".into(), trainee.terms.sparsity);
+            }
+            if kind.has_auxiliary() {
+                values.insert("loss/auxiliary".into(), trainee.terms.auxiliary);
+            }
             if trainee.objective.kl() > 0.0 {
                 values.insert("loss/kl".into(), trainee.terms.kl);
             }

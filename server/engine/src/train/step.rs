@@ -49,6 +49,18 @@ impl<'m, R: Real> Stepper<'m, R> {
         self.scale
     }
 
+    /// Before the first step: what the initial weights take from the run's first batch.
+    ///
+    /// # Errors
+    /// The model's.
+    pub fn prepare(&mut self, contexts: &[&[u32]]) -> Result<(), TrainError> {
+        self.pass.prefix(self.model, contexts, &mut self.x)?;
+        scale(&mut self.x, R::of(self.scale));
+        self.trainees.iter_mut().for_each(|trainee| trainee.prepare(&self.x));
+        self.pass.take_seconds();
+        Ok(())
+    }
+
     /// The loss and its gradient over `batches` (each some contexts of equal length), averaged; no parameter moves.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::adam::{Adam, clip, norm};
 use crate::{
-    dictionary::{Dictionary, Parameters, Path, Scratch, SparseCodes},
+    dictionary::{Dictionary, Forward, Parameters, Path, Scratch},
     kernel::{Real, scale},
     objective::{Terms, reconstruction},
 };
@@ -30,8 +30,7 @@ pub struct Trainee<R> {
     /// Seconds of one thread spent on it so far, its share of what the run's dictionaries have in common included.
     pub seconds: f64,
     grads: Parameters<R>,
-    codes: SparseCodes<R>,
-    x_hat: Vec<R>,
+    forward: Forward<R>,
     grad_out: Vec<R>,
 }
 
@@ -48,8 +47,7 @@ impl<R: Real> Trainee<R> {
             l0: 0.0,
             grad_norm: 0.0,
             seconds: 0.0,
-            codes: SparseCodes::default(),
-            x_hat: Vec::new(),
+            forward: Forward::default(),
             grad_out: Vec::new(),
             dictionary,
         }
@@ -65,11 +63,17 @@ impl<R: Real> Trainee<R> {
         !matches!(self.objective, Objective::Local { .. })
     }
 
+    /// Before the first step: what the initial weights take from `x` [n_tokens, d_in], the run's first batch.
+    pub fn prepare(&mut self, x: &[R]) {
+        self.dictionary.prepare(x);
+    }
+
     /// Before the first batch of a step: nothing summed up yet.
     pub fn begin(&mut self) {
         self.grads.clear();
         self.terms = Terms::default();
         self.l0 = 0.0;
+        self.forward.seen.begin();
     }
 
     /// Codes and x̂ of a batch `x` [n_tokens, d_in], in the dictionary's own scale, and the terms that follow from them, taken
@@ -78,27 +82,29 @@ impl<R: Real> Trainee<R> {
         let start = Instant::now();
         let d = self.dictionary.d_in();
         let per_number = weight / x.len() as f64;
-        self.x_hat.resize(x.len(), R::ZERO);
+        let forward = &mut self.forward;
         self.grad_out.resize(x.len(), R::ZERO);
-        self.dictionary.encode(x, &mut self.codes, scratch);
-        self.dictionary.decode(&self.codes, &mut self.x_hat, Path::default(), scratch);
-        self.terms.reconstruction += per_number * reconstruction::squared_error(x, &self.x_hat, d);
-        self.terms.sparsity += per_number * self.codes.l1();
-        self.l0 += per_number * (self.codes.nnz() * d) as f64;
-        if !self.looks_past() {
-            reconstruction::gradient(x, &self.x_hat, R::of(2.0 * per_number), &mut self.grad_out, d);
+        self.dictionary.forward(x, per_number, forward, Path::default(), scratch);
+        self.terms.reconstruction += per_number * reconstruction::squared_error(x, &forward.x_hat, d);
+        self.terms.sparsity += per_number * forward.penalty;
+        self.terms.auxiliary += per_number * forward.auxiliary;
+        self.l0 += per_number * (forward.codes.nnz() * d) as f64;
+        if !matches!(self.objective, Objective::Local { .. }) {
+            self.seconds += elapsed(start);
+            return;
         }
+        reconstruction::gradient(x, &forward.x_hat, R::of(2.0 * per_number), &mut self.grad_out, d);
         self.seconds += elapsed(start);
     }
 
     /// x̂ in the model's scale: the dictionary's own divided by `scale`.
     pub fn output(&mut self, factor: f64) {
-        scale(&mut self.x_hat, R::of(1.0 / factor));
+        scale(&mut self.forward.x_hat, R::of(1.0 / factor));
     }
 
     /// x̂ [n_tokens, d_in] of the last batch.
     pub fn x_hat(&self) -> &[R] {
-        &self.x_hat
+        &self.forward.x_hat
     }
 
     /// Where the loss' derivative by x̂ goes, for objectives that look past the hook point.
@@ -112,12 +118,12 @@ impl<R: Real> Trainee<R> {
         let sparsity = R::of(weight / x.len() as f64 * self.objective.sparsity());
         let Self {
             dictionary,
-            codes,
+            forward,
             grad_out,
             grads,
             ..
         } = self;
-        dictionary.backward(x, codes, grad_out, sparsity, grads, None, Path::default(), scratch);
+        dictionary.backward(x, forward, grad_out, sparsity, grads, None, Path::default(), scratch);
         self.seconds += elapsed(start);
     }
 
@@ -135,6 +141,7 @@ impl<R: Real> Trainee<R> {
         let Self {
             dictionary,
             adam,
+            forward,
             grads,
             lr,
             grad_norm,
@@ -142,6 +149,7 @@ impl<R: Real> Trainee<R> {
         } = self;
         let clip = clip(*grad_norm, max_grad_norm);
         dictionary.update(|parameters| adam.step(*lr * factor, clip, grads, parameters));
+        dictionary.settle(&forward.seen);
         self.seconds += elapsed(start);
     }
 }

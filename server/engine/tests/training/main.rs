@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 mod golden;
+mod kind_laws;
+mod kind_runs;
+mod kinds;
 mod laws;
 mod metrics;
 mod runs;

@@ -20,12 +20,12 @@ use crate::{
 
 /// Writes down what it is told; stops or dies when it is asked the given time in a run.
 #[derive(Default)]
-struct Watch {
-    stop_at: Option<usize>,
+pub struct Watch {
+    pub stop_at: Option<usize>,
     die_at: Option<usize>,
     asked: usize,
-    resumed: Vec<usize>,
-    history: Vec<HistoryPoint>,
+    pub resumed: Vec<usize>,
+    pub history: Vec<HistoryPoint>,
 }
 
 impl Observer for Watch {
@@ -48,20 +48,20 @@ impl Observer for Watch {
     }
 }
 
-struct Place {
-    folder: tempfile::TempDir,
-    model: Model<f32>,
+pub struct Place {
+    pub folder: tempfile::TempDir,
+    pub model: Model<f32>,
     tokens: TokenFile,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (model, tokens) = tiny(folder.path());
         Self { folder, model, tokens }
     }
 
-    fn run(&self, name: &str, config: &TrainConfig, n_threads: usize, watch: &mut Watch) -> Result<Outcome, TrainError> {
+    pub fn run(&self, name: &str, config: &TrainConfig, n_threads: usize, watch: &mut Watch) -> Result<Outcome, TrainError> {
         let folder = self.folder.path().join(name);
         fs::create_dir_all(&folder).unwrap();
         let inputs = Inputs {
@@ -79,12 +79,12 @@ fn pool(n_threads: usize) -> rayon::ThreadPool {
     rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap()
 }
 
-fn at() -> HookPoint {
+pub fn at() -> HookPoint {
     HookPoint::resid_pre(1)
 }
 
 /// Everything that a run left: its dictionaries' bytes and what was measured but the time.
-fn left(outcome: Outcome) -> Vec<(Vec<u8>, Vec<api::Measurement>)> {
+pub fn left(outcome: Outcome) -> Vec<(Vec<u8>, Vec<api::Measurement>)> {
     let Outcome::Done(trained) = outcome else {
         panic!("{outcome:?}")
     };

@@ -250,3 +250,17 @@ fn a_loss_that_is_not_finite_and_a_foreign_token_are_refused() {
     config.at = HookPoint::resid_pre(9);
     assert!(gpu.training(&config, 1.0, Vec::new()).is_err());
 }
+
+#[test]
+fn kinds_that_are_not_computed_here_are_refused_by_name() {
+    let place = Place::new("gpt2", HookPoint::resid_pre(1), 1.0);
+    let width = place.host.width(place.config.at).unwrap();
+    let dictionary = Dictionary::random(DictionaryKind::Gated, width, 50, 0);
+    let trainee = Trainee::new(Objective::Local { sparsity: 0.1 }, 1e-3, dictionary, place.config.adam);
+    let on = OnGpu::new(&Gpu::processor(), &place.host).unwrap();
+    let message = on.training(&place.config, 1.0, vec![trainee]).err().unwrap().to_string();
+    assert!(
+        message.contains("found gated on candle on the cpu") && message.contains("leave --device out"),
+        "{message}"
+    );
+}

@@ -1,0 +1,77 @@
+//! The command line that asks for the same as a request.
+
+use crate::{InputScale, ResidualFrame, SweepRequest};
+
+impl SweepRequest {
+    /// The command line that asks for the same.
+    pub fn command(&self) -> String {
+        let join = |items: Vec<String>| items.join(",");
+        let mut words = vec![
+            "saescope sweep".to_string(),
+            format!("--model {}", self.model),
+            format!("--corpus {}", self.corpus),
+            format!("--at {}", self.at),
+            format!("--kind {}", self.kind),
+            format!(
+                "--objective {}",
+                join(self.objectives.iter().map(ToString::to_string).collect())
+            ),
+        ];
+        let mut option = |name: &str, value: Option<String>| {
+            if let Some(value) = value {
+                let quoted = if value.contains([';', '=']) {
+                    format!("\"{value}\"")
+                } else {
+                    value
+                };
+                words.push(format!("--{name} {quoted}"));
+            }
+        };
+        option("coefficient", self.coefficient.as_ref().map(ToString::to_string));
+        option(
+            "k",
+            (!self.k.is_empty()).then(|| join(self.k.iter().map(ToString::to_string).collect())),
+        );
+        option("aux-coefficient", self.aux_coefficient.map(|v| v.to_string()));
+        option("dead-tokens", self.dead_tokens.map(|v| v.to_string()));
+        option("threshold-decay", self.threshold_decay.map(|v| v.to_string()));
+        option("bandwidth", self.bandwidth.map(|v| v.to_string()));
+        option("initial-threshold", self.initial_threshold.map(|v| v.to_string()));
+        option("kl-coefficient", self.kl_coefficient.as_ref().map(ToString::to_string));
+        option("ds-coefficient", self.ds_coefficient.map(|v| v.to_string()));
+        option("lr", self.lr.as_ref().map(ToString::to_string));
+        option("d-sae", self.d_sae.map(|v| v.to_string()));
+        option("n-ctx", self.n_ctx.map(|v| v.to_string()));
+        option("batch", self.batch.map(|v| v.to_string()));
+        option("accumulation", self.accumulation.map(|v| v.to_string()));
+        option("tokens", self.tokens.map(|v| v.to_string()));
+        option(
+            "seed",
+            (!self.seeds.is_empty()).then(|| join(self.seeds.iter().map(ToString::to_string).collect())),
+        );
+        option("warmup-steps", self.warmup_steps.map(|v| v.to_string()));
+        option("min-lr-factor", self.min_lr_factor.map(|v| v.to_string()));
+        option("hold-steps", self.hold_steps.map(|v| v.to_string()));
+        option("adam-beta1", self.adam_beta1.map(|v| v.to_string()));
+        option("adam-beta2", self.adam_beta2.map(|v| v.to_string()));
+        option("adam-eps", self.adam_eps.map(|v| v.to_string()));
+        option("max-grad-norm", self.max_grad_norm.map(|v| v.to_string()));
+        option(
+            "residual",
+            (self.residual != ResidualFrame::Raw).then(|| self.residual.to_string()),
+        );
+        option(
+            "input-scale",
+            (self.input_scale != InputScale::None).then(|| self.input_scale.to_string()),
+        );
+        option("bos", self.bos.map(|v| v.to_string()));
+        option("eos", self.eos.map(|v| v.to_string()));
+        option("evaluate-on", self.evaluate_on.map(|v| v.to_string()));
+        option("eval-tokens", self.eval_tokens.map(|v| v.to_string()));
+        option("validation-tokens", self.validation_tokens.map(|v| v.to_string()));
+        option("eval-every-steps", self.eval_every_steps.map(|v| v.to_string()));
+        option("log-every-steps", self.log_every_steps.map(|v| v.to_string()));
+        option("checkpoint-every-steps", self.checkpoint_every_steps.map(|v| v.to_string()));
+        words.join(" ")
+    }
+}

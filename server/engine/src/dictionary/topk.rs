@@ -1,0 +1,315 @@
+//! The TopK dictionaries (Gao et al. 2024, arXiv 2406.04093, and Bussmann et al. 2024, arXiv 2412.06410, for the batch's;
+//! dictionary_learning's `AutoEncoderTopK` and `BatchTopKSAE`):
+//!
+//! z = ReLU(W_e (x − b_d) + b_e), c = the largest of z, x̂ = D c + b_d
+//!
+//! TopK keeps the k largest of each token, in training and in use. BatchTopK keeps the k · B largest of a batch of B tokens in
+//! training; in use, where a token must not depend on its batch, what lies above a threshold: the mean, exponentially decaying over
+//! the steps, of the smallest activation that the batch kept. The decoder's rows are of unit length. No sparsity term is needed; dead
+//! features have theirs (`auxk.rs`).
+
+use api::DictionaryKind;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use super::{
+    auxk::{self, AuxK},
+    centred::{centre, through_input},
+    codes::{Entries, Segment, SparseCodes},
+    directions::{normalise, remove_parallel},
+    forward::{Forward, Seen},
+    initial::{geometric_median, tensor, unit_rows},
+    kind::Kind,
+    parameters::{Parameters, Tensor},
+    select::{keep_largest_of_batch, largest_of_row, largest_of_segment},
+    tile::{self, Path, Scratch},
+};
+use crate::kernel::Real;
+
+/// Positions of the tensors in [`Parameters`].
+const W_ENC: usize = 0;
+const B_ENC: usize = 1;
+const W_DEC: usize = 2;
+const B_DEC: usize = 3;
+/// And in the state; TopK has the first alone.
+const SINCE_FIRED: usize = 0;
+const THRESHOLD: usize = 1;
+
+/// Among which activations the largest are chosen in training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Among {
+    /// Those of a token, its k largest.
+    Token,
+    /// Those of a batch of B tokens, its k · B largest.
+    Batch {
+        /// Decay of the threshold's mean, per step.
+        threshold_decay: f64,
+    },
+}
+
+/// What a TopK dictionary is told.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// Features per token.
+    pub k: usize,
+    /// Among which they are chosen.
+    pub among: Among,
+    /// Weight of the dead features' term.
+    pub aux_coefficient: f64,
+    /// Tokens without firing after which a feature is dead.
+    pub dead_tokens: u64,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct TopK<R> {
+    d_in: usize,
+    settings: Settings,
+    parameters: Parameters<R>,
+    state: Vec<Tensor<R>>,
+}
+
+impl<R: Real> TopK<R> {
+    /// From its parameters: `W_enc` [d_sae, d_in], `b_enc` [d_sae], `W_dec` [d_sae, d_in] of unit rows, `b_dec` [d_in].
+    ///
+    /// # Panics
+    /// When the lengths do not fit.
+    pub fn new(settings: Settings, w_enc: Vec<R>, b_enc: Vec<R>, w_dec: Vec<R>, b_dec: Vec<R>) -> Self {
+        let (d_in, d_sae) = (b_dec.len(), b_enc.len());
+        let mut state = vec![Tensor::zeros("since_fired", &[d_sae])];
+        if let Among::Batch { .. } = settings.among {
+            // below 0 as long as no step has been made
+            state.push(tensor("threshold", &[1], vec![-R::ONE]));
+        }
+        Self {
+            d_in,
+            settings,
+            parameters: Parameters(vec![
+                tensor("W_enc", &[d_sae, d_in], w_enc),
+                tensor("b_enc", &[d_sae], b_enc),
+                tensor("W_dec", &[d_sae, d_in], w_dec),
+                tensor("b_dec", &[d_in], b_dec),
+            ]),
+            state,
+        }
+    }
+
+    /// Initial weights as dictionary_learning draws them: random unit rows, the encoder equal to them, no biases until
+    /// [`Kind::prepare`].
+    pub fn random(settings: Settings, d_in: usize, d_sae: usize, seed: u64) -> Self {
+        let rows: Vec<R> = unit_rows(d_sae, d_in, &mut ChaCha8Rng::seed_from_u64(seed));
+        Self::new(settings, rows.clone(), vec![R::ZERO; d_sae], rows, vec![R::ZERO; d_in])
+    }
+
+    fn auxk(&self) -> AuxK<'_, R> {
+        AuxK {
+            coefficient: self.settings.aux_coefficient,
+            dead_tokens: self.settings.dead_tokens,
+            since_fired: &self.state[SINCE_FIRED].data,
+        }
+    }
+
+    /// Codes of x' in training, and the largest `k_aux` of the dead features beside them.
+    fn choose(
+        &self,
+        centred: &[R],
+        [codes, dead]: [&mut SparseCodes<R>; 2],
+        k_aux: usize,
+        ranked: &mut Vec<(R, u32)>,
+        scratch: &Scratch<R>,
+    ) {
+        let p = &self.parameters.0;
+        let Settings { k, among, .. } = self.settings;
+        let of_batch = k * (centred.len() / self.d_in);
+        let auxk = self.auxk();
+        let divide = |found: &Segment<R>, codes: &mut Segment<R>, dead: &mut Segment<R>, order: &mut Vec<u32>| {
+            match among {
+                Among::Token => (0..found.n_rows()).for_each(|r| largest_of_row(found, r, k, |_| true, codes, order)),
+                // no segment has more than these of the batch's largest
+                Among::Batch { .. } => largest_of_segment(found, of_batch, codes, order),
+            }
+            for r in 0..found.n_rows() {
+                match k_aux {
+                    0 => dead.end_row(),
+                    k_aux => largest_of_row(found, r, k_aux, |j| auxk.is_dead(j), dead, order),
+                }
+            }
+        };
+        let weights = (&p[W_ENC].data[..], &p[B_ENC].data[..], &[][..]);
+        tile::encode_into(centred, weights, [&mut *codes, dead], scratch, divide);
+        if let Among::Batch { .. } = among {
+            keep_largest_of_batch(codes, of_batch, ranked);
+        }
+    }
+
+    /// Adds the gradient by what `codes` decode to, `grad_out` [n_tokens, d_in].
+    fn add_gradient(
+        &self,
+        centred: &[R],
+        codes: &mut SparseCodes<R>,
+        grad_out: &[R],
+        grads: &mut Parameters<R>,
+        (path, scratch): (Path, &Scratch<R>),
+    ) {
+        let decoder = &self.parameters.0[W_DEC].data;
+        tile::project(codes, grad_out, decoder, R::ZERO, path, scratch);
+        tile::outer(codes, Entries::Values, grad_out, &mut grads.0[W_DEC].data, path, scratch);
+        tile::outer(codes, Entries::Grads, centred, &mut grads.0[W_ENC].data, path, scratch);
+        tile::column_sums(codes, Entries::Grads, &mut grads.0[B_ENC].data);
+    }
+}
+
+impl<R: Real> Kind<R> for TopK<R> {
+    fn kind(&self) -> DictionaryKind {
+        let Settings {
+            k,
+            among,
+            aux_coefficient,
+            dead_tokens,
+        } = self.settings;
+        match among {
+            Among::Token => DictionaryKind::TopK {
+                k,
+                aux_coefficient,
+                dead_tokens,
+            },
+            Among::Batch { threshold_decay } => DictionaryKind::BatchTopK {
+                k,
+                aux_coefficient,
+                dead_tokens,
+                threshold_decay,
+            },
+        }
+    }
+
+    fn parameters(&self) -> &Parameters<R> {
+        &self.parameters
+    }
+
+    fn directions(&self) -> &[R] {
+        &self.parameters.0[W_DEC].data
+    }
+
+    fn parameters_mut(&mut self) -> &mut Parameters<R> {
+        &mut self.parameters
+    }
+
+    fn state(&self) -> &[Tensor<R>] {
+        &self.state
+    }
+
+    fn state_mut(&mut self) -> &mut [Tensor<R>] {
+        &mut self.state
+    }
+
+    /// The decoder's bias is the geometric median of the first batch.
+    fn prepare(&mut self, x: &[R]) {
+        let median = geometric_median(x, self.d_in);
+        self.parameters.0[B_DEC].data = median.into_iter().map(R::of).collect();
+    }
+
+    fn encode(&self, x: &[R], codes: &mut SparseCodes<R>, scratch: &Scratch<R>) {
+        let p = &self.parameters.0;
+        let mut centred = Vec::new();
+        centre(x, &p[B_DEC].data, &mut centred);
+        match self.settings.among {
+            Among::Token => {
+                let mut dead = SparseCodes::default();
+                self.choose(&centred, [codes, &mut dead], 0, &mut Vec::new(), scratch);
+            }
+            Among::Batch { .. } => {
+                tile::encode(&centred, &p[W_ENC].data, &p[B_ENC].data, codes, scratch);
+                let threshold = self.state[THRESHOLD].data[0];
+                for segment in &mut codes.segments {
+                    // NaN is above it, so that it is noticed
+                    segment.retain(|value| value.partial_cmp(&threshold).is_none_or(|order| order.is_gt()));
+                }
+            }
+        }
+    }
+
+    fn decode(&self, codes: &SparseCodes<R>, out: &mut [R], path: Path, scratch: &Scratch<R>) {
+        let p = &self.parameters.0;
+        tile::combine(
+            codes,
+            Entries::Values,
+            &p[W_DEC].data,
+            Some(&p[B_DEC].data),
+            out,
+            path,
+            scratch,
+        );
+    }
+
+    fn forward(&self, x: &[R], per_number: f64, forward: &mut Forward<R>, path: Path, scratch: &Scratch<R>) {
+        let Forward {
+            codes,
+            x_hat,
+            seen,
+            centred,
+            side,
+            ranked,
+            ..
+        } = forward;
+        centre(x, &self.parameters.0[B_DEC].data, centred);
+        let k_aux = self.auxk().k(self.d_in);
+        self.choose(centred, [codes, side], k_aux, ranked, scratch);
+        seen.add(codes);
+        x_hat.resize(x.len(), R::ZERO);
+        self.decode(codes, x_hat, path, scratch);
+        let decoder = &self.parameters.0[W_DEC].data;
+        self.auxk().term(x, decoder, per_number, forward, path, scratch);
+    }
+
+    fn backward(
+        &self,
+        _: &[R],
+        forward: &mut Forward<R>,
+        grad_out: &[R],
+        _: R,
+        grads: &mut Parameters<R>,
+        grad_x: Option<&mut [R]>,
+        path: Path,
+        scratch: &Scratch<R>,
+    ) {
+        let Forward {
+            codes,
+            centred,
+            side,
+            side_out,
+            ..
+        } = forward;
+        tile::row_sums(grad_out, &mut grads.0[B_DEC].data);
+        self.add_gradient(centred, codes, grad_out, grads, (path, scratch));
+        if side.nnz() > 0 {
+            self.add_gradient(centred, side, side_out, grads, (path, scratch));
+        }
+        if let Some(grad_x) = grad_x {
+            let rows = &self.parameters.0[W_ENC].data;
+            tile::combine(codes, Entries::Grads, rows, None, grad_x, path, scratch);
+        }
+    }
+
+    /// The bias' gradient through x', and the decoder's without what would change its rows' lengths.
+    fn finish(&self, grads: &mut Parameters<R>) {
+        let p = &self.parameters.0;
+        let [_, b_enc, w_dec, b_dec] = &mut grads.0[..] else {
+            return;
+        };
+        through_input(&p[W_ENC].data, b_enc.data.iter().copied(), &mut b_dec.data);
+        remove_parallel(&p[W_DEC].data, &mut w_dec.data, self.d_in);
+    }
+
+    fn settle(&mut self, seen: &Seen) {
+        normalise(&mut self.parameters.0[W_DEC].data, self.d_in);
+        auxk::count(&mut self.state[SINCE_FIRED], seen);
+        if let (Among::Batch { threshold_decay }, (sum, n @ 1..)) = (self.settings.among, seen.smallest) {
+            let threshold = &mut self.state[THRESHOLD].data[0];
+            let smallest = sum / n as f64;
+            *threshold = match threshold.f64() {
+                before if before < 0.0 => R::of(smallest),
+                before => R::of(threshold_decay * before + (1.0 - threshold_decay) * smallest),
+            };
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Runs of every kind of dictionary: with every objective, on any number of threads, interrupted, saved and measured.
+
+use api::{DictionaryConfig, DictionaryKind, InputScale, Objective, TrainConfig};
+use engine::{dictionary, train::Outcome};
+use std::fs;
+
+use crate::{
+    runs::{Place, Watch, at, left},
+    workplace::config,
+};
+
+/// Every kind, with settings at which everything happens within ten steps.
+pub fn kinds() -> [DictionaryKind; 6] {
+    [
+        DictionaryKind::Relu,
+        DictionaryKind::Tied,
+        DictionaryKind::Gated,
+        DictionaryKind::TopK {
+            k: 3,
+            aux_coefficient: 1.0 / 32.0,
+            dead_tokens: 200,
+        },
+        DictionaryKind::BatchTopK {
+            k: 3,
+            aux_coefficient: 1.0 / 32.0,
+            dead_tokens: 200,
+            threshold_decay: 0.9,
+        },
+        DictionaryKind::JumpRelu {
+            bandwidth: 0.05,
+            initial_threshold: 0.001,
+        },
+    ]
+}
+
+/// The three objectives' dictionaries, all of one kind.
+fn of_kind(kind: DictionaryKind) -> TrainConfig {
+    let mut config = TrainConfig {
+        input_scale: InputScale::UnitNorm,
+        ..config(at())
+    };
+    for d in &mut config.dictionaries {
+        d.kind = kind;
+        let sparsity = if kind.name().has_penalty() {
+            d.objective.sparsity()
+        } else {
+            0.0
+        };
+        d.objective = match d.objective {
+            Objective::Local { .. } => Objective::Local { sparsity },
+            Objective::E2e { kl, .. } => Objective::E2e { sparsity, kl },
+            Objective::E2eDs { kl, downstream, .. } => Objective::E2eDs {
+                sparsity,
+                kl,
+                downstream,
+            },
+        };
+    }
+    config
+}
+
+#[test]
+fn threads_and_interruptions_change_no_bit_of_any_kind() {
+    let place = Place::new();
+    for kind in kinds() {
+        let (name, config) = (kind.name(), of_kind(kind));
+        config.validate().unwrap();
+        let mut whole = Watch::default();
+        let expected = left(place.run(&format!("{name}.whole"), &config, 2, &mut whole).unwrap());
+        let mut one = Watch::default();
+        let alone = left(place.run(&format!("{name}.one"), &config, 1, &mut one).unwrap());
+        assert!(alone == expected && one.history == whole.history, "{name}: threads");
+        let mut watch = Watch::default();
+        for (stop, n_threads) in [(0, 2), (1, 1), (5, 3), (6, 2)] {
+            watch.stop_at = Some(stop);
+            let outcome = place.run(&format!("{name}.cut"), &config, n_threads, &mut watch).unwrap();
+            assert!(
+                matches!(outcome, Outcome::Stopped { step } if step == stop),
+                "{name}: {outcome:?}"
+            );
+        }
+        watch.stop_at = None;
+        let resumed = left(place.run(&format!("{name}.cut"), &config, 2, &mut watch).unwrap());
+        assert_eq!(watch.resumed, [0, 0, 1, 5, 6]);
+        assert!(resumed == expected && watch.history == whole.history, "{name}: interruptions");
+    }
+}
+
+#[test]
+fn every_kind_is_measured_and_says_its_terms() {
+    let place = Place::new();
+    for kind in kinds() {
+        let name = kind.name();
+        let mut watch = Watch::default();
+        let left = left(place.run(&format!("{name}.measured"), &of_kind(kind), 2, &mut watch).unwrap());
+        for (_, metrics) in &left {
+            let metric = |name: &str| metrics.iter().find(|m| m.name == name && m.at.is_none()).unwrap().value;
+            assert!(metric("l0") > 0.0 && metric("ce_increase").is_finite(), "{name}");
+            if let DictionaryKind::TopK { k, .. } = kind {
+                assert_eq!(metric("l0"), k as f64);
+            }
+        }
+        let said = |term: &str| watch.history.iter().all(|point| point.values.contains_key(term));
+        assert_eq!(said("loss/sparsity"), name.has_penalty(), "{name}");
+        assert_eq!(said("loss/auxiliary"), name.has_auxiliary(), "{name}");
+    }
+}
+
+#[test]
+fn files_of_every_kind_come_back() {
+    let place = Place::new();
+    for kind in kinds() {
+        let config = DictionaryConfig {
+            kind,
+            ..config(at()).dictionaries[0]
+        };
+        let mut made = dictionary::Dictionary::<f32>::random(kind, 12, config.d_sae, 3);
+        assert_eq!(made.kind(), kind);
+        assert_eq!(
+            made.parameters().len() as u128,
+            kind.n_parameters(12, config.d_sae),
+            "{}",
+            kind.name()
+        );
+        made.update_state(|state| state.iter_mut().for_each(|tensor| tensor.data.fill(0.75)));
+        let file = dictionary::DictionaryFile::new(config, at(), api::ResidualFrame::Raw, 1.0, "abc".into());
+        let path = place.folder.path().join("one.safetensors");
+        dictionary::save(&made, &file, api::WeightType::F32, &path).unwrap();
+        let (back, facts) = dictionary::load(&path).unwrap();
+        assert_eq!(
+            (back.parameters(), back.state(), facts),
+            (made.parameters(), made.state(), file)
+        );
+        // what another kind would need is not there
+        let other = match kind {
+            DictionaryKind::Gated => DictionaryKind::Relu,
+            _ => DictionaryKind::Gated,
+        };
+        let config = DictionaryConfig { kind: other, ..config };
+        let file = dictionary::DictionaryFile::new(config, at(), api::ResidualFrame::Raw, 1.0, "abc".into());
+        dictionary::save(&made, &file, api::WeightType::F32, &path).unwrap();
+        let error = dictionary::load(&path).unwrap_err().to_string();
+        assert!(error.contains("is missing") && error.contains("one.safetensors"), "{error}");
+        fs::remove_file(&path).unwrap();
+    }
+}

@@ -1,0 +1,408 @@
+"""What torch makes of the kinds of dictionary beside ReLU: codes, losses, gradients, ten optimiser steps, in f64.
+
+Written from the papers and from dictionary_learning (saprmarks/dictionary_learning) and sparse_coding (HoagyC/sparse_coding):
+gradients are autograd's, with detach() where the method has a stop-gradient and autograd.Function where it has a pseudo-derivative.
+Sums over dimensions are means here, as everywhere in this project: each kind's own terms are theirs over d_in.
+The language model, the objectives' other terms and the schedule are those of `training.py`.
+
+`golden.safetensors` holds, for each kind and each case (kind, objective):
+  tokens                [contexts, n_ctx]        STEPS x ACCUMULATION x BATCH contexts
+  KIND.init.W           f32                      the parameters before the first step
+  KIND.state.S          f32                      the state before the first step
+  KIND.x, KIND.codes    f32                      the first step's activations [n, d_in], and the codes in use [n, d_sae]
+  KIND.median           f64                      the geometric median of x
+  CASE.grad.W           f32                      the gradient of the first step's loss, before clipping
+  CASE.final.W          f64                      parameters and state after the last step
+and, as JSON in its metadata under `golden`, everything that is one number. All matrices are [d_sae, d_in], a row per feature.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import nn
+
+from training import ACCUMULATION, BATCH, N_CTX, STEPS, Spliced, factor, in_f64
+
+D_SAE = 37
+AT = "blocks.1.hook_resid_pre"
+OBJECTIVES = {
+    "local": dict(name="local", sparsity=0.7),
+    "e2e": dict(name="e2e", sparsity=0.3, kl=0.9),
+    "e2e_ds": dict(name="e2e+ds", sparsity=0.4, kl=0.5, downstream=2.5),
+}
+LR = 0.01
+
+
+def unit_rows(rows):
+    return rows / rows.norm(dim=1, keepdim=True)
+
+
+class Kind(nn.Module):
+    """A dictionary whose parameters have this project's names and shapes."""
+
+    unit_decoder = True
+    state: dict[str, torch.Tensor] = {}
+
+    def own(self, name: str, value: torch.Tensor) -> None:
+        setattr(self, name, nn.Parameter(value.detach().float().double()))
+
+    def after_backward(self) -> None:
+        """The decoder's gradient without what would change its rows' lengths."""
+        if self.unit_decoder:
+            rows = unit_rows(self.W_dec.data)
+            self.W_dec.grad -= (self.W_dec.grad * rows).sum(1, keepdim=True) * rows
+
+    def after_step(self, n_tokens: int) -> None:
+        if self.unit_decoder:
+            self.W_dec.data = unit_rows(self.W_dec.data)
+
+    def begin(self) -> None:
+        """Before the first batch of a step."""
+
+
+class Tied(Kind):
+    """sparse_coding's FunctionalTiedSAE."""
+
+    kind = "tied"
+    unit_decoder = False
+
+    def __init__(self, w, x):
+        super().__init__()
+        self.own("W_enc", w * 3)
+        self.own("b_enc", -(x @ unit_rows(self.W_enc).T).flatten().quantile(0.8).expand(D_SAE) + 0.05 * torch.randn(D_SAE))
+
+    def rows(self):
+        return self.W_enc / self.W_enc.norm(dim=1, keepdim=True).clamp(min=1e-8)
+
+    def encode(self, x):
+        return F.relu(x @ self.rows().T + self.b_enc)
+
+    def forward(self, x):
+        c = self.encode(x)
+        return c, c @ self.rows(), c.sum(), torch.tensor(0.0)
+
+    def doubt(self, x):
+        return [x @ self.rows().T + self.b_enc]
+
+
+class Gated(Kind):
+    """Rajamanoharan et al. 2024 (Gated), as dictionary_learning's GatedAutoEncoder and GatedSAETrainer have it."""
+
+    kind = "gated"
+
+    def __init__(self, w, x):
+        super().__init__()
+        self.own("W_enc", w)
+        self.own("b_dec", 0.1 * torch.randn(x.shape[1]))
+        pre = (x - self.b_dec) @ self.W_enc.T
+        self.own("b_gate", -pre.flatten().quantile(0.75).expand(D_SAE) + 0.1 * torch.randn(D_SAE))
+        self.own("r_mag", 0.3 * torch.randn(D_SAE))
+        self.own("b_mag", -0.5 * pre.flatten().quantile(0.9) + 0.3 * torch.randn(D_SAE))
+        self.own("W_dec", unit_rows(torch.randn(D_SAE, x.shape[1])))
+
+    def pre(self, x):
+        pre = (x - self.b_dec) @ self.W_enc.T
+        return pre + self.b_gate, self.r_mag.exp() * pre + self.b_mag
+
+    def encode(self, x):
+        gate, magnitude = self.pre(x)
+        return (gate > 0).double() * F.relu(magnitude)
+
+    def forward(self, x):
+        gate = F.relu(self.pre(x)[0])
+        c = self.encode(x)
+        via_gate = gate @ self.W_dec.detach() + self.b_dec.detach()
+        return c, c @ self.W_dec + self.b_dec, gate.sum(), F.mse_loss(via_gate, x)
+
+    def doubt(self, x):
+        return list(self.pre(x))
+
+
+class TopK(Kind):
+    """Gao et al. 2024, as dictionary_learning's AutoEncoderTopK and TopKTrainer have it, but that a feature is dead by what it
+    did before the step, and that activations of 0 are never counted as firing."""
+
+    settings = dict(k=3, aux_coefficient=0.5, dead_tokens=60)
+
+    def __init__(self, w, x):
+        super().__init__()
+        self.own("W_enc", w)
+        self.own("b_dec", 0.1 * torch.randn(x.shape[1]))
+        self.own("b_enc", 0.3 * torch.randn(D_SAE))
+        self.own("W_dec", unit_rows(torch.randn(D_SAE, x.shape[1])))
+        self.state = {"since_fired": torch.where(torch.rand(D_SAE) < 0.3, 100.0, 10.0).double()}
+        self.begin()
+
+    kind = dict(topk=settings)
+
+    def begin(self):
+        self.fired = torch.zeros(D_SAE, dtype=torch.bool)
+        self.smallest = []
+
+    def positive(self, x):
+        return F.relu((x - self.b_dec) @ self.W_enc.T + self.b_enc)
+
+    def choose(self, z):
+        values, ids = z.topk(self.settings["k"], dim=1)
+        return torch.zeros_like(z).scatter(1, ids, values)
+
+    def encode(self, x):
+        return self.choose(self.positive(x))
+
+    def forward(self, x):
+        z = self.positive(x)
+        c = self.choose(z)
+        x_hat = c @ self.W_dec + self.b_dec
+        self.fired |= (c > 0).any(0)
+        if (c > 0).any():
+            self.smallest.append(c[c > 0].min().item())
+        dead = self.state["since_fired"] >= self.settings["dead_tokens"]
+        self.n_dead = int(dead.sum())
+        aux = torch.tensor(0.0)
+        if self.n_dead:
+            e = (x - x_hat).detach()
+            values, ids = torch.where(dead, z, -torch.inf).topk(min(x.shape[1] // 2, self.n_dead), dim=1)
+            e_hat = torch.zeros_like(z).scatter(1, ids, values) @ self.W_dec
+            aux = (e - e_hat).pow(2).sum() / (e - e.mean(0)).pow(2).sum()
+            aux = self.settings["aux_coefficient"] * aux.nan_to_num(0.0) / x.shape[1]
+        return c, x_hat, torch.tensor(0.0), aux
+
+    def after_step(self, n_tokens):
+        super().after_step(n_tokens)
+        self.state["since_fired"] = torch.where(self.fired, 0.0, self.state["since_fired"] + n_tokens)
+
+    def doubt(self, x):
+        z, k = self.positive(x), self.settings["k"]
+        largest = z.topk(k + 1, dim=1).values
+        return [(x - self.b_dec) @ self.W_enc.T + self.b_enc, largest[:, k - 1] - largest[:, k]]
+
+
+class BatchTopK(TopK):
+    """Bussmann et al. 2024, as dictionary_learning's BatchTopKSAE and BatchTopKTrainer have it."""
+
+    settings = dict(k=3, aux_coefficient=0.5, dead_tokens=60, threshold_decay=0.75)
+    kind = dict(batchtopk=settings)
+
+    def __init__(self, w, x):
+        super().__init__(w, x)
+        self.state["threshold"] = torch.tensor([-1.0]).double()
+
+    def choose(self, z):
+        flat = z.flatten()
+        values, ids = flat.topk(self.settings["k"] * len(z))
+        return torch.zeros_like(flat).scatter(0, ids, values).view_as(z)
+
+    def encode(self, x):
+        z = self.positive(x)
+        return z * (z > self.state["threshold"])
+
+    def after_step(self, n_tokens):
+        super().after_step(n_tokens)
+        mean = torch.tensor(self.smallest).double().mean()
+        before, decay = self.state["threshold"], self.settings["threshold_decay"]
+        self.state["threshold"] = mean.view(1) if before < 0 else decay * before + (1 - decay) * mean
+
+    def doubt(self, x):
+        z = self.positive(x)
+        first = z.view(ACCUMULATION, -1).topk(self.settings["k"] * len(z) // ACCUMULATION + 1).values
+        return [(x - self.b_dec) @ self.W_enc.T + self.b_enc, first[:, -2] - first[:, -1]]
+
+
+class Jump(torch.autograd.Function):
+    """c = z 1[z > theta]."""
+
+    @staticmethod
+    def forward(ctx, z, theta, width):
+        ctx.save_for_backward(z, theta)
+        ctx.width = width
+        return z * (z > theta)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (z, theta), width = ctx.saved_tensors, ctx.width
+        window = ((z - theta).abs() < width / 2).double()
+        return grad * (z > theta), (grad * -(theta / width) * window).sum(0), None
+
+
+class Count(torch.autograd.Function):
+    """1[z > theta]."""
+
+    @staticmethod
+    def forward(ctx, z, theta, width):
+        ctx.save_for_backward(z, theta)
+        ctx.width = width
+        return (z > theta).double()
+
+    @staticmethod
+    def backward(ctx, grad):
+        (z, theta), width = ctx.saved_tensors, ctx.width
+        window = ((z - theta).abs() < width / 2).double()
+        return torch.zeros_like(z), (grad * -(1 / width) * window).sum(0), None
+
+
+class JumpRelu(Kind):
+    """Rajamanoharan et al. 2024 (JumpReLU). Bandwidth and thresholds are in units of the input's size."""
+
+    settings = dict(bandwidth=0.15, initial_threshold=0.3)
+    kind = dict(jumprelu=settings)
+
+    def __init__(self, w, x):
+        super().__init__()
+        size = x.pow(2).sum(1).mean().sqrt()
+        self.own("W_enc", w)
+        self.own("b_enc", 0.1 * torch.randn(D_SAE))
+        z = x @ self.W_enc.T + self.b_enc
+        self.own("threshold", (z.flatten().quantile(0.7) / size * (0.5 + torch.rand(D_SAE))))
+        self.own("W_dec", unit_rows(torch.randn(D_SAE, x.shape[1])))
+        self.own("b_dec", 0.1 * torch.randn(x.shape[1]))
+        self.state = {"input_size": size.float().double().view(1)}
+
+    def parts(self, x):
+        size = self.state["input_size"]
+        return x @ self.W_enc.T + self.b_enc, self.threshold * size, self.settings["bandwidth"] * size
+
+    def encode(self, x):
+        return Jump.apply(*self.parts(x))
+
+    def forward(self, x):
+        c = self.encode(x)
+        return c, c @ self.W_dec + self.b_dec, Count.apply(*self.parts(x)).sum(), torch.tensor(0.0)
+
+    def after_step(self, n_tokens):
+        super().after_step(n_tokens)
+        self.threshold.data.clamp_(min=0)
+
+    def doubt(self, x):
+        z, theta, width = self.parts(x)
+        return [z - theta, z - theta - width / 2, z - theta + width / 2]
+
+
+KINDS = [Tied, Gated, TopK, BatchTopK, JumpRelu]
+
+
+def terms_of(spliced, sae, tokens, objective):
+    with torch.no_grad():
+        logits, _, later, _ = spliced.run(tokens)
+        later = {name: value.clone() for name, value in later.items()}
+    kept = []
+
+    def replace(x):
+        rows = x.flatten(0, 1)
+        kept.append((rows, *sae(rows)))
+        return kept[0][2].view_as(x)
+
+    new_logits, _, new_later, _ = spliced.run(tokens, replace)
+    x, _, x_hat, penalty, auxiliary = kept[0]
+    terms = {
+        "reconstruction": F.mse_loss(x_hat, x),
+        "sparsity": penalty / x.numel(),
+        "auxiliary": auxiliary,
+    }
+    if "kl" in objective:
+        log_p, log_q = (F.log_softmax(l, dim=-1).flatten(0, 1) for l in (logits, new_logits))
+        terms["kl"] = F.kl_div(log_q, log_p, log_target=True, reduction="batchmean")
+    if "downstream" in objective:
+        terms["downstream"] = sum(F.mse_loss(new_later[k], later[k]) for k in later) / len(later)
+    return terms
+
+
+def loss_of(terms, objective):
+    coefficients = {"reconstruction": 1.0 if objective["name"] == "local" else 0.0, "auxiliary": 1.0}
+    coefficients |= {name: objective[name] for name in ("sparsity", "kl", "downstream") if name in objective}
+    return sum(coefficient * terms[name] for name, coefficient in coefficients.items())
+
+
+def train(spliced, sae, tokens, objective):
+    steps = tokens.view(STEPS, ACCUMULATION, BATCH, N_CTX)
+    optimizer = torch.optim.Adam(sae.parameters(), lr=LR)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    facts, tensors = dict(objective=objective, lr=LR, losses=[], lrs=[], grad_norms=[], n_dead=[]), {}
+    for index, batches in enumerate(steps):
+        optimizer.zero_grad()
+        sae.begin()
+        sums, loss = {}, 0.0
+        for batch in batches:
+            terms = terms_of(spliced, sae, batch, objective)
+            part = loss_of(terms, objective) / ACCUMULATION
+            part.backward()
+            loss += part.item()
+            for name, value in terms.items():
+                sums[name] = sums.get(name, 0.0) + value.item() / ACCUMULATION
+        sae.after_backward()
+        if index == 0:
+            facts["terms"] = sums
+            tensors = {f"grad.{name}": p.grad.clone().float() for name, p in sae.named_parameters()}
+            norm = torch.cat([p.grad.flatten() for p in sae.parameters()]).norm().item()
+            facts["max_grad_norm"] = float(f"{0.9 * norm:.3g}")
+        norm = nn.utils.clip_grad_norm_(sae.parameters(), facts["max_grad_norm"])
+        facts["losses"].append(loss)
+        facts["grad_norms"].append(norm.item())
+        facts["lrs"].append(optimizer.param_groups[0]["lr"])
+        facts["n_dead"].append(getattr(sae, "n_dead", 0))
+        optimizer.step()
+        schedule.step()
+        sae.after_step(batches.numel())
+    print(f"  {objective['name']}: loss {facts['losses'][0]:.4f} to {facts['losses'][-1]:.4f}", sums, facts["n_dead"])
+    final = {name: p.detach().clone() for name, p in sae.named_parameters()} | sae.state
+    return facts, tensors | {f"final.{name}": value.clone() for name, value in final.items()}
+
+
+def sure(sae, x):
+    """Whether no choice is so close that f32 may see it the other way round."""
+    return all(bool(value.abs().min() > 5e-6 * value.abs().max()) for value in sae.doubt(x))
+
+
+def generate(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    model = in_f64(folder.parent / "models" / "gpt2")
+    spliced = Spliced(model, AT)
+    generator = torch.Generator().manual_seed(100)
+    tokens = torch.randint(model.config.vocab_size, (STEPS * ACCUMULATION * BATCH, N_CTX), generator=generator)
+    first = tokens[: ACCUMULATION * BATCH]
+    with torch.no_grad():
+        x = spliced.run(first)[1].flatten(0, 1).float().double()
+        seen = spliced.run(first)[1].flatten(0, 1).clone()
+    tensors, kinds = {"tokens": tokens.int(), "x": x}, []
+    median = x.mean(0)
+    for _ in range(3000):
+        weights = 1 / (x - median).norm(dim=1)
+        median = (weights / weights.sum()) @ x
+    tensors["median"] = median
+    for cls in KINDS:
+        for attempt in range(200):
+            torch.manual_seed(attempt)
+            w = torch.randn(D_SAE, x.shape[1]).double()
+            sae = cls(w / (x @ w.T).std(), x).double()
+            if sure(sae, seen) and sure(sae, x):
+                break
+        else:
+            raise ValueError(f"{cls.__name__}: choices in doubt")
+        name = cls.kind if isinstance(cls.kind, str) else next(iter(cls.kind))
+        init, state = {k: v.clone() for k, v in sae.state_dict().items()}, dict(sae.state)
+        tensors |= {f"{name}.init.{k}": v.float() for k, v in init.items()}
+        tensors |= {f"{name}.state.{k}": v.float() for k, v in state.items()}
+        with torch.no_grad():
+            if "threshold" in sae.state:
+                sae.state["threshold"] = torch.tensor([0.5]).double()
+            tensors[f"{name}.codes"] = sae.encode(x).float()
+        print(name, "seed", attempt, "fires", (tensors[f"{name}.codes"] != 0).double().mean().item())
+        cases = []
+        for case, objective in OBJECTIVES.items():
+            sae.load_state_dict(init)
+            sae.state = dict(state)
+            if isinstance(sae, TopK):
+                objective = objective | dict(sparsity=0.0)
+            facts, found = train(spliced, sae, tokens, objective)
+            cases.append(dict(name=f"{name}.{case}", **facts))
+            tensors |= {f"{name}.{case}.{key}": value for key, value in found.items()}
+        names = [k for k, _ in sae.named_parameters()]
+        kinds.append(dict(name=name, kind=cls.kind, parameters=names, state=list(state), cases=cases))
+    tensors["x"] = x.float()
+    about = dict(n_ctx=N_CTX, batch=BATCH, accumulation=ACCUMULATION, n_steps=STEPS, d_sae=D_SAE, at=AT, kinds=kinds)
+    contiguous = {key: value.detach().clone(memory_format=torch.contiguous_format) for key, value in tensors.items()}
+    save_file(contiguous, folder / "golden.safetensors", metadata={"golden": json.dumps(about, allow_nan=False)})
