@@ -3,10 +3,12 @@
 
 use anyhow::{Context as _, Result, ensure};
 use api::{DictionaryInfo, HistoryPoint, JobConfig, KnownFeatures};
+use flate2::read::GzDecoder;
 use serde::{Deserialize, Serialize};
 use std::{
     borrow::Cow,
     fs,
+    io::Read as _,
     path::{Path, PathBuf},
 };
 
@@ -52,7 +54,7 @@ pub struct Run {
     pub started: i64,
     /// When it ended.
     pub finished: i64,
-    /// The file of its curves: JSON lines, thinned out.
+    /// The file of its curves: JSON lines, thinned out, gzipped.
     pub history: String,
     /// What it made, in the order of its config.
     pub dictionaries: Vec<Made>,
@@ -64,7 +66,7 @@ pub struct Run {
 pub struct Made {
     /// The file of its weights.
     pub file: String,
-    /// The file of what it knows of storyworld's labels.
+    /// The file of what it knows of storyworld's labels, gzipped.
     pub known: String,
     /// What is known of it; the numbers are the registry's to say.
     pub info: DictionaryInfo,
@@ -129,12 +131,21 @@ impl Bundle {
         self.place.file(name)
     }
 
+    /// The content of a gzipped file.
+    fn unpacked(&self, name: &str) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let packed = self.file(name)?;
+        let read = GzDecoder::new(&packed[..]).read_to_end(&mut bytes);
+        read.with_context(|| format!("'{name}' of the shipped set is damaged"))?;
+        Ok(bytes)
+    }
+
     /// What a dictionary knows of storyworld's labels.
     ///
     /// # Errors
     /// As [`Bundle::file`]; a file that says something else.
     pub fn known(&self, made: &Made) -> Result<KnownFeatures> {
-        let bytes = self.file(&made.known)?;
+        let bytes = self.unpacked(&made.known)?;
         serde_json::from_slice(&bytes).with_context(|| format!("'{}' of the shipped set", made.known))
     }
 
@@ -143,7 +154,7 @@ impl Bundle {
     /// # Errors
     /// As [`Bundle::file`]; a line that is no point.
     pub fn history(&self, run: &Run) -> Result<Vec<HistoryPoint>> {
-        let bytes = self.file(&run.history)?;
+        let bytes = self.unpacked(&run.history)?;
         let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         lines
             .map(|line| serde_json::from_slice(line).with_context(|| format!("'{}' of the shipped set", run.history)))

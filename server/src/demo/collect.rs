@@ -6,9 +6,11 @@ use api::{
     WeightType,
 };
 use engine::metrics::known::Options;
+use flate2::{Compression, write::GzEncoder};
 use std::{
     collections::BTreeMap,
     fs,
+    io::Write as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -147,9 +149,9 @@ async fn run(
     let measured = measure(workspace, model, config, paths).await?;
     let dictionaries = files.into_iter().zip(infos).zip(measured);
     let history = thinned(workspace.store.history(job.id, 0).await?);
-    let history_file = format!("runs/{}.jsonl", n_dictionaries);
+    let history_file = format!("runs/{n_dictionaries:02}.jsonl.gz");
     let lines = history.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
-    fs::write(to.join(&history_file), lines.join("\n") + "\n")?;
+    pack(&to.join(&history_file), (lines.join("\n") + "\n").as_bytes())?;
     Ok(Run {
         config: job.config.clone(),
         command: job.command.clone(),
@@ -178,7 +180,7 @@ fn made(file: String, checksum: String, info: DictionaryInfo, mut metrics: Vec<M
         checksum,
         ..info
     };
-    let known = file.replace("dictionaries/", "known/").replace(".safetensors", ".json");
+    let known = file.replace("dictionaries/", "known/").replace(".safetensors", ".json.gz");
     Made { file, known, info }
 }
 
@@ -224,7 +226,7 @@ async fn known(workspace: &Arc<Workspace>, recipe: &Recipe, model: &ModelInfo, r
         let found = tokio::task::spawn_blocking(move || pool.install(work)).await??;
         for (made, known) in made.into_iter().zip(found.context("measuring was stopped")?) {
             let json = serde_json::to_vec(&known)?;
-            fs::write(folder.join(&made.known), json).with_context(|| format!("cannot write '{}'", made.known))?;
+            pack(&folder.join(&made.known), &json)?;
             made.info.metrics.extend(known.measurements());
         }
     }
@@ -247,6 +249,16 @@ fn thinned(history: Vec<HistoryPoint>) -> Vec<HistoryPoint> {
     };
     let mut keeps = keeps;
     history.into_iter().filter(|point| keeps(point)).collect()
+}
+
+/// Writes `bytes` gzipped: the same bytes make the same file.
+fn pack(path: &Path, bytes: &[u8]) -> Result<()> {
+    let write = || -> std::io::Result<()> {
+        let mut file = GzEncoder::new(fs::File::create(path)?, Compression::best());
+        file.write_all(bytes)?;
+        file.finish()?.sync_all()
+    };
+    write().with_context(|| format!("cannot write '{}'", path.display()))
 }
 
 fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
