@@ -141,7 +141,7 @@ fn on_the_command_line_each_has_one_message_and_nothing_is_lost() -> Result<()> 
         (
             "--kind",
             "topk",
-            &["coefficient: found '0.1'", "topk has no sparsity term", "give k"],
+            &["k: nothing is given", "topk needs features per token", "8,16,32"],
         ),
         ("--k", "8", &["k: found with kind relu", "topk and batchtopk"]),
         ("--bandwidth", "0.1", &["bandwidth: found with kind relu", "jumprelu"]),

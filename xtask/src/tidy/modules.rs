@@ -30,6 +30,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "objective",
             "metrics",
             "train",
+            "pretrain",
             "baseline",
             "index",
             "format",
