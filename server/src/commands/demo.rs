@@ -38,6 +38,9 @@ pub struct Demo {
     /// Make it again from seeds, in the data folder, and say how it differs from the shipped one
     #[arg(long)]
     rebuild: bool,
+    /// Make it by this recipe, and not by the shipped set's [default: demo/recipe.json, as it was compiled in]
+    #[arg(long, value_name = "FILE", requires = "rebuild")]
+    recipe: Option<PathBuf>,
     /// Write the set that was made again to this folder
     #[arg(long, value_name = "FOLDER", requires = "rebuild")]
     out: Option<PathBuf>,
@@ -48,7 +51,8 @@ impl Demo {
     pub fn run(self, global: &Global) -> Result<ExitCode> {
         workspace::on(global, async |workspace| {
             if self.rebuild {
-                return rebuild(&workspace, &Recipe::shipped()?, self.out.as_deref()).await;
+                let recipe = self.recipe.as_deref().map_or_else(Recipe::shipped, Recipe::read)?;
+                return rebuild(&workspace, &recipe, self.out.as_deref()).await;
             }
             let bundle = Bundle::embedded()?.context("this program was built without its demo; build it where demo/ is")?;
             if self.add {

@@ -4,7 +4,11 @@ use anyhow::{Context as _, Result, ensure};
 use api::{CorpusId, PretrainConfig, SweepRequest};
 use engine::corpus::storyworld::{self, Storyworld};
 use serde::{Deserialize, Serialize};
-use std::{fs::File, io::Write as _, path::Path};
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    path::Path,
+};
 
 use crate::behaviours::Questions;
 
@@ -51,6 +55,15 @@ impl Recipe {
     /// A recipe that is none, by the field; tested.
     pub fn shipped() -> Result<Self> {
         serde_json::from_str(SHIPPED).context("demo/recipe.json")
+    }
+
+    /// The one in a file.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or is none, by the field.
+    pub fn read(path: &Path) -> Result<Self> {
+        let json = fs::read(path).with_context(|| format!("cannot read '{}'", path.display()))?;
+        serde_json::from_slice(&json).with_context(|| format!("'{}'", path.display()))
     }
 
     /// The corpus of the dictionaries.
