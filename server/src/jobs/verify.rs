@@ -155,7 +155,7 @@ fn measure_known(
     for ((at, residual, seed, n_stories), ids, files) in places {
         let observe = |what: &'static str, done, total| {
             stage.progress(Progress {
-                stage: format!("known features at {at}: {what}"),
+                stage: format!("known features: {what}"),
                 done,
                 total,
                 unit: String::new(),
