@@ -48,7 +48,7 @@ fn row(group: DictionaryGroup) -> impl IntoView {
     view! {
         <tr data-testid="group-row">
             <td>{group.model.to_string()} " · " {group.at.to_string()}</td>
-            <td class="words series">{series.collect_view()}</td>
+            <td class="words wraps">{series.collect_view()}</td>
             <td>{range(group.l0)}</td>
             <td>{range(group.ce_increase)}</td>
             <td class="words minor" data-testid="group-verified">{verified(&group)}</td>

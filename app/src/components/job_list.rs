@@ -109,7 +109,7 @@ pub fn JobList(
                     <td class="words"><JobState job /></td>
                     <td class="words"><Progress job /></td>
                     <td class="words">{place}</td>
-                    <td class="words">{what}</td>
+                    <td class="words wraps">{what}</td>
                     <td class="words quiet owner">{move || job.with(when)}</td>
                 </tr>
             }
