@@ -30,7 +30,7 @@ use crate::{
   saescope demo --add --data results
   saescope demo --rebuild --data building --out demo
 
-A rebuild takes about two hours on two cores. What was interrupted goes on from its checkpoints.")]
+A rebuild takes about an hour on two cores. What was interrupted goes on from its checkpoints.")]
 pub struct Demo {
     /// Put what is missing of it into the data folder
     #[arg(long, conflicts_with = "rebuild")]
