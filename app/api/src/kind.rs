@@ -27,25 +27,28 @@ pub enum KindName {
     BatchTopK,
     /// See [`DictionaryKind::JumpRelu`].
     JumpRelu,
+    /// See [`DictionaryKind::Pursuit`].
+    Pursuit,
 }
 
 words!(KindName, "kind", "relu" => KindName::Relu, "tied" => KindName::Tied, "gated" => KindName::Gated,
-    "topk" => KindName::TopK, "batchtopk" => KindName::BatchTopK, "jumprelu" => KindName::JumpRelu);
+    "topk" => KindName::TopK, "batchtopk" => KindName::BatchTopK, "jumprelu" => KindName::JumpRelu, "pursuit" => KindName::Pursuit);
 
 impl KindName {
     /// All kinds, in the order in which pages and tables list them.
-    pub const ALL: [KindName; 6] = [
+    pub const ALL: [KindName; 7] = [
         KindName::Relu,
         KindName::Tied,
         KindName::Gated,
         KindName::TopK,
         KindName::BatchTopK,
         KindName::JumpRelu,
+        KindName::Pursuit,
     ];
 
     /// Whether a sparsity term, taken λ times, is part of its loss. The others are given how many features fire.
     pub fn has_penalty(self) -> bool {
-        !matches!(self, KindName::TopK | KindName::BatchTopK)
+        !matches!(self, KindName::TopK | KindName::BatchTopK | KindName::Pursuit)
     }
 
     /// Whether its loss has a term of its own beside sparsity.
@@ -60,6 +63,7 @@ impl KindName {
             KindName::TopK => &["k", "aux_coefficient", "dead_tokens"],
             KindName::BatchTopK => &["k", "aux_coefficient", "dead_tokens", "threshold_decay"],
             KindName::JumpRelu => &["coefficient", "bandwidth", "initial_threshold"],
+            KindName::Pursuit => &["k"],
         }
     }
 }
@@ -103,6 +107,11 @@ pub enum DictionaryKind {
         /// The thresholds' initial value, in the same units.
         initial_threshold: f64,
     },
+    /// A decoder alone, whose codes are found by gradient pursuit (Blumensath and Davies 2008): sparse coding without an encoder.
+    Pursuit {
+        /// The most features per token.
+        k: usize,
+    },
 }
 
 impl DictionaryKind {
@@ -115,6 +124,7 @@ impl DictionaryKind {
             DictionaryKind::TopK { .. } => KindName::TopK,
             DictionaryKind::BatchTopK { .. } => KindName::BatchTopK,
             DictionaryKind::JumpRelu { .. } => KindName::JumpRelu,
+            DictionaryKind::Pursuit { .. } => KindName::Pursuit,
         }
     }
 
@@ -146,13 +156,14 @@ impl DictionaryKind {
                 bandwidth,
                 initial_threshold,
             } => vec![("bandwidth", bandwidth), ("initial_threshold", initial_threshold)],
+            DictionaryKind::Pursuit { k } => vec![("k", k as f64)],
         }
     }
 
     /// Features per token, for the kinds that are told.
     pub fn k(&self) -> Option<usize> {
         match *self {
-            DictionaryKind::TopK { k, .. } | DictionaryKind::BatchTopK { k, .. } => Some(k),
+            DictionaryKind::TopK { k, .. } | DictionaryKind::BatchTopK { k, .. } | DictionaryKind::Pursuit { k } => Some(k),
             _ => None,
         }
     }
@@ -162,6 +173,7 @@ impl DictionaryKind {
         let (d_in, d_sae) = (d_in as u128, d_sae as u128);
         match self.name() {
             KindName::Tied => d_in * d_sae + d_sae,
+            KindName::Pursuit => d_in * d_sae + d_in,
             KindName::Relu | KindName::TopK | KindName::BatchTopK => 2 * d_in * d_sae + d_in + d_sae,
             KindName::JumpRelu => 2 * d_in * d_sae + d_in + 2 * d_sae,
             KindName::Gated => 2 * d_in * d_sae + d_in + 3 * d_sae,
@@ -179,11 +191,6 @@ impl DictionaryConfig {
             Some(k) => ("k", k as f64),
             None => ("λ", self.objective.sparsity()),
         }
-    }
-
-    /// Kind and objective, as a series is called: `e2e` for the ReLU dictionary, `gated, e2e` for others.
-    pub fn series(&self) -> String {
-        series(self.kind.name(), self.objective.kind())
     }
 
     /// Checks the kind's settings.
@@ -213,14 +220,6 @@ impl DictionaryConfig {
             }
         }
         Ok(())
-    }
-}
-
-/// As [`DictionaryConfig::series`].
-pub fn series(kind: KindName, objective: crate::ObjectiveKind) -> String {
-    match kind {
-        KindName::Relu => objective.to_string(),
-        _ => format!("{kind}, {objective}"),
     }
 }
 
@@ -263,12 +262,15 @@ impl SweepRequest {
         match self.kind {
             KindName::Tied => return Ok(vec![DictionaryKind::Tied]),
             KindName::Gated => return Ok(vec![DictionaryKind::Gated]),
-            KindName::TopK | KindName::BatchTopK => {}
+            KindName::TopK | KindName::BatchTopK | KindName::Pursuit => {}
             _ => return Ok(vec![DictionaryKind::Relu]),
         }
         if self.k.is_empty() {
             let message = format!("nothing is given; {} needs features per token, as 8,16,32", self.kind);
             return Err(ConfigError::new("k", message));
+        }
+        if self.kind == KindName::Pursuit {
+            return Ok(self.k.iter().map(|k| DictionaryKind::Pursuit { k: *k }).collect());
         }
         let aux_coefficient = or_default(self.aux_coefficient, "aux_coefficient", 1.0 / 32.0, defaults);
         let dead_tokens = (tokens / 10).clamp(1, 10_000_000);
@@ -327,6 +329,7 @@ mod tests {
             width: 64,
             max_n_ctx: 512,
             has_bos: true,
+            parents: &[],
         };
         let request: SweepRequest = serde_json::from_value(request).unwrap();
         let mut resolved = request.resolve(facts)?;
@@ -343,7 +346,7 @@ mod tests {
             dead_tokens: 100_000,
         };
         assert_eq!((dictionaries[1].kind, dictionaries[1].dial()), (second, ("k", 16.0)));
-        assert_eq!(dictionaries[3].series(), "topk, e2e");
+        assert_eq!(dictionaries[3].series().to_string(), "topk, e2e");
         for name in KindName::ALL {
             let mut settings = serde_json::json!({"kind": name});
             match name.has_penalty() {

@@ -97,7 +97,7 @@ impl Canvas {
 
     /// A mark with a thin edge in the ground's colour, so that marks that overlap stay apart.
     pub(super) fn mark(&mut self, attributes: &str, title: Option<&str>, style: Style, (x, y): (f64, f64), radius: f64) {
-        let edge = Ink::Paper.css(self.theme);
+        let edge = if style.hollow { Ink::Series(style) } else { Ink::Paper }.css(self.theme);
         let width = if style.marker == Marker::Cross { 2.0 } else { 1.0 };
         let stroke = (width * FINE) as u32;
         let shape = ShapeStyle {
@@ -105,7 +105,8 @@ impl Canvas {
             filled: style.marker != Marker::Cross,
             stroke_width: stroke,
         };
-        let attributes = format!("{attributes} stroke=\"{edge}\" stroke-width=\"{stroke}\"");
+        let pale = if style.hollow { " fill-opacity=\"0.25\"" } else { "" };
+        let attributes = format!("{attributes} stroke=\"{edge}\" stroke-width=\"{stroke}\"{pale}");
         let corners = |offsets: &[(f64, f64)]| {
             offsets
                 .iter()
@@ -147,6 +148,16 @@ impl Canvas {
                     (r * turn.cos(), r * turn.sin())
                 };
                 area.draw(&Polygon::new(corners(&std::array::from_fn::<_, 10, _>(point)), shape))
+            }
+            Marker::Plus => {
+                let (r, half) = (1.2, 0.42);
+                let quarter = [(-half, -r), (half, -r), (half, -half)];
+                // the same, turned three times
+                let point = |i: usize| {
+                    let (x, y) = quarter[i % 3];
+                    [(x, y), (-y, x), (-x, -y), (y, -x)][i / 3]
+                };
+                area.draw(&Polygon::new(corners(&std::array::from_fn::<_, 12, _>(point)), shape))
             }
             Marker::Cross => {
                 let r = 0.85;

@@ -1,6 +1,6 @@
-//! An objective's name with its colour and marker, the same on every page and in every chart; and a kind's before it.
+//! A series' name with its objective's colour and its kind's marker, the same on every page and in every chart.
 
-use api::{KindName, ObjectiveKind};
+use api::{KindName, Making, ObjectiveKind, Series};
 use leptos::prelude::*;
 
 /// The marker's shape in a 12 by 12 box.
@@ -11,31 +11,32 @@ fn shape(kind: KindName, objective: ObjectiveKind) -> &'static str {
         KindName::TopK => return "M6 11L1 1.5H11Z",
         KindName::BatchTopK => return "M6 0.5L7.4 4.3L11.5 4.4L8.2 6.9L9.4 10.8L6 8.5L2.6 10.8L3.8 6.9L0.5 4.4L4.6 4.3Z",
         KindName::JumpRelu => return "M11 6L1.5 11V1Z",
+        KindName::Pursuit => return "M2.3 1L6 4.7L9.7 1L11 2.3L7.3 6L11 9.7L9.7 11L6 7.3L2.3 11L1 9.7L4.7 6L1 2.3Z",
         KindName::Relu => {}
     }
     match objective {
         ObjectiveKind::Local => "M6 1.5a4.5 4.5 0 1 0 0 9a4.5 4.5 0 1 0 0 -9Z",
         ObjectiveKind::E2e => "M2 2h8v8h-8Z",
         ObjectiveKind::E2eDs => "M6 1L11 10.5H1Z",
+        ObjectiveKind::KlMse => "M4 1H8V4H11V8H8V11H4V8H1V4H4Z",
     }
 }
 
 /// Marker and name.
 #[component]
 pub fn ObjectiveKey(
-    /// The objective.
-    objective: ObjectiveKind,
-    /// The kind of dictionary.
-    #[prop(optional)]
-    kind: KindName,
+    /// The series.
+    series: Series,
 ) -> impl IntoView {
-    let class = format!("objective objective-{}", objective.to_string().replace('+', "-"));
+    let hollow = series.making != Making::Fresh;
+    let class = format!("objective objective-{}", series.objective.to_string().replace('+', "-"));
     view! {
         <span class=class>
             <svg viewBox="0 0 12 12" aria-hidden="true">
-                <path d=shape(kind, objective) fill="currentColor" />
+                <path d=shape(series.kind, series.objective) fill="currentColor"
+                    fill-opacity=hollow.then_some("0.25") stroke=hollow.then_some("currentColor") />
             </svg>
-            <span>{api::series(kind, objective)}</span>
+            <span>{series.to_string()}</span>
         </span>
     }
     .into_any()

@@ -146,6 +146,18 @@ impl Backend for OnGpu<'_> {
         self.run(squares())
     }
 
+    fn activations(&self, at: HookPoint, contexts: &[&[u32]], x: &mut Vec<f32>) -> Result<(), TrainError> {
+        self.model.host.width(at)?;
+        self.check(contexts)?;
+        let activations = || {
+            let form = self.model.form(contexts.len(), contexts.first().map_or(0, |c| c.len()))?;
+            let cut = self.model.prefix(contexts, &form, at)?;
+            cut.value().flatten_all()?.to_vec1::<f32>()
+        };
+        *x = self.run(activations())?;
+        Ok(())
+    }
+
     fn steps<'a>(
         &'a self,
         config: &TrainConfig,

@@ -1,9 +1,9 @@
 //! The training job: model, tokens, training, and its dictionaries into the registry.
 
 use anyhow::{Context as _, Result, ensure};
-use api::{DictionaryId, DictionaryInfo, ModelInfo, TrainConfig};
+use api::{DictionaryConfig, DictionaryId, DictionaryInfo, ModelInfo, TrainConfig};
 use engine::train::{Inputs, Outcome, Trained};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{
     execute::Stage,
@@ -33,11 +33,13 @@ pub fn train(stage: &Stage<'_>, config: &TrainConfig) -> Result<Option<Vec<Dicti
     };
     let folder = store.job_folder(stage.job.id);
     stage.begin("preparing");
+    let from = files(stage, config)?;
     let mut recorder = Recorder::new(stage);
     let outcome = pool.install(|| {
         let backend = stage.workspace.device.backend(&model)?;
         let inputs = Inputs {
             config,
+            from: &from,
             backend: &*backend,
             model_hash: &info.hash,
             tokens: &tokens,
@@ -50,6 +52,17 @@ pub fn train(stage: &Stage<'_>, config: &TrainConfig) -> Result<Option<Vec<Dicti
         Outcome::Stopped { .. } => Ok(None),
         Outcome::Done(trained) => register(stage, config, trained).map(Some),
     }
+}
+
+/// For each dictionary the file of the one that it begins from, where it begins from one.
+fn files(stage: &Stage<'_>, config: &TrainConfig) -> Result<Vec<Option<PathBuf>>> {
+    let file = |dictionary: &DictionaryConfig| {
+        let parent = dictionary.origin.parent();
+        parent
+            .map(|id| Ok(stage.runtime.block_on(stage.workspace.store.verify_dictionary(id))?))
+            .transpose()
+    };
+    config.dictionaries.iter().map(file).collect()
 }
 
 /// A result names its model: it must be the one that was added under that name.
@@ -81,7 +94,7 @@ fn register(stage: &Stage<'_>, config: &TrainConfig, trained: Vec<Trained>) -> R
                 at: config.at,
                 residual: config.residual,
                 input_scale: config.input_scale,
-                config: *dictionary,
+                config: dictionary.clone(),
                 tokens: config.n_steps() as u64 * (config.batch_tokens() * config.accumulation) as u64,
                 n_passes: trained.n_passes,
                 evaluated_on: config.evaluation.split,

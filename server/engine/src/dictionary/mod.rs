@@ -14,6 +14,8 @@ mod jumprelu;
 mod kind;
 mod orthogonal;
 mod parameters;
+mod posthoc;
+mod pursuit;
 mod relu;
 mod select;
 mod tied;
@@ -27,8 +29,9 @@ pub use file::{DictionaryError, DictionaryFile, load, save};
 pub use forward::{Forward, Seen};
 pub use gated::Gated;
 pub use jumprelu::JumpRelu;
-pub use kind::Kind;
+pub use kind::{Encoder, Kind};
 pub use parameters::{Parameters, Tensor};
+pub use pursuit::Pursuit;
 pub use relu::Relu;
 pub use tied::Tied;
 pub use tile::{Path, Scratch, encode};
@@ -49,6 +52,8 @@ pub enum Dictionary<R> {
     TopK(TopK<R>),
     /// See [`JumpRelu`].
     JumpRelu(JumpRelu<R>),
+    /// See [`Pursuit`].
+    Pursuit(Pursuit<R>),
 }
 
 impl<R: Real> Dictionary<R> {
@@ -111,6 +116,10 @@ impl<R: Real> Dictionary<R> {
                     None => JumpRelu::new(matrix(), [features(), features()], matrix(), width(), kernel, R::ONE),
                 })
             }
+            DictionaryKind::Pursuit { k } => Self::Pursuit(match seed {
+                Some(seed) => Pursuit::random(k, d_in, d_sae, seed),
+                None => Pursuit::new(k, matrix(), width()),
+            }),
         }
     }
 
@@ -121,6 +130,7 @@ impl<R: Real> Dictionary<R> {
             Self::Gated(gated) => gated,
             Self::TopK(topk) => topk,
             Self::JumpRelu(jump) => jump,
+            Self::Pursuit(pursuit) => pursuit,
         }
     }
 
@@ -131,6 +141,7 @@ impl<R: Real> Dictionary<R> {
             Self::Gated(gated) => gated,
             Self::TopK(topk) => topk,
             Self::JumpRelu(jump) => jump,
+            Self::Pursuit(pursuit) => pursuit,
         }
     }
 

@@ -33,6 +33,12 @@ pub trait Backend: Send + Sync {
     /// The model's and the device's.
     fn squares(&self, at: HookPoint, contexts: &[&[u32]]) -> Result<f64, TrainError>;
 
+    /// The activations at `at` over `contexts`, all of one length, into `x` [n_tokens, width].
+    ///
+    /// # Errors
+    /// The model's and the device's.
+    fn activations(&self, at: HookPoint, contexts: &[&[u32]], x: &mut Vec<f32>) -> Result<(), TrainError>;
+
     /// Makes ready to train `trainees`, which see `scale · x` at `config.at`.
     ///
     /// # Errors
@@ -109,10 +115,13 @@ impl Backend for OnCpu<'_> {
         self.0
     }
 
+    fn activations(&self, at: HookPoint, contexts: &[&[u32]], x: &mut Vec<f32>) -> Result<(), TrainError> {
+        Ok(Pass::new(self.0, at)?.prefix(self.0, contexts, x)?)
+    }
+
     fn squares(&self, at: HookPoint, contexts: &[&[u32]]) -> Result<f64, TrainError> {
-        let (mut pass, mut x) = (Pass::new(self.0, at)?, Vec::new());
-        pass.prefix(self.0, contexts, &mut x)?;
-        let width = pass.width();
+        let (mut x, width) = (Vec::new(), self.0.width(at)?);
+        self.activations(at, contexts, &mut x)?;
         Ok(par_sum(x.len() / width, &|t| {
             simd(|| sum_squares(&x[t * width..(t + 1) * width])).into()
         }))

@@ -9,6 +9,7 @@ mod checkpoint;
 mod pass;
 mod run;
 pub mod schedule;
+mod start;
 mod step;
 mod trainee;
 

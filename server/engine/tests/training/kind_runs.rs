@@ -46,15 +46,7 @@ fn of_kind(kind: DictionaryKind) -> TrainConfig {
         } else {
             0.0
         };
-        d.objective = match d.objective {
-            Objective::Local { .. } => Objective::Local { sparsity },
-            Objective::E2e { kl, .. } => Objective::E2e { sparsity, kl },
-            Objective::E2eDs { kl, downstream, .. } => Objective::E2eDs {
-                sparsity,
-                kl,
-                downstream,
-            },
-        };
+        d.objective = d.objective.with_sparsity(sparsity);
     }
     config
 }
@@ -112,7 +104,7 @@ fn files_of_every_kind_come_back() {
     for kind in kinds() {
         let config = DictionaryConfig {
             kind,
-            ..config(at()).dictionaries[0]
+            ..config(at()).dictionaries[0].clone()
         };
         let mut made = dictionary::Dictionary::<f32>::random(kind, 12, config.d_sae, 3);
         assert_eq!(made.kind(), kind);
@@ -123,7 +115,7 @@ fn files_of_every_kind_come_back() {
             kind.name()
         );
         made.update_state(|state| state.iter_mut().for_each(|tensor| tensor.data.fill(0.75)));
-        let file = dictionary::DictionaryFile::new(config, at(), api::ResidualFrame::Raw, 1.0, "abc".into());
+        let file = dictionary::DictionaryFile::new(config.clone(), at(), api::ResidualFrame::Raw, 1.0, "abc".into());
         let path = place.folder.path().join("one.safetensors");
         dictionary::save(&made, &file, api::WeightType::F32, &path).unwrap();
         let (back, facts) = dictionary::load(&path).unwrap();

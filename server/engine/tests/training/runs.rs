@@ -66,6 +66,7 @@ impl Place {
         fs::create_dir_all(&folder).unwrap();
         let inputs = Inputs {
             config,
+            from: &[],
             backend: &*Cpu.backend(&self.model).unwrap(),
             model_hash: "tiny",
             tokens: &self.tokens,
@@ -218,7 +219,7 @@ fn a_run_is_its_steps_in_order() {
         fs::write(&file, bytes).unwrap();
         let (dictionary, facts) = dictionary::load(&file).unwrap();
         assert_eq!(dictionary.parameters(), trainee.dictionary.parameters(), "dictionary {k}");
-        assert_eq!((facts.at, facts.config), (config.at, config.dictionaries[k]));
+        assert_eq!((facts.at, facts.config), (config.at, config.dictionaries[k].clone()));
     }
 }
 
@@ -238,6 +239,7 @@ fn input_is_scaled_to_unit_norm() {
     (config.batch, config.accumulation, config.tokens) = (golden.about.batch, golden.about.accumulation, contexts.len() as u64);
     let inputs = Inputs {
         config: &config,
+        from: &[],
         backend: &*Cpu.backend(&model).unwrap(),
         model_hash: "gpt2",
         tokens: &tokens,

@@ -60,6 +60,7 @@ pub fn config() -> TrainConfig {
         width: 16,
         max_n_ctx: 32,
         has_bos: true,
+        parents: &[],
     };
     request.resolve(facts).unwrap().runs.remove(0)
 }
