@@ -262,3 +262,34 @@ fn every_kind_is_swept_under_every_objective() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn dictionaries_at_every_site_are_swept_and_verified() -> Result<()> {
+    let place = Place::new()?;
+    // the tiny model's width is 32, its MLP's hidden layer's 128
+    let sites = [
+        ("hook_mlp_out", 32),
+        ("mlp.hook_post", 128),
+        ("attn.hook_z", 32),
+        ("hook_attn_out", 32),
+        ("hook_resid_mid", 32),
+        ("hook_resid_post", 32),
+    ];
+    for (k, (site, width)) in sites.into_iter().enumerate() {
+        let said = Line::sweep(&place)
+            .with("--at", format!("blocks.0.{site}"))
+            .with("--coefficient", "0.1")
+            .without("--d-sae")
+            .expect(0)
+            .context(site)?;
+        said.tells(&[&format!("default: d_sae = {}", 16 * width)])?;
+        ensure!(dictionaries(&place.data())?.len() == 3 * (k + 1), "{site}: {said}");
+    }
+    let verified = Line::on(&place, &["verify", "--dictionary", "all"]).expect(0)?;
+    ensure!(verified.out.matches("verified,").count() == 18, "{verified}");
+    // nothing is downstream of the last block
+    Line::sweep(&place)
+        .with("--at", "blocks.2.mlp.hook_post")
+        .expect(2)?
+        .complains(&["e2e+ds at blocks.2.mlp.hook_post", "use e2e there"])
+}

@@ -9,5 +9,6 @@ mod kinds;
 mod laws;
 mod metrics;
 mod runs;
+mod sites;
 mod torch;
 mod workplace;
