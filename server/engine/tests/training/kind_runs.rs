@@ -1,6 +1,6 @@
 //! Runs of every kind of dictionary: with every objective, on any number of threads, interrupted, saved and measured.
 
-use api::{DictionaryConfig, DictionaryKind, InputScale, Objective, TrainConfig};
+use api::{DictionaryConfig, DictionaryKind, InputScale, TrainConfig};
 use engine::{dictionary, train::Outcome};
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Every kind, with settings at which everything happens within ten steps.
-pub fn kinds() -> [DictionaryKind; 6] {
+pub fn kinds() -> [DictionaryKind; 7] {
     [
         DictionaryKind::Relu,
         DictionaryKind::Tied,
@@ -30,6 +30,7 @@ pub fn kinds() -> [DictionaryKind; 6] {
             bandwidth: 0.05,
             initial_threshold: 0.001,
         },
+        DictionaryKind::Pursuit { k: 3 },
     ]
 }
 

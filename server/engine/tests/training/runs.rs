@@ -10,7 +10,7 @@ use engine::{
 use std::{
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use crate::{
@@ -22,8 +22,8 @@ use crate::{
 #[derive(Default)]
 pub struct Watch {
     pub stop_at: Option<usize>,
-    die_at: Option<usize>,
-    asked: usize,
+    pub die_at: Option<usize>,
+    pub asked: usize,
     pub resumed: Vec<usize>,
     pub history: Vec<HistoryPoint>,
 }
@@ -62,11 +62,23 @@ impl Place {
     }
 
     pub fn run(&self, name: &str, config: &TrainConfig, n_threads: usize, watch: &mut Watch) -> Result<Outcome, TrainError> {
+        self.run_from(name, config, &[], n_threads, watch)
+    }
+
+    /// A run whose dictionaries begin from files.
+    pub fn run_from(
+        &self,
+        name: &str,
+        config: &TrainConfig,
+        from: &[Option<PathBuf>],
+        n_threads: usize,
+        watch: &mut Watch,
+    ) -> Result<Outcome, TrainError> {
         let folder = self.folder.path().join(name);
         fs::create_dir_all(&folder).unwrap();
         let inputs = Inputs {
             config,
-            from: &[],
+            from,
             backend: &*Cpu.backend(&self.model).unwrap(),
             model_hash: "tiny",
             tokens: &self.tokens,
