@@ -12,6 +12,7 @@ mod gated;
 mod initial;
 mod jumprelu;
 mod kind;
+mod linear;
 mod orthogonal;
 mod parameters;
 mod relu;
