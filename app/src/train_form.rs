@@ -37,7 +37,7 @@ pub const KIND_SETTINGS: &[TextField] = &[
     TextField {
         name: "coefficient",
         label: "Sparsity coefficient λ",
-        help: "Weight of the sparsity term: the mean L1 norm of the codes (gated: of the open gates; jumprelu: their number) over d_in. A dictionary is trained for each value, so several draw a Pareto \
+        help: "Weight of the sparsity term: the mean L1 norm of the codes (gated: of the open gates; jumprelu: their number; relu-april and relu-saelens: times the length of what they write; p-anneal: Σ cᵖ) over d_in. A dictionary is trained for each value, so several draw a Pareto \
                curve: 0.1,0.3,1 for every objective or, per objective, local=0.1,0.3;e2e=1,3.",
         is_wide: true,
     },
@@ -68,6 +68,14 @@ pub const KIND_SETTINGS: &[TextField] = &[
         "Width of the window around a threshold in which it has a gradient, in units of the input's size.",
     ),
     field("initial_threshold", "First threshold", "In units of the input's size."),
+    field(
+        "groups",
+        "Groups",
+        "Of features, each prefix of which reconstructs by itself: 1/32, 1/16, 1/8, 1/4 of them and the rest are five.",
+    ),
+    field("final_p", "Last p", "Of the penalty Σ cᵖ, which begins at 1."),
+    field("anneal_start", "p falls from", "The optimiser step at which it begins to."),
+    field("anneal_end", "p falls until", "The optimiser step at which it is the last."),
 ];
 
 /// The objectives' own numbers.
@@ -230,6 +238,10 @@ pub fn request(values: &Values) -> Result<SweepRequest, ApiError> {
         threshold_decay: number(&own, "threshold_decay")?,
         bandwidth: number(&own, "bandwidth")?,
         initial_threshold: number(&own, "initial_threshold")?,
+        groups: whole(&own, "groups")?.map(|n| n as usize),
+        final_p: number(&own, "final_p")?,
+        anneal_start: whole(&own, "anneal_start")?.map(|n| n as usize),
+        anneal_end: whole(&own, "anneal_end")?.map(|n| n as usize),
         kl_coefficient: list(values, "kl_coefficient")?,
         ds_coefficient: number(values, "ds_coefficient")?,
         lr: list(values, "lr")?,

@@ -237,10 +237,15 @@ fn every_kind_is_swept_under_every_objective() -> Result<()> {
     let of = |kind: &str| Line::sweep(&place).with("--kind", kind).with("--input-scale", "unit_norm");
     let by_k = |kind: &str| of(kind).without("--coefficient").with("--k", "2,4");
     let lines = [
+        ("relu-unit", of("relu-unit")),
+        ("relu-april", of("relu-april")),
+        ("relu-saelens", of("relu-saelens")),
+        ("p-anneal", of("p-anneal").with("--final-p", 0.4)),
         ("tied", of("tied")),
         ("gated", of("gated")),
         ("topk", by_k("topk").with("--dead-tokens", 500)),
         ("batchtopk", by_k("batchtopk")),
+        ("matryoshka", by_k("matryoshka").with("--groups", 3)),
         ("jumprelu", of("jumprelu").with("--bandwidth", 0.05)),
     ];
     for (kind, line) in lines {
@@ -252,7 +257,15 @@ fn every_kind_is_swept_under_every_objective() -> Result<()> {
         let (kinds, k, l0) = (column("kind")?, column("k")?, column("l0")?);
         let rows: Vec<Vec<&str>> = table.lines().skip(1).map(|row| row.split(',').collect()).collect();
         // two of local, one or two of e2e, two of e2e+ds
-        ensure!(rows.len() == if kind.ends_with("topk") { 6 } else { 5 }, "{kind}: {table}");
+        ensure!(
+            rows.len()
+                == if kind.ends_with("topk") || kind == "matryoshka" {
+                    6
+                } else {
+                    5
+                },
+            "{kind}: {table}"
+        );
         for row in rows {
             ensure!(row[kinds] == kind, "{table}");
             if kind == "topk" {

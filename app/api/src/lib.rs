@@ -8,6 +8,7 @@ mod hook;
 mod id;
 mod job;
 mod kind;
+mod kind_request;
 mod known;
 mod limits;
 mod metric;

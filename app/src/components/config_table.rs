@@ -64,6 +64,10 @@ fn rows(config: &TrainConfig) -> Vec<(&'static str, String)> {
         ("threshold_decay", setting("threshold_decay")),
         ("bandwidth", setting("bandwidth")),
         ("initial_threshold", setting("initial_threshold")),
+        ("groups", setting("groups")),
+        ("final_p", setting("final_p")),
+        ("anneal_start", setting("anneal_start")),
+        ("anneal_end", setting("anneal_end")),
         ("objective", distinct(&|d| d.objective.kind().to_string())),
         ("d_sae", distinct(&|d| whole(d.d_sae))),
         ("lr", lr),
@@ -106,6 +110,8 @@ mod tests {
     fn config() -> TrainConfig {
         let topk = json!({"batchtopk": {"k": 123, "aux_coefficient": 0.124, "dead_tokens": 125, "threshold_decay": 0.126}});
         let jump = json!({"jumprelu": {"bandwidth": 0.127, "initial_threshold": 0.128}});
+        let matryoshka = json!({"matryoshka": {"k": 131, "aux_coefficient": 0.132, "dead_tokens": 133, "threshold_decay": 0.134, "groups": 135}});
+        let anneal = json!({"p-anneal": {"final_p": 0.136, "anneal_start": 137, "anneal_end": 138}});
         let of_kind = |kind: Value| json!({"kind": kind, "d_sae": 101, "objective": {"name": "local", "sparsity": 0.0}, "lr": 0.125, "seed": 102});
         let dictionary =
             |objective: Value| json!({"kind": "relu", "d_sae": 101, "objective": objective, "lr": 0.125, "seed": 102});
@@ -121,6 +127,8 @@ mod tests {
                 dictionary(json!({"name": "e2e+ds", "sparsity": 1.0, "kl": 0.121, "downstream": 0.122})),
                 of_kind(topk),
                 of_kind(jump),
+                of_kind(matryoshka),
+                of_kind(anneal),
             ],
         }))
         .unwrap()

@@ -80,10 +80,15 @@ pub fn TrainFields(
 fn kinds() -> Vec<(String, String, bool)> {
     let says = |kind| match kind {
         KindName::Relu => "relu (default): an L1 penalty on what fires",
-        KindName::Tied => "tied: the same, one matrix both ways",
+        KindName::ReluUnit => "relu-unit: the same, rows of the decoder kept at length 1 (dictionary_learning)",
+        KindName::ReluApril => "relu-april: the same, a free decoder whose length is paid for (Anthropic, April 2024)",
+        KindName::ReluSaelens => "relu-saelens: the same, the decoder's bias taken from the input (SAELens)",
+        KindName::PAnneal => "p-anneal: a penalty that comes nearer to counting what fires",
+        KindName::Tied => "tied: relu with one matrix both ways",
         KindName::Gated => "gated: a gate decides what fires, so nothing shrinks",
         KindName::TopK => "topk: the k largest of each token",
         KindName::BatchTopK => "batchtopk: the largest of a batch, k per token on average",
+        KindName::Matryoshka => "matryoshka: batchtopk, and the first features do without the later ones",
         KindName::JumpRelu => "jumprelu: a threshold for each feature, learnt",
     };
     let option = |kind: KindName| {

@@ -71,6 +71,11 @@ pub trait Kind<R: Real>: Debug + Send + Sync {
         forward.penalty = forward.codes.l1();
     }
 
+    /// How much of the reconstruction of x̂ enters a local objective: all, but where parts of the codes have theirs as well.
+    fn reconstruction_share(&self) -> f64 {
+        1.0
+    }
+
     /// Adds the gradient of the parameters to `grads`, where `grad_out` [n_tokens, d_in] is the loss' derivative by x̂ and
     /// `sparsity` its derivative by Σ over tokens of the kind's penalty. It is complete after [`Kind::finish`].
     /// With `grad_x` [n_tokens, d_in], the derivative by x through the codes is written there.

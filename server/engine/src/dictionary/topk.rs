@@ -31,7 +31,7 @@ use crate::kernel::Real;
 const W_ENC: usize = 0;
 const B_ENC: usize = 1;
 const W_DEC: usize = 2;
-const B_DEC: usize = 3;
+pub(super) const B_DEC: usize = 3;
 /// Those that the codes are made of.
 const PLACES: Places = Places {
     w_enc: W_ENC,
@@ -150,7 +150,7 @@ impl<R: Real> TopK<R> {
     }
 
     /// Adds the gradient by what `codes` decode to, `grad_out` [n_tokens, d_in].
-    fn add_gradient(
+    pub(super) fn add_gradient(
         &self,
         centred: &[R],
         codes: &mut SparseCodes<R>,
