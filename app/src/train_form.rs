@@ -138,6 +138,20 @@ pub const OPTIMISER: &[TextField] = &[
     field("adam_eps", "Adam ε", "Added to the root of that mean."),
 ];
 
+/// The buffer of activations.
+pub const BUFFER: &[TextField] = &[
+    field(
+        "buffer_tokens",
+        "Buffer",
+        "Activation vectors of many contexts, mixed, that steps draw from; for the local objective alone. Empty: contexts in order.",
+    ),
+    field(
+        "buffer_mixing",
+        "Kept back",
+        "Share of the buffer that is mixed with the next vectors when the others have been served.",
+    ),
+];
+
 /// What is measured and kept.
 pub const MEASUREMENT: &[TextField] = &[
     field("eval_tokens", "Tokens measured", "Of that text, for the final metrics."),
@@ -250,6 +264,9 @@ pub fn request(values: &Values) -> Result<SweepRequest, ApiError> {
         batch: whole(values, "batch")?.map(|n| n as usize),
         accumulation: whole(values, "accumulation")?.map(|n| n as usize),
         tokens: whole(values, "tokens")?,
+        buffer_tokens: whole(values, "buffer_tokens")?.map(|n| n as usize),
+        buffer_mixing: number(values, "buffer_mixing")?,
+        buffer_on: word(values, "buffer_on")?,
         seeds: numbers(values, "seeds", "whole numbers, as 0,1,2")?,
         warmup_steps: whole(values, "warmup_steps")?.map(|n| n as usize),
         min_lr_factor: number(values, "min_lr_factor")?,

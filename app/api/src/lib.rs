@@ -1,6 +1,7 @@
 //! The vocabulary that the page, the server and the engine speak: ids, hook points, configs,
 //! results and errors. Data and validation only: nothing here computes, stores or sends anything.
 
+mod buffer;
 mod config;
 mod dictionary;
 mod error;
@@ -20,6 +21,7 @@ mod sweep;
 mod sweep_command;
 mod word;
 
+pub use buffer::{Buffer, BufferPlace};
 pub use config::{
     Adam, BosPolicy, DictionaryConfig, EosPolicy, Evaluation, EvaluationSplit, InputScale, Objective, ObjectiveKind, Packing,
     ResidualFrame, Schedule, TrainConfig,

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
 use crate::{
-    Adam, BosPolicy, ConfigError, CorpusId, DictionaryConfig, EosPolicy, Evaluation, EvaluationSplit, HookPoint, InputScale,
-    KindName, ModelId, Objective, ObjectiveKind, Packing, PerObjective, ResidualFrame, Schedule, TrainConfig,
+    Adam, BosPolicy, BufferPlace, ConfigError, CorpusId, DictionaryConfig, EosPolicy, Evaluation, EvaluationSplit, HookPoint,
+    InputScale, KindName, ModelId, Objective, ObjectiveKind, Packing, PerObjective, ResidualFrame, Schedule, TrainConfig,
 };
 
 /// A grid of dictionaries: every objective at each of its coefficients, for each seed.
@@ -82,6 +82,15 @@ pub struct SweepRequest {
     /// Tokens to train on; default 2,000,000.
     #[serde(default)]
     pub tokens: Option<u64>,
+    /// Vectors in a buffer that mixes the activations of many contexts, for the local objective; default no buffer.
+    #[serde(default)]
+    pub buffer_tokens: Option<usize>,
+    /// Share of the buffer that is kept back to be mixed with the next vectors; default 0.5.
+    #[serde(default)]
+    pub buffer_mixing: Option<f64>,
+    /// Where the buffer's activations are kept between runs; default memory, which is nowhere.
+    #[serde(default)]
+    pub buffer_on: Option<BufferPlace>,
     /// Seeds; default 0. Each seed sets the initial weights and the order of the text.
     #[serde(default)]
     pub seeds: Vec<u64>,
@@ -220,6 +229,7 @@ impl SweepRequest {
                 eps: or_default(self.adam_eps, "adam_eps", adam.eps, &mut defaults),
             },
             max_grad_norm: or_default(self.max_grad_norm, "max_grad_norm", 10.0, &mut defaults),
+            buffer: self.buffer(&mut defaults)?,
             data_seed: 0,
             log_every_steps: or_default(self.log_every_steps, "log_every_steps", (n_steps / 200).max(1), &mut defaults),
             checkpoint_every_steps: or_default(

@@ -49,6 +49,9 @@ impl SweepRequest {
         option("batch", self.batch.map(|v| v.to_string()));
         option("accumulation", self.accumulation.map(|v| v.to_string()));
         option("tokens", self.tokens.map(|v| v.to_string()));
+        option("buffer-tokens", self.buffer_tokens.map(|v| v.to_string()));
+        option("buffer-mixing", self.buffer_mixing.map(|v| v.to_string()));
+        option("buffer-on", self.buffer_on.map(|v| v.to_string()));
         option(
             "seed",
             (!self.seeds.is_empty()).then(|| join(self.seeds.iter().map(ToString::to_string).collect())),

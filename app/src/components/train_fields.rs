@@ -5,7 +5,8 @@ use leptos::prelude::*;
 
 use super::{Choices, ObjectiveKey, TypedField, field::FormState};
 use crate::train_form::{
-    COEFFICIENTS, KIND_SETTINGS, MEASUREMENT, OPTIMISER, SIZES, TextField, kind, middle, objectives, prefill_kind, set_objective,
+    BUFFER, COEFFICIENTS, KIND_SETTINGS, MEASUREMENT, OPTIMISER, SIZES, TextField, kind, middle, objectives, prefill_kind,
+    set_objective,
 };
 
 /// All fields.
@@ -61,6 +62,14 @@ pub fn TrainFields(
             <fieldset>{typed(OPTIMISER)}</fieldset>
         </details>
         <details class="more">
+            <summary>"Mixing activations"</summary>
+            <fieldset>
+                {typed(BUFFER)}
+                <Choices form name="buffer_on" label="Activations are kept" options=kept_on()
+                    help="On disk, later runs at this hook point of the model and text need not compute them again." />
+            </fieldset>
+        </details>
+        <details class="more">
             <summary>"How activations and text are read"</summary>
             <fieldset><Reading form models /></fieldset>
         </details>
@@ -100,6 +109,15 @@ fn kinds() -> Vec<(String, String, bool)> {
         (value, says(kind).to_string(), true)
     };
     KindName::ALL.map(option).to_vec()
+}
+
+/// Where a buffer's activations can be kept.
+fn kept_on() -> Vec<(String, String, bool)> {
+    let option = |value: &str, label: &str| (value.to_string(), label.to_string(), true);
+    vec![
+        option("", "in memory, for the run (default)"),
+        option("disk", "on disk, for all runs"),
+    ]
 }
 
 /// The texts that final metrics can be taken on.

@@ -1,8 +1,8 @@
 //! The options of `train` and `sweep`, and the request that they make.
 
 use api::{
-    BosPolicy, CorpusId, EosPolicy, EvaluationSplit, HookPoint, InputScale, KindName, ModelId, ObjectiveKind, PerObjective,
-    ResidualFrame, SweepRequest,
+    BosPolicy, BufferPlace, CorpusId, EosPolicy, EvaluationSplit, HookPoint, InputScale, KindName, ModelId, ObjectiveKind,
+    PerObjective, ResidualFrame, SweepRequest,
 };
 use clap::Args;
 use std::str::FromStr;
@@ -82,6 +82,15 @@ pub struct SweepOptions {
     /// Tokens to train on; documents repeat, reshuffled, when they run out [default: 2,000,000]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u64>)]
     pub tokens: Option<u64>,
+    /// Vectors in a buffer that mixes the activations of many contexts, for the local objective alone [default: no buffer, contexts in order]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
+    pub buffer_tokens: Option<usize>,
+    /// Share of the buffer that is kept back to be mixed with the next vectors [default: 0.5]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = number)]
+    pub buffer_mixing: Option<f64>,
+    /// Where the buffer's activations are kept: memory, or disk so that later runs find them [default: memory]
+    #[arg(long, value_name = "PLACE")]
+    pub buffer_on: Option<BufferPlace>,
     /// Seeds of the initial weights and of the order of the text, a run for each [default: 0]
     #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true, value_parser = whole::<u64>)]
     pub seed: Vec<u64>,
@@ -175,6 +184,9 @@ impl SweepOptions {
             batch: self.batch,
             accumulation: self.accumulation,
             tokens: self.tokens,
+            buffer_tokens: self.buffer_tokens,
+            buffer_mixing: self.buffer_mixing,
+            buffer_on: self.buffer_on,
             seeds: self.seed.clone(),
             warmup_steps: self.warmup_steps,
             min_lr_factor: self.min_lr_factor,
@@ -287,6 +299,12 @@ mod tests {
             "2",
             "--tokens",
             "1000000",
+            "--buffer-tokens",
+            "9000",
+            "--buffer-mixing",
+            "0.25",
+            "--buffer-on",
+            "disk",
             "--seed",
             "0,1",
             "--warmup-steps",

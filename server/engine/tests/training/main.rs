@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
+mod buffer;
 mod convention_laws;
 mod golden;
 mod kind_laws;
@@ -10,5 +11,6 @@ mod kinds;
 mod laws;
 mod metrics;
 mod runs;
+mod sites;
 mod torch;
 mod workplace;
