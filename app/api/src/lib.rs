@@ -2,6 +2,7 @@
 //! results and errors. Data and validation only: nothing here computes, stores or sends anything.
 
 mod basis;
+mod buffer;
 mod config;
 mod derive;
 mod dictionary;
@@ -10,6 +11,7 @@ mod hook;
 mod id;
 mod job;
 mod kind;
+mod kind_request;
 mod known;
 mod limits;
 mod metric;
@@ -23,6 +25,7 @@ mod sweep;
 mod sweep_command;
 mod word;
 
+pub use buffer::{Buffer, BufferPlace};
 pub use config::{
     Adam, BosPolicy, DictionaryConfig, EosPolicy, Evaluation, EvaluationSplit, InputScale, Objective, ObjectiveKind, Packing,
     ResidualFrame, Schedule, TrainConfig,

@@ -25,6 +25,16 @@ pub enum Marker {
     Hexagon,
     /// ★
     Star,
+    /// ⬟
+    Pentagon,
+    /// ⧓
+    Bow,
+    /// ✖
+    Saltire,
+    /// ◀
+    TriangleLeft,
+    /// ⧗
+    Hourglass,
     /// ✕
     Cross,
     /// ✚
@@ -68,7 +78,7 @@ pub fn objective_style(objective: ObjectiveKind) -> Style {
         ObjectiveKind::KlMse => Style {
             color: "#b0568a",
             dark: "#dd8fbd",
-            marker: Marker::Plus,
+            marker: Marker::Bow,
             hollow: false,
         },
     }
@@ -79,10 +89,15 @@ pub fn series_style(series: Series) -> Style {
     let style = objective_style(series.objective);
     let marker = match series.kind {
         KindName::Relu => style.marker,
+        KindName::ReluUnit => Marker::Plus,
+        KindName::ReluApril => Marker::Saltire,
+        KindName::ReluSaelens => Marker::TriangleLeft,
+        KindName::PAnneal => Marker::Hourglass,
         KindName::Tied => Marker::Diamond,
         KindName::Gated => Marker::Hexagon,
         KindName::TopK => Marker::TriangleDown,
         KindName::BatchTopK => Marker::Star,
+        KindName::Matryoshka => Marker::Pentagon,
         KindName::JumpRelu => Marker::TriangleRight,
         KindName::Pursuit => Marker::Cross,
     };

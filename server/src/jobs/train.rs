@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use api::{DictionaryConfig, DictionaryId, DictionaryInfo, ModelInfo, TrainConfig};
-use engine::train::{Inputs, Outcome, Trained};
+use engine::train::{ActivationCache, Inputs, Outcome, Trained};
 use std::path::{Path, PathBuf};
 
 use super::{
@@ -31,7 +31,11 @@ pub fn train(stage: &Stage<'_>, config: &TrainConfig) -> Result<Option<Vec<Dicti
     let Some(tokens) = pool.install(|| tokens(stage, &config.corpus, &config.packing, encoding))? else {
         return Ok(None);
     };
-    let folder = store.job_folder(stage.job.id);
+    let (folder, activations) = (store.job_folder(stage.job.id), store.activations_folder());
+    let cache = ActivationCache {
+        folder: &activations,
+        max_bytes: activation_cache_bytes()?,
+    };
     stage.begin("preparing");
     let from = files(stage, config)?;
     let mut recorder = Recorder::new(stage);
@@ -44,6 +48,7 @@ pub fn train(stage: &Stage<'_>, config: &TrainConfig) -> Result<Option<Vec<Dicti
             model_hash: &info.hash,
             tokens: &tokens,
             folder: &folder,
+            cache: Some(cache),
         };
         engine::train::run(inputs, &mut recorder)
     });
@@ -63,6 +68,20 @@ fn files(stage: &Stage<'_>, config: &TrainConfig) -> Result<Vec<Option<PathBuf>>
             .transpose()
     };
     config.dictionaries.iter().map(file).collect()
+}
+
+/// How large the activations that are kept on disk may become: 32 GiB, or what the environment says.
+fn activation_cache_bytes() -> Result<u64> {
+    const NAME: &str = "SAESCOPE_CACHE_GIB";
+    let Some(text) = std::env::var_os(NAME) else {
+        return Ok(32 << 30);
+    };
+    let gib = text
+        .to_str()
+        .and_then(|text| text.parse::<f64>().ok())
+        .filter(|gib| *gib >= 0.0);
+    let gib = gib.with_context(|| format!("{NAME}: found {text:?}; expected a number of GiB, 32 say"))?;
+    Ok((gib * f64::from(1 << 30)) as u64)
 }
 
 /// A result names its model: it must be the one that was added under that name.

@@ -1,7 +1,7 @@
 //! What can be done to a trained dictionary: other encoders for its decoder, and norms and scales folded away.
 
 use super::{Dictionary, Gated, JumpRelu, Pursuit};
-use crate::kernel::{Real, dot, scale};
+use crate::kernel::{Real, dot, scale, sum_squares};
 
 impl<R: Real> Dictionary<R> {
     /// The same decoder, firing by thresholds: c = z · 1[z > max(θ, least)]. It gives the same codes but for what is at most `least`;
@@ -53,12 +53,25 @@ impl<R: Real> Dictionary<R> {
     /// The dictionary that sees x where this one sees `factor` · x, and gives x̂ where this one gives `factor` · x̂; its decoder's
     /// rows have unit length. The codes of a kind that is positively homogeneous become those of this one over `factor`.
     pub fn folded(mut self, factor: R) -> Self {
-        let inverse = R::ONE / factor;
+        let (d_in, inverse) = (self.d_in(), R::ONE / factor);
         let directions = self.directions().to_vec();
+        // where rows are not of length 1, the codes take their lengths in
+        let decoder = self.of_kind().decoder();
+        let is_free = !std::ptr::eq(decoder, self.of_kind().directions());
+        let norm = |row: &[R]| if is_free { sum_squares(row).sqrt() } else { R::ONE };
+        let norms: Vec<R> = decoder.chunks_exact(d_in).map(norm).collect();
         self.update(|parameters| {
             for tensor in &mut parameters.0 {
                 match tensor.name {
                     "W_dec" => tensor.data.copy_from_slice(&directions),
+                    "W_enc" if is_free => {
+                        let rows = tensor.data.chunks_exact_mut(d_in).zip(&norms);
+                        rows.for_each(|(row, norm)| scale(row, *norm));
+                    }
+                    "b_enc" => {
+                        let biases = tensor.data.iter_mut().zip(&norms);
+                        biases.for_each(|(bias, norm)| *bias *= *norm * inverse);
+                    }
                     name if name.starts_with("b_") => scale(&mut tensor.data, inverse),
                     // encoders keep their directions; gains are ratios; JumpReLU's thresholds are in units of its input's size
                     _ => {}
@@ -74,8 +87,8 @@ impl<R: Real> Dictionary<R> {
     }
 
     /// b_dec [d_in]; zeros where the kind has none.
-    pub fn decoder_bias(&self) -> Vec<R> {
-        let own = self.parameters().0.iter().find(|t| t.name == "b_dec");
-        own.map_or_else(|| vec![R::ZERO; self.d_in()], |t| t.data.clone())
+    fn decoder_bias(&self) -> Vec<R> {
+        let own = self.of_kind().bias();
+        own.map_or_else(|| vec![R::ZERO; self.d_in()], <[R]>::to_vec)
     }
 }

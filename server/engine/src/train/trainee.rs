@@ -87,7 +87,10 @@ impl<R: Real> Trainee<R> {
     /// Before the first batch of a step: nothing summed up yet.
     pub fn begin(&mut self) {
         self.grads.clear();
-        self.terms = Terms::default();
+        self.terms = Terms {
+            reconstruction_share: self.dictionary.reconstruction_share(),
+            ..Terms::default()
+        };
         self.l0 = 0.0;
         self.forward.seen.begin();
     }
@@ -107,7 +110,10 @@ impl<R: Real> Trainee<R> {
         self.l0 += per_number * (forward.codes.nnz() * d) as f64;
         let by_mse = R::of(2.0 * per_number);
         match self.objective {
-            Objective::Local { .. } => reconstruction::gradient(x, &forward.x_hat, by_mse, &mut self.grad_out, d),
+            Objective::Local { .. } => {
+                let scale = by_mse * R::of(self.terms.reconstruction_share);
+                reconstruction::gradient(x, &forward.x_hat, scale, &mut self.grad_out, d);
+            }
             Objective::KlMse { .. } => {
                 self.grad_mse.resize(x.len(), R::ZERO);
                 self.batch_mse = reconstruction::squared_error(x, &forward.x_hat, d) / x.len() as f64;

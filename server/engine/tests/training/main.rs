@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
+mod buffer;
+mod convention_laws;
 mod golden;
 mod kind_laws;
 mod kind_runs;

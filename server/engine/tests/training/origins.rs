@@ -68,15 +68,10 @@ fn thresholds_and_gates_give_the_same_codes() {
             // the k largest of what the threshold form finds
             assert!(found.nnz() > own.nnz(), "{name}");
         } else {
-            let off = relative(&found.to_dense(), &own.to_dense());
-            assert!(off < 1e-12, "{name}: {off:.1e}");
+            let off = relative(&output_of(&jump, &x), &output_of(&dictionary, &x));
+            assert!(off < 1e-12, "{name}: outputs {off:.1e}");
+            assert_eq!(found.nnz(), own.nnz(), "{name}");
         }
-        let off = relative(&output_of(&jump, &x), &{
-            let mut out = vec![0.0; x.len()];
-            dictionary.decode(&found, &mut out, Path::default(), &Scratch::new());
-            out
-        });
-        assert!(off < 1e-12, "{name}: outputs {off:.1e}");
         // pruning keeps exactly what is above
         let pruned = codes_of(&dictionary.with_threshold(0.4).unwrap(), &x);
         let expected: Vec<f64> = found.to_dense().into_iter().map(|v| if v > 0.4 { v } else { 0.0 }).collect();

@@ -116,6 +116,7 @@ fn a_run_at_every_site_trains_measures_and_verifies() {
                 model_hash: "abc",
                 tokens: &tokens,
                 folder: place.path(),
+                cache: None,
             };
             let outcome = run(inputs, &mut Watch::default());
             // the next hook point's run begins anew
