@@ -46,6 +46,11 @@ SETUPS = {
     "llama_mlp": ("llama", "blocks.1.hook_mlp_out", "raw", False, 0.5),
     # a dictionary that is wider than the residual stream
     "llama_post": ("llama", "blocks.0.mlp.hook_post", "raw", False, 0.2),
+    # the heads' outputs, before the output projection
+    "gpt2_z": ("gpt2", "blocks.0.attn.hook_z", "raw", False, 0.2),
+    # attention and MLP in parallel: what replaces one branch is not seen by the other
+    "neox_z": ("gpt_neox", "blocks.0.attn.hook_z", "raw", True, 0.4),
+    "neox_post": ("gpt_neox", "blocks.1.mlp.hook_post", "raw", False, 0.3),
 }
 
 
@@ -92,12 +97,30 @@ def centre(model: nn.Module) -> nn.Module:
     return model
 
 
+# the families' names of the same modules
+BLOCKS = ("transformer.h", "gpt_neox.layers", "model.layers")
+OUTPUTS = {
+    "attn.hook_z": ("attn.c_proj", "attention.dense", "self_attn.o_proj"),
+    "mlp.hook_post": ("mlp.c_proj", "mlp.dense_4h_to_h", "mlp.down_proj"),
+}
+
+
+def submodule(module: nn.Module, paths: tuple[str, ...]) -> nn.Module:
+    """The one of `paths` that is there."""
+    for path in paths:
+        try:
+            return module.get_submodule(path)
+        except AttributeError:
+            continue
+    raise ValueError(f"none of {paths} in {type(module)}")
+
+
 class Spliced:
     """A model with a place where an activation is read and may be replaced."""
 
     def __init__(self, model: nn.Module, at: str) -> None:
         self.model = model
-        self.blocks = model.transformer.h if hasattr(model, "transformer") else model.model.layers
+        self.blocks = submodule(model, BLOCKS)
         _, layer, site = at.split(".", 2)
         block, self.layer = self.blocks[int(layer)], int(layer)
         self.replace, self.seen, self.inputs, self.last = None, None, {}, None
@@ -108,8 +131,8 @@ class Spliced:
             block.register_forward_pre_hook(self.on_input)
         elif site == "hook_mlp_out":
             block.mlp.register_forward_hook(lambda _, __, out: self.visit(out))
-        elif site == "mlp.hook_post":
-            block.mlp.down_proj.register_forward_pre_hook(self.on_input)
+        elif site in OUTPUTS:
+            submodule(block, OUTPUTS[site]).register_forward_pre_hook(self.on_input)
         else:
             raise ValueError(site)
 

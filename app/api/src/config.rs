@@ -1,6 +1,6 @@
 //! The resolved config of a training run: every value that the result depends on, none left to a default.
 
-use crate::{ConfigError, CorpusId, DictionaryKind, HookPoint, ModelId, word::words};
+use crate::{Buffer, ConfigError, CorpusId, DictionaryKind, HookPoint, ModelId, word::words};
 use serde::{Deserialize, Serialize};
 
 /// How the residual stream is read.
@@ -310,6 +310,9 @@ pub struct TrainConfig {
     pub adam: Adam,
     /// Largest norm of a dictionary's gradient, all its parameters together; larger ones are scaled down to it.
     pub max_grad_norm: f64,
+    /// The buffer of activations that steps draw from; without one, each batch is some contexts' tokens in order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buffer: Option<Buffer>,
     /// Seed of the order of the contexts.
     pub data_seed: u64,
     /// Optimiser steps between two log points.
@@ -355,6 +358,7 @@ impl TrainConfig {
         below_one("adam_beta2", self.adam.beta2)?;
         positive("adam_eps", self.adam.eps)?;
         positive("max_grad_norm", self.max_grad_norm)?;
+        self.check_buffer()?;
         for dictionary in &self.dictionaries {
             at_least("d_sae", dictionary.d_sae, 1)?;
             positive("lr", dictionary.lr)?;

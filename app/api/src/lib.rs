@@ -1,6 +1,7 @@
 //! The vocabulary that the page, the server and the engine speak: ids, hook points, configs,
 //! results and errors. Data and validation only: nothing here computes, stores or sends anything.
 
+mod buffer;
 mod config;
 mod dictionary;
 mod error;
@@ -8,6 +9,7 @@ mod hook;
 mod id;
 mod job;
 mod kind;
+mod kind_request;
 mod known;
 mod limits;
 mod metric;
@@ -19,6 +21,7 @@ mod sweep;
 mod sweep_command;
 mod word;
 
+pub use buffer::{Buffer, BufferPlace};
 pub use config::{
     Adam, BosPolicy, DictionaryConfig, EosPolicy, Evaluation, EvaluationSplit, InputScale, Objective, ObjectiveKind, Packing,
     ResidualFrame, Schedule, TrainConfig,

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
 use crate::{
-    Adam, BosPolicy, ConfigError, CorpusId, DictionaryConfig, EosPolicy, Evaluation, EvaluationSplit, HookPoint, InputScale,
-    KindName, ModelId, Objective, ObjectiveKind, Packing, PerObjective, ResidualFrame, Schedule, TrainConfig,
+    Adam, BosPolicy, BufferPlace, ConfigError, CorpusId, DictionaryConfig, EosPolicy, Evaluation, EvaluationSplit, HookPoint,
+    InputScale, KindName, ModelId, Objective, ObjectiveKind, Packing, PerObjective, ResidualFrame, Schedule, TrainConfig,
 };
 
 /// A grid of dictionaries: every objective at each of its coefficients, for each seed.
@@ -28,16 +28,16 @@ pub struct SweepRequest {
     /// Sparsity coefficients λ, per objective: for the kinds that have a sparsity term.
     #[serde(default)]
     pub coefficient: Option<PerObjective>,
-    /// Features per token, a dictionary for each: for topk and batchtopk, in place of `coefficient`.
+    /// Features per token, a dictionary for each: for topk, batchtopk and matryoshka, in place of `coefficient`.
     #[serde(default)]
     pub k: Vec<usize>,
-    /// Weight of the dead features' term of topk and batchtopk; default 1/32.
+    /// Weight of the dead features' term of topk, batchtopk and matryoshka; default 1/32.
     #[serde(default)]
     pub aux_coefficient: Option<f64>,
-    /// Tokens without firing after which a feature of topk or batchtopk is dead; default a tenth of the run's, at most 10,000,000.
+    /// Tokens without firing after which a feature of topk, batchtopk or matryoshka is dead; default a tenth of the run's, at most 10,000,000.
     #[serde(default)]
     pub dead_tokens: Option<u64>,
-    /// Decay of the mean of batchtopk's threshold; default 0.999, less in runs of fewer than 10,000 steps.
+    /// Decay of the mean of batchtopk's and matryoshka's threshold; default 0.999, less in runs of fewer than 10,000 steps.
     #[serde(default)]
     pub threshold_decay: Option<f64>,
     /// Width of the window in which jumprelu's thresholds have a gradient, in units of the input's size; default 0.001.
@@ -46,6 +46,18 @@ pub struct SweepRequest {
     /// Where jumprelu's thresholds begin, in units of the input's size; default 0.001.
     #[serde(default)]
     pub initial_threshold: Option<f64>,
+    /// Groups of matryoshka's features; default 5.
+    #[serde(default)]
+    pub groups: Option<usize>,
+    /// The last p of p-anneal; default 0.2.
+    #[serde(default)]
+    pub final_p: Option<f64>,
+    /// The step at which p-anneal's p begins to fall; default a tenth of the run's.
+    #[serde(default)]
+    pub anneal_start: Option<usize>,
+    /// The step at which it has fallen; default a tenth of the run's before the end.
+    #[serde(default)]
+    pub anneal_end: Option<usize>,
     /// KL coefficient; default e2e=1;e2e+ds=0.5.
     #[serde(default)]
     pub kl_coefficient: Option<PerObjective>,
@@ -70,6 +82,15 @@ pub struct SweepRequest {
     /// Tokens to train on; default 2,000,000.
     #[serde(default)]
     pub tokens: Option<u64>,
+    /// Vectors in a buffer that mixes the activations of many contexts, for the local objective; default no buffer.
+    #[serde(default)]
+    pub buffer_tokens: Option<usize>,
+    /// Share of the buffer that is kept back to be mixed with the next vectors; default 0.5.
+    #[serde(default)]
+    pub buffer_mixing: Option<f64>,
+    /// Where the buffer's activations are kept between runs; default memory, which is nowhere.
+    #[serde(default)]
+    pub buffer_on: Option<BufferPlace>,
     /// Seeds; default 0. Each seed sets the initial weights and the order of the text.
     #[serde(default)]
     pub seeds: Vec<u64>,
@@ -208,6 +229,7 @@ impl SweepRequest {
                 eps: or_default(self.adam_eps, "adam_eps", adam.eps, &mut defaults),
             },
             max_grad_norm: or_default(self.max_grad_norm, "max_grad_norm", 10.0, &mut defaults),
+            buffer: self.buffer(&mut defaults)?,
             data_seed: 0,
             log_every_steps: or_default(self.log_every_steps, "log_every_steps", (n_steps / 200).max(1), &mut defaults),
             checkpoint_every_steps: or_default(

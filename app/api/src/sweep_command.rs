@@ -37,6 +37,10 @@ impl SweepRequest {
         option("threshold-decay", self.threshold_decay.map(|v| v.to_string()));
         option("bandwidth", self.bandwidth.map(|v| v.to_string()));
         option("initial-threshold", self.initial_threshold.map(|v| v.to_string()));
+        option("groups", self.groups.map(|v| v.to_string()));
+        option("final-p", self.final_p.map(|v| v.to_string()));
+        option("anneal-start", self.anneal_start.map(|v| v.to_string()));
+        option("anneal-end", self.anneal_end.map(|v| v.to_string()));
         option("kl-coefficient", self.kl_coefficient.as_ref().map(ToString::to_string));
         option("ds-coefficient", self.ds_coefficient.map(|v| v.to_string()));
         option("lr", self.lr.as_ref().map(ToString::to_string));
@@ -45,6 +49,9 @@ impl SweepRequest {
         option("batch", self.batch.map(|v| v.to_string()));
         option("accumulation", self.accumulation.map(|v| v.to_string()));
         option("tokens", self.tokens.map(|v| v.to_string()));
+        option("buffer-tokens", self.buffer_tokens.map(|v| v.to_string()));
+        option("buffer-mixing", self.buffer_mixing.map(|v| v.to_string()));
+        option("buffer-on", self.buffer_on.map(|v| v.to_string()));
         option(
             "seed",
             (!self.seeds.is_empty()).then(|| join(self.seeds.iter().map(ToString::to_string).collect())),

@@ -25,6 +25,16 @@ pub enum Marker {
     Hexagon,
     /// ★
     Star,
+    /// ⬟
+    Pentagon,
+    /// ✚
+    Plus,
+    /// ✖
+    Saltire,
+    /// ◀
+    TriangleLeft,
+    /// ⧗
+    Hourglass,
     /// ✕
     Cross,
 }
@@ -66,10 +76,15 @@ pub fn series_style(kind: KindName, objective: ObjectiveKind) -> Style {
     let style = objective_style(objective);
     let marker = match kind {
         KindName::Relu => style.marker,
+        KindName::ReluUnit => Marker::Plus,
+        KindName::ReluApril => Marker::Saltire,
+        KindName::ReluSaelens => Marker::TriangleLeft,
+        KindName::PAnneal => Marker::Hourglass,
         KindName::Tied => Marker::Diamond,
         KindName::Gated => Marker::Hexagon,
         KindName::TopK => Marker::TriangleDown,
         KindName::BatchTopK => Marker::Star,
+        KindName::Matryoshka => Marker::Pentagon,
         KindName::JumpRelu => Marker::TriangleRight,
     };
     Style { marker, ..style }

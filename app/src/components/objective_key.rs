@@ -11,6 +11,13 @@ fn shape(kind: KindName, objective: ObjectiveKind) -> &'static str {
         KindName::TopK => return "M6 11L1 1.5H11Z",
         KindName::BatchTopK => return "M6 0.5L7.4 4.3L11.5 4.4L8.2 6.9L9.4 10.8L6 8.5L2.6 10.8L3.8 6.9L0.5 4.4L4.6 4.3Z",
         KindName::JumpRelu => return "M11 6L1.5 11V1Z",
+        KindName::Matryoshka => return "M6 0.8L11.2 4.6L9.2 10.8H2.8L0.8 4.6Z",
+        KindName::ReluUnit => return "M4.2 1H7.8V4.2H11V7.8H7.8V11H4.2V7.8H1V4.2H4.2Z",
+        KindName::ReluApril => {
+            return "M3.5 0.9L6 3.4L8.5 0.9L11.1 3.5L8.6 6L11.1 8.5L8.5 11.1L6 8.6L3.5 11.1L0.9 8.5L3.4 6L0.9 3.5Z";
+        }
+        KindName::ReluSaelens => return "M1 6L10.5 1V11Z",
+        KindName::PAnneal => return "M1 1.5H11L6 6L11 10.5H1L6 6Z",
         KindName::Relu => {}
     }
     match objective {

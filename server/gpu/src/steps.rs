@@ -88,6 +88,9 @@ impl<'b, 'm> GpuSteps<'b, 'm> {
     /// When the model has no such hook point, and the device's.
     pub fn new(on: &'b OnGpu<'m>, config: &TrainConfig, scale: f64, trainees: Vec<Trainee<f32>>) -> Result<Self, TrainError> {
         on.model.host.width(config.at)?;
+        if config.buffer.is_some() {
+            on.no_buffer()?;
+        }
         trainees.iter().try_for_each(|trainee| on.supports(&trainee.dictionary))?;
         let device = &on.model.device;
         let part = |trainee: &Trainee<f32>| {
@@ -197,6 +200,14 @@ impl Steps for GpuSteps<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    fn prepare_vectors(&mut self, _: &[f32]) -> Result<(), TrainError> {
+        self.on.no_buffer()
+    }
+
+    fn gradients_of_vectors(&mut self, _: &[Vec<f32>], _: f64) -> Result<(), TrainError> {
+        self.on.no_buffer()
     }
 
     fn update(&mut self, factor: f64) -> Result<(), TrainError> {

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use api::{DictionaryId, DictionaryInfo, ModelInfo, TrainConfig};
-use engine::train::{Inputs, Outcome, Trained};
+use engine::train::{ActivationCache, Inputs, Outcome, Trained};
 use std::path::Path;
 
 use super::{
@@ -31,7 +31,11 @@ pub fn train(stage: &Stage<'_>, config: &TrainConfig) -> Result<Option<Vec<Dicti
     let Some(tokens) = pool.install(|| tokens(stage, &config.corpus, &config.packing, encoding))? else {
         return Ok(None);
     };
-    let folder = store.job_folder(stage.job.id);
+    let (folder, activations) = (store.job_folder(stage.job.id), store.activations_folder());
+    let cache = ActivationCache {
+        folder: &activations,
+        max_bytes: activation_cache_bytes()?,
+    };
     stage.begin("preparing");
     let mut recorder = Recorder::new(stage);
     let outcome = pool.install(|| {
@@ -42,6 +46,7 @@ pub fn train(stage: &Stage<'_>, config: &TrainConfig) -> Result<Option<Vec<Dicti
             model_hash: &info.hash,
             tokens: &tokens,
             folder: &folder,
+            cache: Some(cache),
         };
         engine::train::run(inputs, &mut recorder)
     });
@@ -50,6 +55,20 @@ pub fn train(stage: &Stage<'_>, config: &TrainConfig) -> Result<Option<Vec<Dicti
         Outcome::Stopped { .. } => Ok(None),
         Outcome::Done(trained) => register(stage, config, trained).map(Some),
     }
+}
+
+/// How large the activations that are kept on disk may become: 32 GiB, or what the environment says.
+fn activation_cache_bytes() -> Result<u64> {
+    const NAME: &str = "SAESCOPE_CACHE_GIB";
+    let Some(text) = std::env::var_os(NAME) else {
+        return Ok(32 << 30);
+    };
+    let gib = text
+        .to_str()
+        .and_then(|text| text.parse::<f64>().ok())
+        .filter(|gib| *gib >= 0.0);
+    let gib = gib.with_context(|| format!("{NAME}: found {text:?}; expected a number of GiB, 32 say"))?;
+    Ok((gib * f64::from(1 << 30)) as u64)
 }
 
 /// A result names its model: it must be the one that was added under that name.

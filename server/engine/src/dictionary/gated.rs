@@ -128,19 +128,6 @@ impl<R: Real> Kind<R> for Gated<R> {
         self.gates(&centred, [codes, &mut open], scratch);
     }
 
-    fn decode(&self, codes: &SparseCodes<R>, out: &mut [R], path: Path, scratch: &Scratch<R>) {
-        let p = &self.parameters.0;
-        tile::combine(
-            codes,
-            Entries::Values,
-            &p[W_DEC].data,
-            Some(&p[B_DEC].data),
-            out,
-            path,
-            scratch,
-        );
-    }
-
     fn forward(&self, x: &[R], per_number: f64, forward: &mut Forward<R>, path: Path, scratch: &Scratch<R>) {
         let Forward {
             codes,

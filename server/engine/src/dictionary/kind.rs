@@ -5,10 +5,10 @@ use std::fmt::Debug;
 use api::DictionaryKind;
 
 use super::{
-    codes::SparseCodes,
+    codes::{Entries, SparseCodes},
     forward::{Forward, Seen},
     parameters::{Parameters, Tensor},
-    tile::{Path, Scratch},
+    tile::{self, Path, Scratch},
 };
 use crate::kernel::Real;
 
@@ -36,6 +36,17 @@ pub trait Kind<R: Real>: Debug + Send + Sync {
     /// What each feature writes, at length 1: [d_sae, d_in].
     fn directions(&self) -> &[R];
 
+    /// What each activation is multiplied with: [d_sae, d_in].
+    fn decoder(&self) -> &[R] {
+        self.directions()
+    }
+
+    /// What is added to every x̂ [d_in].
+    fn bias(&self) -> Option<&[R]> {
+        let tensor = self.parameters().0.iter().find(|tensor| tensor.name == "b_dec");
+        tensor.map(|tensor| &tensor.data[..])
+    }
+
     /// Brings what follows from parameters and state up to date.
     fn refresh(&mut self) {}
 
@@ -46,11 +57,24 @@ pub trait Kind<R: Real>: Debug + Send + Sync {
     fn encode(&self, x: &[R], codes: &mut SparseCodes<R>, scratch: &Scratch<R>);
 
     /// x̂ [n_tokens, d_in] of `codes`.
-    fn decode(&self, codes: &SparseCodes<R>, out: &mut [R], path: Path, scratch: &Scratch<R>);
+    fn decode(&self, codes: &SparseCodes<R>, out: &mut [R], path: Path, scratch: &Scratch<R>) {
+        tile::combine(codes, Entries::Values, self.decoder(), self.bias(), out, path, scratch);
+    }
 
     /// Codes and x̂ of `x` [n_tokens, d_in] in training, and the kind's own terms. `per_number` is the batch's weight in its
     /// step over the numbers of `x`: what a term that is a mean over tokens and dimensions takes its sum times.
-    fn forward(&self, x: &[R], per_number: f64, forward: &mut Forward<R>, path: Path, scratch: &Scratch<R>);
+    /// Where a kind says nothing else, training is as use, and the penalty ‖c‖₁.
+    fn forward(&self, x: &[R], _per_number: f64, forward: &mut Forward<R>, path: Path, scratch: &Scratch<R>) {
+        self.encode(x, &mut forward.codes, scratch);
+        forward.x_hat.resize(x.len(), R::ZERO);
+        self.decode(&forward.codes, &mut forward.x_hat, path, scratch);
+        forward.penalty = forward.codes.l1();
+    }
+
+    /// How much of the reconstruction of x̂ enters a local objective: all, but where parts of the codes have theirs as well.
+    fn reconstruction_share(&self) -> f64 {
+        1.0
+    }
 
     /// Adds the gradient of the parameters to `grads`, where `grad_out` [n_tokens, d_in] is the loss' derivative by x̂ and
     /// `sparsity` its derivative by Σ over tokens of the kind's penalty. It is complete after [`Kind::finish`].

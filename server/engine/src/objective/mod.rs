@@ -17,10 +17,12 @@ pub mod kl;
 pub mod reconstruction;
 
 /// The terms' values over a batch, without their coefficients.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Terms {
     /// mse(x, x̂): mean over tokens and dimensions. Measured for every objective, part of the loss of local alone.
     pub reconstruction: f64,
+    /// How often a local objective has it: once, but where parts of the codes have reconstructions of their own (Matryoshka).
+    pub reconstruction_share: f64,
     /// Mean over tokens of KL(model ‖ spliced), in nats; 0 where it is not part of the objective.
     pub kl: f64,
     /// Mean over the later blocks of mse(resid_pre); 0 where it is not part of the objective.
@@ -31,11 +33,24 @@ pub struct Terms {
     pub auxiliary: f64,
 }
 
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            reconstruction: 0.0,
+            reconstruction_share: 1.0,
+            kl: 0.0,
+            downstream: 0.0,
+            sparsity: 0.0,
+            auxiliary: 0.0,
+        }
+    }
+}
+
 impl Terms {
     /// The loss: the terms that `objective` has, with its coefficients.
     pub fn loss(&self, objective: &api::Objective) -> f64 {
         let reconstruction = match objective {
-            api::Objective::Local { .. } => self.reconstruction,
+            api::Objective::Local { .. } => self.reconstruction_share * self.reconstruction,
             _ => 0.0,
         };
         reconstruction

@@ -5,7 +5,9 @@
 
 pub mod adam;
 mod backend;
+pub mod buffer;
 mod checkpoint;
+mod feed;
 mod pass;
 mod run;
 pub mod schedule;
@@ -13,6 +15,7 @@ mod step;
 mod trainee;
 
 pub use backend::{Backend, Cpu, Device, Steps};
+pub use buffer::ActivationCache;
 pub use checkpoint::discard as discard_checkpoint;
 pub use run::{Inputs, Observer, Outcome, Trained, evaluate, run};
 pub use step::Stepper;
@@ -70,6 +73,14 @@ pub enum TrainError {
         kept: usize,
         /// What happened.
         cause: Box<TrainError>,
+    },
+    /// Activations on disk cannot be read or written.
+    #[error("{path}: {message}")]
+    Activations {
+        /// The file or folder.
+        path: String,
+        /// What was found.
+        message: String,
     },
     /// A checkpoint cannot be read or written.
     #[error("{path}: {message}")]

@@ -13,12 +13,14 @@ use std::{
 use super::{
     TrainError,
     backend::{Backend, Steps},
+    buffer::ActivationCache,
     checkpoint::{self, State},
+    feed::{Contexts, Feed},
     schedule,
     trainee::Trainee,
 };
 use crate::{
-    corpus::{Order, Split, TokenFile},
+    corpus::{Split, TokenFile},
     dictionary::{self, Dictionary, DictionaryFile},
     metrics::{Subject, Text},
 };
@@ -41,6 +43,8 @@ pub struct Inputs<'a> {
     pub tokens: &'a TokenFile,
     /// The run's own folder: its checkpoint and its dictionaries. A checkpoint found there is resumed.
     pub folder: &'a Path,
+    /// Where a buffer on disk finds and leaves activations; none where there is no such place.
+    pub cache: Option<ActivationCache<'a>>,
 }
 
 /// Who is told of a run, and may stop it.
@@ -89,21 +93,22 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
         model_hash,
         tokens,
         folder,
+        ..
     } = inputs;
     check(inputs)?;
-    let mut order = Order::new(config.data_seed, tokens.n_contexts(Split::Train));
     let inputs_hash = format!("{model_hash} {}", tokens.manifest().train.sha256);
     let mut state = State::new(config, inputs_hash, 1.0);
     let mut trainees = checkpoint::fresh(config, backend.model().width(config.at)?);
     match checkpoint::load(folder, &state, &mut trainees)? {
         Some(found) => state = found,
-        None => state.scale = input_scale(inputs, &mut order)?,
+        None => state.scale = input_scale(inputs)?,
     }
     let mut steps = backend.steps(config, state.scale, trainees)?;
-    if state.step == 0
-        && let Some(first) = batches(config, tokens, &mut order, 0).first()
-    {
-        steps.prepare(first)?;
+    let Some(mut feed) = Feed::new(inputs, state.step, observer)? else {
+        return Ok(Outcome::Stopped { step: state.step });
+    };
+    if state.step == 0 {
+        feed.prepare(&mut *steps)?;
     }
     observer.resumed(state.step);
     let n_steps = config.n_steps();
@@ -115,8 +120,7 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
             save(&mut state, &mut *steps, folder).map_err(at(step, kept))?;
             return Ok(Outcome::Stopped { step });
         }
-        let batches = batches(config, tokens, &mut order, step);
-        steps.gradients(&batches).map_err(at(step, kept))?;
+        feed.gradients(step, &mut *steps).map_err(at(step, kept))?;
         // only now is it known that these weights give a finite loss: a checkpoint of others would end every resumed run
         if step != kept && step.is_multiple_of(config.checkpoint_every_steps) {
             save(&mut state, &mut *steps, folder).map_err(at(step, kept))?;
@@ -238,31 +242,17 @@ fn check(inputs: Inputs<'_>) -> Result<(), TrainError> {
     Ok(())
 }
 
-fn batches<'t>(config: &TrainConfig, tokens: &'t TokenFile, order: &mut Order, step: usize) -> Vec<Vec<&'t [u32]>> {
-    let first = step * config.accumulation * config.batch;
-    let mut positions = first..first + config.accumulation * config.batch;
-    (0..config.accumulation)
-        .map(|_| {
-            positions
-                .by_ref()
-                .take(config.batch)
-                .map(|p| tokens.context(Split::Train, order.at(p as u64)))
-                .collect()
-        })
-        .collect()
-}
-
 /// 1, or the factor that makes E‖x‖² = 1 over the first batches.
-fn input_scale(inputs: Inputs<'_>, order: &mut Order) -> Result<f64, TrainError> {
+fn input_scale(inputs: Inputs<'_>) -> Result<f64, TrainError> {
     let Inputs {
         config, backend, tokens, ..
     } = inputs;
     if config.input_scale == InputScale::None {
         return Ok(1.0);
     }
-    let (mut sum, mut n) = (0.0, 0);
+    let (mut contexts, mut sum, mut n) = (Contexts::new(config, tokens), 0.0, 0);
     for step in 0..config.n_steps() {
-        for contexts in batches(config, tokens, order, step) {
+        for contexts in contexts.of_step(step) {
             sum += backend.squares(config.at, &contexts)?;
             n += config.batch_tokens();
         }
@@ -375,6 +365,7 @@ fn finish(
         model_hash,
         tokens,
         folder,
+        ..
     } = inputs;
     let contexts = final_contexts(tokens, config);
     let text = text(tokens, &contexts, config);

@@ -71,7 +71,10 @@ impl<R: Real> Trainee<R> {
     /// Before the first batch of a step: nothing summed up yet.
     pub fn begin(&mut self) {
         self.grads.clear();
-        self.terms = Terms::default();
+        self.terms = Terms {
+            reconstruction_share: self.dictionary.reconstruction_share(),
+            ..Terms::default()
+        };
         self.l0 = 0.0;
         self.forward.seen.begin();
     }
@@ -93,7 +96,8 @@ impl<R: Real> Trainee<R> {
             self.seconds += elapsed(start);
             return;
         }
-        reconstruction::gradient(x, &forward.x_hat, R::of(2.0 * per_number), &mut self.grad_out, d);
+        let scale = 2.0 * per_number * self.terms.reconstruction_share;
+        reconstruction::gradient(x, &forward.x_hat, R::of(scale), &mut self.grad_out, d);
         self.seconds += elapsed(start);
     }
 

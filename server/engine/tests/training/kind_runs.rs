@@ -10,9 +10,17 @@ use crate::{
 };
 
 /// Every kind, with settings at which everything happens within ten steps.
-pub fn kinds() -> [DictionaryKind; 6] {
+pub fn kinds() -> [DictionaryKind; 11] {
     [
         DictionaryKind::Relu,
+        DictionaryKind::ReluUnit,
+        DictionaryKind::ReluApril,
+        DictionaryKind::ReluSaelens,
+        DictionaryKind::PAnneal {
+            final_p: 0.3,
+            anneal_start: 1,
+            anneal_end: 9,
+        },
         DictionaryKind::Tied,
         DictionaryKind::Gated,
         DictionaryKind::TopK {
@@ -25,6 +33,13 @@ pub fn kinds() -> [DictionaryKind; 6] {
             aux_coefficient: 1.0 / 32.0,
             dead_tokens: 200,
             threshold_decay: 0.9,
+        },
+        DictionaryKind::Matryoshka {
+            k: 3,
+            aux_coefficient: 1.0 / 32.0,
+            dead_tokens: 200,
+            threshold_decay: 0.9,
+            groups: 3,
         },
         DictionaryKind::JumpRelu {
             bandwidth: 0.05,

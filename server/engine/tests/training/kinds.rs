@@ -241,6 +241,18 @@ fn is_torchs(kind: KindName) {
 }
 
 #[test]
+fn the_conventions_of_relu_are_torchs() {
+    for kind in [KindName::ReluUnit, KindName::ReluApril, KindName::ReluSaelens] {
+        is_torchs(kind);
+    }
+}
+
+#[test]
+fn p_anneal_is_torchs() {
+    is_torchs(KindName::PAnneal);
+}
+
+#[test]
 fn tied_is_torchs() {
     is_torchs(KindName::Tied);
 }
@@ -258,6 +270,11 @@ fn topk_is_torchs() {
 #[test]
 fn batchtopk_is_torchs() {
     is_torchs(KindName::BatchTopK);
+}
+
+#[test]
+fn matryoshka_is_torchs() {
+    is_torchs(KindName::Matryoshka);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
+mod buffer;
+mod convention_laws;
 mod golden;
 mod kind_laws;
 mod kind_runs;
@@ -9,5 +11,6 @@ mod kinds;
 mod laws;
 mod metrics;
 mod runs;
+mod sites;
 mod torch;
 mod workplace;

@@ -5,7 +5,10 @@ use engine::{
     corpus::{Order, Split, TokenFile},
     dictionary::{self, Dictionary, DictionaryError},
     model::{Cut, Model, NoHooks, Work},
-    train::{Cpu, Device as _, Inputs, Observer, Outcome, Stepper, TrainError, Trained, Trainee, evaluate, run, schedule},
+    train::{
+        ActivationCache, Cpu, Device as _, Inputs, Observer, Outcome, Stepper, TrainError, Trained, Trainee, evaluate, run,
+        schedule,
+    },
 };
 use std::{
     fs,
@@ -26,6 +29,15 @@ pub struct Watch {
     asked: usize,
     pub resumed: Vec<usize>,
     pub history: Vec<HistoryPoint>,
+}
+
+impl Watch {
+    pub fn stopping_at(step: usize) -> Self {
+        Self {
+            stop_at: Some(step),
+            ..Self::default()
+        }
+    }
 }
 
 impl Observer for Watch {
@@ -62,6 +74,18 @@ impl Place {
     }
 
     pub fn run(&self, name: &str, config: &TrainConfig, n_threads: usize, watch: &mut Watch) -> Result<Outcome, TrainError> {
+        self.run_with(name, config, n_threads, None, watch)
+    }
+
+    /// With a place for activations.
+    pub fn run_with(
+        &self,
+        name: &str,
+        config: &TrainConfig,
+        n_threads: usize,
+        cache: Option<ActivationCache<'_>>,
+        watch: &mut Watch,
+    ) -> Result<Outcome, TrainError> {
         let folder = self.folder.path().join(name);
         fs::create_dir_all(&folder).unwrap();
         let inputs = Inputs {
@@ -70,6 +94,7 @@ impl Place {
             model_hash: "tiny",
             tokens: &self.tokens,
             folder: &folder,
+            cache,
         };
         pool(n_threads).install(|| run(inputs, &mut *watch))
     }
@@ -242,6 +267,7 @@ fn input_is_scaled_to_unit_norm() {
         model_hash: "gpt2",
         tokens: &tokens,
         folder: folder.path(),
+        cache: None,
     };
     let Outcome::Done(trained) = run(inputs, &mut Watch::default()).unwrap() else {
         panic!("stopped")

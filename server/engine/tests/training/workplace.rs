@@ -41,6 +41,7 @@ pub fn config(at: HookPoint) -> TrainConfig {
         },
         adam: Adam::default(),
         max_grad_norm: 1.0,
+        buffer: None,
         data_seed: 5,
         log_every_steps: 1,
         checkpoint_every_steps: 3,

@@ -58,6 +58,7 @@ impl Place {
             model_hash: "tiny",
             tokens: &self.tokens,
             folder: &folder,
+            cache: None,
         };
         run(inputs, watch).unwrap()
     }
