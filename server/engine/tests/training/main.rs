@@ -10,6 +10,7 @@ mod kind_runs;
 mod kinds;
 mod laws;
 mod metrics;
+mod origins;
 mod runs;
 mod sites;
 mod torch;
