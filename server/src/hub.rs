@@ -12,6 +12,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Files of a dictionary's folder that are fetched where they exist.
+const DICTIONARY_FILES: &[&str] = &[
+    "cfg.json",
+    "sae_weights.safetensors",
+    "sparsity.safetensors",
+    "sae.safetensors",
+    "ae.pt",
+    "config.json",
+    "params.npz",
+    "params.safetensors",
+    "learned_dicts.pt",
+];
+
 /// Whether downloads are shown on the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Show {
@@ -52,6 +65,78 @@ pub async fn pull_dataset(name: String, files: Vec<String>, show: Show) -> Resul
     tokio::task::spawn_blocking(move || dataset(&name, &files, show))
         .await
         .context("the download ended early")?
+}
+
+/// Fetches the dictionary `owner/name/path`, a folder or a file of the repository `owner/name`, with the configs beside it; answers the
+/// folder or file.
+///
+/// # Errors
+/// As [`pull_model`]; a repository without such a folder or file.
+pub async fn pull_dictionary(name: String, show: Show) -> Result<PathBuf> {
+    tokio::task::spawn_blocking(move || dictionary(&name, show))
+        .await
+        .context("the download ended early")?
+}
+
+fn dictionary(source: &str, show: Show) -> Result<PathBuf> {
+    let mut parts = source.splitn(3, '/');
+    let (Some(owner), Some(name)) = (parts.next(), parts.next()) else {
+        let message = format!("there is no file or folder '{source}', and it is no owner/name/path on the hub");
+        return Err(ConfigError::new("source", message).into());
+    };
+    let (name, inner) = (format!("{owner}/{name}"), parts.next().unwrap_or("").trim_end_matches('/'));
+    let repo = Source::open(Repo::model(checked(&name)?.into()), &name, show)?;
+    let names = repo.names();
+    if names.iter().any(|file| file == inner) {
+        let folder = inner
+            .rsplit_once('/')
+            .map_or(String::new(), |(folder, _)| format!("{folder}/"));
+        let stem = inner.rsplit_once('.').map_or(inner, |(stem, _)| stem);
+        let beside = ["cfg.json", "config.json", "final_config.yaml"].map(|config| format!("{folder}{config}"));
+        for config in beside
+            .iter()
+            .chain([&format!("{stem}.yaml")])
+            .filter(|config| names.contains(config))
+        {
+            repo.fetch(&name, config)?;
+        }
+        return repo.fetch(&name, inner);
+    }
+    let folder = if inner.is_empty() {
+        String::new()
+    } else {
+        format!("{inner}/")
+    };
+    let wanted: Vec<&String> = names
+        .iter()
+        .filter(|file| {
+            file.strip_prefix(&folder)
+                .is_some_and(|file| DICTIONARY_FILES.contains(&file))
+        })
+        .collect();
+    if wanted.is_empty() {
+        repo.check_whole(&name, &format!("a dictionary in '{inner}'"))?;
+        let some: Vec<&str> = names
+            .iter()
+            .filter(|file| file.rsplit('/').next().is_some_and(|file| DICTIONARY_FILES.contains(&file)))
+            .filter_map(|file| file.rsplit_once('/').map(|(folder, _)| folder))
+            .take(5)
+            .collect();
+        let some = if some.is_empty() {
+            "none elsewhere".into()
+        } else {
+            format!("some in {}", some.join(", "))
+        };
+        bail!(refusal(format!(
+            "'{name}' on the hub has no dictionary in '{inner}'; it has {some}"
+        )));
+    }
+    let paths = wanted
+        .into_iter()
+        .map(|file| repo.fetch(&name, file))
+        .collect::<Result<Vec<_>>>()?;
+    let folder = paths.first().and_then(|file| file.parent());
+    folder.map(Path::to_owned).context("the files are in a folder")
 }
 
 fn model(name: &str, show: Show) -> Result<PathBuf> {

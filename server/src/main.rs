@@ -8,6 +8,7 @@ mod demo;
 mod device;
 mod http;
 mod hub;
+mod imported;
 mod jobs;
 mod known;
 mod memory;

@@ -4,6 +4,7 @@ mod bad_input;
 mod damage;
 mod demo;
 mod derive;
+mod exchange;
 mod full_disk;
 mod help;
 mod hub;

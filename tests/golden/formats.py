@@ -8,7 +8,7 @@ weights as the file holds them.
   NAME.acts     [n, d_sae]   the activations, as the tool has them
   NAME.lengths  [d_sae]      what ours are taken times: the lengths of the decoder's rows, 1 where the method divides by them
   NAME.x_hat    [n, d_in]    the reconstruction
-and `x` [n, d_in] for all of them. `bad/` holds files that are to be refused.
+and `x` [n, d_in] for all of them. `bad/` holds files that are to be refused, `e2e_gpt2/` checkpoints for the tiny seeded model.
 """
 
 import io
@@ -292,6 +292,19 @@ def e2e_sae(golden: Golden) -> None:
         (folder / "final_config.yaml").write_text(YAML.replace("sae_positions:\n", "sae_positions:\n  - blocks.0.hook_resid_pre\n"))
 
 
+def published(folder: Path) -> None:
+    """Three of the published checkpoints' names, for the tiny seeded model (32 wide, three blocks)."""
+    folder.mkdir()
+    for seed, kind in enumerate(["local", "e2e", "downstream"]):
+        w_enc, w_dec = draw(500 + seed, 40, 32), draw(510 + seed, 32, 40)
+        flat = {
+            "encoder.weight": 0.3 * w_enc, "encoder.bias": 0.1 * draw(520 + seed, 40),
+            "decoder.weight": w_dec / w_dec.norm(dim=0, keepdim=True), "decoder.bias": 0.1 * draw(530 + seed, 32),
+        }
+        torch.save(flat, folder / f"{kind}_similar_ce_layer_2.pt")
+        (folder / f"{kind}_similar_ce_layer_2.yaml").write_text(YAML.replace("blocks.1", "blocks.2"))
+
+
 def sparse_coding(golden: Golden) -> None:
     """Their classes, as far as pickle sees them."""
     x = golden.x.double()
@@ -365,7 +378,10 @@ def bad(folder: Path) -> None:
     # an entry of a few bytes that claims to hold 4 GB
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("W_enc.npy", bytes(4096))
+        # without a time of its own, so that the file is the same each time
+        entry = zipfile.ZipInfo("W_enc.npy")
+        entry.compress_type = zipfile.ZIP_DEFLATED
+        archive.writestr(entry, bytes(4096))
     claimed = bytearray(packed.getvalue())
     entry = claimed.index(b"PK\x01\x02")
     claimed[entry + 24 : entry + 28] = (0xF0000000).to_bytes(4, "little")
@@ -383,4 +399,5 @@ def generate(folder: Path) -> None:
     e2e_sae(golden)
     sparse_coding(golden)
     bad(folder / "bad")
+    published(folder / "e2e_gpt2")
     save_file({name: tensor.contiguous().clone() for name, tensor in golden.tensors.items()}, folder / "golden.safetensors")

@@ -4,12 +4,15 @@ mod behaviours;
 mod demo;
 mod derive;
 mod evaluate;
+mod export;
+mod import;
 mod jobs;
 mod known;
 mod plot;
 mod pretrain;
 mod pull;
 mod report;
+mod reproduce;
 mod runs;
 mod say;
 mod serve;
@@ -57,6 +60,9 @@ enum Command {
     Sweep(sweep::Sweep),
     Derive(derive::Derive),
     Evaluate(evaluate::Evaluate),
+    Import(import::Import),
+    Export(export::Export),
+    Reproduce(reproduce::Reproduce),
     Behaviours(behaviours::Behaviours),
     Verify(verify::Verify),
     Demo(demo::Demo),
@@ -87,6 +93,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Sweep(command) => command.run(&cli.global),
         Command::Derive(command) => command.run(&cli.global),
         Command::Evaluate(command) => command.run(&cli.global),
+        Command::Import(command) => command.run(&cli.global),
+        Command::Export(command) => command.run(&cli.global),
+        Command::Reproduce(command) => command.run(&cli.global),
         Command::Behaviours(command) => command.run(&cli.global),
         Command::Verify(command) => command.run(&cli.global),
         Command::Demo(command) => command.run(&cli.global),

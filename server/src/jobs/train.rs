@@ -1,7 +1,7 @@
 //! The training job: model, tokens, training, and its dictionaries into the registry.
 
 use anyhow::{Context as _, Result, ensure};
-use api::{DictionaryConfig, DictionaryId, DictionaryInfo, ModelInfo, TrainConfig};
+use api::{DictionaryConfig, DictionaryId, DictionaryInfo, ModelInfo, Origin, TrainConfig};
 use engine::train::{ActivationCache, Inputs, Outcome, Trained};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use super::{
     recorder::Recorder,
     tokens::{Encoding, tokens},
 };
+use crate::imported::staged_file;
 
 /// Trains the job's dictionaries. None when it was told to stop, and kept a checkpoint.
 ///
@@ -61,13 +62,22 @@ pub fn train(stage: &Stage<'_>, config: &TrainConfig) -> Result<Option<Vec<Dicti
 
 /// For each dictionary the file of the one that it begins from, where it begins from one.
 fn files(stage: &Stage<'_>, config: &TrainConfig) -> Result<Vec<Option<PathBuf>>> {
-    let file = |dictionary: &DictionaryConfig| {
+    let store = &stage.workspace.store;
+    let file = |(index, dictionary): (usize, &DictionaryConfig)| -> Result<Option<PathBuf>> {
+        if let Origin::Imported { source, .. } = &dictionary.origin {
+            let file = staged_file(store, config, index);
+            ensure!(
+                file.is_file(),
+                "what was read from '{source}' is not there any more: import it again"
+            );
+            return Ok(Some(file));
+        }
         let parent = dictionary.origin.parent();
-        parent
-            .map(|id| Ok(stage.runtime.block_on(stage.workspace.store.verify_dictionary(id))?))
-            .transpose()
+        Ok(parent
+            .map(|id| stage.runtime.block_on(store.verify_dictionary(id)))
+            .transpose()?)
     };
-    config.dictionaries.iter().map(file).collect()
+    config.dictionaries.iter().enumerate().map(file).collect()
 }
 
 /// How large the activations that are kept on disk may become: 32 GiB, or what the environment says.

@@ -43,6 +43,15 @@ impl Store {
         self.data().join("cache").join("activations")
     }
 
+    /// Another tool's dictionary as ours, until the run that `run` describes has begun from it. It can be made again from its source.
+    pub fn import_file(&self, run: &str) -> PathBuf {
+        let hash = hex::encode(Sha256::digest(run));
+        self.data()
+            .join("cache")
+            .join("imports")
+            .join(format!("{}.{WEIGHTS}", &hash[..16]))
+    }
+
     /// The folder of an uploaded or pulled corpus' files.
     pub fn corpus_source_folder(&self, id: &CorpusId) -> PathBuf {
         self.corpus_root(id).join("source")

@@ -196,6 +196,8 @@ fn facts(trainer: &Fields) -> Result<Facts, DictionaryError> {
     let submodule = trainer.text("submodule_name")?;
     // nnsight's modules have no names of hook points: these are the ones that are unmistakable
     let at = match (submodule, layer) {
+        // as we write it
+        (Some(name), _) if name.parse::<HookPoint>().is_ok() => name.parse().ok(),
         (Some(name), Some(layer)) if name.starts_with("resid_post") => Some(HookPoint::block(layer, Site::ResidPost)),
         (Some(name), Some(layer)) if name.starts_with("mlp_out") => Some(HookPoint::block(layer, Site::MlpOut)),
         (Some(name), Some(layer)) if name.starts_with("attn_out") => Some(HookPoint::block(layer, Site::AttnOut)),

@@ -22,7 +22,10 @@ mod torch;
 mod yaml;
 
 use api::{HookPoint, Objective, ResidualFrame};
-use std::{fmt, path::Path};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use crate::dictionary::{Dictionary, DictionaryError};
 use coder::Coder;
@@ -137,48 +140,52 @@ pub struct Imported {
 /// # Errors
 /// Files of no known format, and files of a known one that cannot be used, with what was found and what is supported.
 pub fn read(path: &Path, choice: &Choice) -> Result<Imported, DictionaryError> {
-    if path.is_dir() {
-        return read_folder(path, choice);
-    }
-    let name = path
+    let weights = weights_file(path)?;
+    let name = weights
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
-    let folder = path
+    let folder = weights
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     match name.as_str() {
         saelens::WEIGHTS => saelens::read(folder),
         sparsify::WEIGHTS => sparsify::read(folder),
-        _ if name.ends_with(".npz") || gemma_scope::WEIGHTS.contains(&name.as_str()) => gemma_scope::read(path),
-        _ if [".pt", ".pth", ".bin"].iter().any(|ending| name.ends_with(ending)) => read_torch(path, choice),
-        _ if path.is_file() => Err(refuse(path, format!("a file of no known format; expected {READ}"))),
-        _ => Err(refuse(path, "there is no such file or folder")),
+        dictionary_learning::WEIGHTS => dictionary_learning::read(&weights),
+        _ if name.ends_with(".npz") || gemma_scope::WEIGHTS.contains(&name.as_str()) => gemma_scope::read(&weights),
+        _ if [".pt", ".pth", ".bin"].iter().any(|ending| name.ends_with(ending)) => read_torch(&weights, choice),
+        _ => Err(refuse(&weights, format!("a file of no known format; expected {READ}"))),
     }
 }
 
-fn read_folder(folder: &Path, choice: &Choice) -> Result<Imported, DictionaryError> {
-    let has = |name: &str| folder.join(name).is_file();
-    if has(saelens::WEIGHTS) {
-        return saelens::read(folder);
+/// The file that holds the weights of what lies at `path`, a folder or that file.
+///
+/// # Errors
+/// Where there is nothing, and a folder in which no format's file is.
+pub fn weights_file(path: &Path) -> Result<PathBuf, DictionaryError> {
+    if path.is_file() {
+        return Ok(path.to_owned());
     }
-    if has(sparsify::WEIGHTS) {
-        return sparsify::read(folder);
+    if !path.is_dir() {
+        return Err(refuse(path, "there is no such file or folder"));
     }
-    if has(dictionary_learning::WEIGHTS) {
-        return dictionary_learning::read(&folder.join(dictionary_learning::WEIGHTS));
+    let names = [
+        saelens::WEIGHTS,
+        sparsify::WEIGHTS,
+        dictionary_learning::WEIGHTS,
+        sparse_coding::WEIGHTS,
+    ];
+    let found = names
+        .into_iter()
+        .chain(gemma_scope::WEIGHTS)
+        .map(|name| path.join(name))
+        .find(|file| file.is_file());
+    match found {
+        Some(file) => Ok(file),
+        None if path.join(e2e_sae::CONFIG).is_file() => e2e_sae::latest(path),
+        None => Err(refuse(path, format!("holds {}; expected {READ}", folder::names(path)))),
     }
-    if let Some(name) = gemma_scope::WEIGHTS.iter().find(|name| has(name)) {
-        return gemma_scope::read(&folder.join(name));
-    }
-    if has(e2e_sae::CONFIG) {
-        return e2e_sae::read(&e2e_sae::latest(folder)?, choice);
-    }
-    if has(sparse_coding::WEIGHTS) {
-        return sparse_coding::read(&folder.join(sparse_coding::WEIGHTS), choice);
-    }
-    Err(refuse(folder, format!("holds {}; expected {READ}", folder::names(folder))))
 }
 
 /// A `.pt` is told by what is in it.
@@ -194,7 +201,7 @@ fn read_torch(path: &Path, choice: &Choice) -> Result<Imported, DictionaryError>
     if e2e_sae::is_known(path, &tensors) {
         return e2e_sae::read(path, choice);
     }
-    if dictionary_learning::is_known(&tensors) || path.ends_with(dictionary_learning::WEIGHTS) {
+    if dictionary_learning::is_known(&tensors) {
         return dictionary_learning::read(path);
     }
     let found = format!("holds the tensors {}", tensors.names());

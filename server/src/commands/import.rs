@@ -1,0 +1,120 @@
+//! `saescope import`: a dictionary of another tool, measured and kept like any other.
+
+use anyhow::Result;
+use api::{BosPolicy, EosPolicy, EvaluationSplit, HookPoint, ResidualFrame};
+use clap::Args;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use super::{Global, runs, say::note, workspace};
+use crate::{
+    hub,
+    imported::{Wanted, stage},
+};
+
+/// Read a dictionary that another tool has written, measure it, and add it to the registry
+///
+/// Formats: SAELens, dictionary_learning, sparsify, OpenAI, Gemma Scope, e2e_sae, sparse_coding. It is measured on the model and the text that are
+/// given, as a trained dictionary is. Pickles are read as data and never executed. docs/METHODS.md says what each format is read as.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  saescope import trainer_0 --model EleutherAI/pythia-70m --corpus stories.json
+  saescope import ae.pt --model gpt2 --corpus stories.json --at blocks.6.hook_resid_pre
+  saescope import apollo-research/e2e-saes-gpt2/e2e_similar_ce_layer_6.pt --model gpt2 --corpus stories.json
+  saescope import google/gemma-scope-2b-pt-res/layer_20/width_16k/average_l0_71 --model google/gemma-2-2b --corpus stories.json")]
+pub struct Import {
+    /// A folder, a file, or a repository on the hub with the folder or file in it: owner/name/path
+    #[arg(value_name = "SOURCE")]
+    source: String,
+    /// The language model: a Hugging Face folder, a registered name, or a name on the hub
+    #[arg(long, value_name = "FOLDER|NAME")]
+    model: String,
+    /// The text to measure on: a file or a folder of files, or a registered name
+    #[arg(long, value_name = "FILE|NAME")]
+    corpus: String,
+    /// Where the dictionary reads and writes [default: what the file says]
+    #[arg(long, value_name = "HOOK POINT")]
+    at: Option<HookPoint>,
+    /// How the residual stream is read: raw or centred [default: as the dictionary's tool does]
+    #[arg(long)]
+    residual: Option<ResidualFrame>,
+    /// Its number, from 0, in a file of several
+    #[arg(long, value_name = "N")]
+    number: Option<usize>,
+    /// Tokens per context [default: the model's, at most 256]
+    #[arg(long, value_name = "N")]
+    n_ctx: Option<usize>,
+    /// What the BOS token opens: document, context or none [default: document, where the tokenizer has one]
+    #[arg(long)]
+    bos: Option<BosPolicy>,
+    /// What the EOS token closes: document or none [default: none]
+    #[arg(long)]
+    eos: Option<EosPolicy>,
+    /// The text of the metrics: held_out or validation [default: held_out]
+    #[arg(long, value_name = "TEXT")]
+    evaluate_on: Option<EvaluationSplit>,
+    /// Tokens for the metrics [default: 65,536]
+    #[arg(long, value_name = "N")]
+    eval_tokens: Option<usize>,
+    /// Write a row for it to this file
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// Import it anew, also where it is in the registry
+    #[arg(long)]
+    fresh: bool,
+}
+
+impl Import {
+    /// Runs the command.
+    pub fn run(self, global: &Global) -> Result<ExitCode> {
+        runs::check_csv(self.csv.as_deref())?;
+        workspace::on(global, async |workspace| {
+            let path = match Path::new(&self.source) {
+                path if path.exists() => path.to_owned(),
+                _ => hub::pull_dictionary(self.source.clone(), hub::Show::Bars).await?,
+            };
+            let model = workspace::model(&workspace, &self.model).await?;
+            let corpus = workspace::corpus(&workspace, &self.corpus).await?;
+            let wanted = Wanted {
+                source: self.source,
+                path,
+                number: self.number,
+                model,
+                corpus: corpus.id,
+                at: self.at,
+                residual: self.residual,
+                n_ctx: self.n_ctx,
+                bos: self.bos,
+                eos: self.eos,
+                evaluate_on: self.evaluate_on,
+                eval_tokens: self.eval_tokens,
+            };
+            let staged = stage(&workspace.store, wanted).await?;
+            let (facts, config) = (&staged.facts, &staged.config);
+            note!(
+                "a {} dictionary of {} features, from a file of {}; {} at {}, residual {}",
+                config.dictionaries[0].kind.name(),
+                config.dictionaries[0].d_sae,
+                facts.format,
+                config.model,
+                config.at,
+                config.residual
+            );
+            if let Some(model) = &facts.model {
+                note!(
+                    "the file names the model '{model}'; that it is '{}' is yours to know",
+                    config.model
+                );
+            }
+            let ids = runs::jobs(&workspace, vec![(staged.config, staged.command)], self.fresh).await?;
+            let code = runs::to_the_end(&workspace, &ids, "saescope import", self.csv.as_deref()).await?;
+            if code == ExitCode::SUCCESS {
+                // the registry has its own file of it now
+                let _ = std::fs::remove_file(&staged.file);
+            }
+            Ok(code)
+        })
+    }
+}
