@@ -44,7 +44,7 @@ pub const KIND_SETTINGS: &[TextField] = &[
     TextField {
         name: "k",
         label: "Features per token, k",
-        help: "A dictionary is trained for each value, so several draw a Pareto curve: 8,16,32.",
+        help: "A dictionary is trained or fitted for each value, so several draw a Pareto curve: 8,16,32. Of ica, random and identity all that is positive is kept where none is given.",
         is_wide: true,
     },
     field(
@@ -170,6 +170,9 @@ pub fn prefill_kind(values: &mut Values) {
     if kind(values).settings().contains(&"k") && !values.contains_key("k") {
         values.insert("k".into(), "8,16,32".into());
     }
+    if kind(values).is_fitted() {
+        values.insert("objective".into(), ObjectiveKind::Local.to_string());
+    }
 }
 
 /// The residual stream entering the middle block: where most published dictionaries are.
@@ -214,6 +217,11 @@ pub fn request(values: &Values) -> Result<SweepRequest, ApiError> {
     let own: Values = values
         .iter()
         .filter(|(name, _)| chosen.settings().contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let values: &Values = &values
+        .iter()
+        .filter(|(name, _)| chosen.takes(name))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     let k = numbers(&own, "k", "whole numbers, as 8,16,32")?;
@@ -400,6 +408,26 @@ mod tests {
         assert!(asked.k.is_empty() && asked.coefficient.is_some() && asked.bandwidth == Some(0.1));
         values.insert("kind".into(), "topkk".into());
         assert_eq!(request(&values).unwrap_err().field.as_deref(), Some("kind"));
+    }
+
+    #[test]
+    fn a_fitted_kind_is_not_asked_how_it_is_trained() {
+        let mut values = values();
+        for (name, value) in [
+            ("kind", "pca-dynamic"),
+            ("k", "8"),
+            ("lr", "fast"),
+            ("d_sae", "70"),
+            ("tokens", "1e5"),
+        ] {
+            values.insert(name.into(), value.into());
+        }
+        prefill_kind(&mut values);
+        let asked = request(&values).unwrap();
+        assert_eq!((asked.lr, asked.d_sae, asked.tokens), (None, None, Some(100_000)));
+        assert_eq!(asked.objectives, [ObjectiveKind::Local]);
+        values.insert("kind".into(), "nmf".into());
+        assert_eq!(request(&values).unwrap().d_sae, Some(70));
     }
 
     #[test]

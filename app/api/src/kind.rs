@@ -27,25 +27,60 @@ pub enum KindName {
     BatchTopK,
     /// See [`DictionaryKind::JumpRelu`].
     JumpRelu,
+    /// See [`DictionaryKind::PcaStatic`].
+    #[serde(rename = "pca-static")]
+    PcaStatic,
+    /// See [`DictionaryKind::PcaDynamic`].
+    #[serde(rename = "pca-dynamic")]
+    PcaDynamic,
+    /// See [`DictionaryKind::PcaTopK`].
+    #[serde(rename = "pca-topk")]
+    PcaTopK,
+    /// See [`DictionaryKind::PcaNonNegative`].
+    #[serde(rename = "pca-nonnegative")]
+    PcaNonNegative,
+    /// See [`DictionaryKind::Ica`].
+    Ica,
+    /// See [`DictionaryKind::Nmf`].
+    Nmf,
+    /// See [`DictionaryKind::Random`].
+    Random,
+    /// See [`DictionaryKind::Identity`].
+    Identity,
+    /// See [`DictionaryKind::TokenMean`].
+    #[serde(rename = "token-mean")]
+    TokenMean,
 }
 
 words!(KindName, "kind", "relu" => KindName::Relu, "tied" => KindName::Tied, "gated" => KindName::Gated,
-    "topk" => KindName::TopK, "batchtopk" => KindName::BatchTopK, "jumprelu" => KindName::JumpRelu);
+    "topk" => KindName::TopK, "batchtopk" => KindName::BatchTopK, "jumprelu" => KindName::JumpRelu,
+    "pca-static" => KindName::PcaStatic, "pca-dynamic" => KindName::PcaDynamic, "pca-topk" => KindName::PcaTopK,
+    "pca-nonnegative" => KindName::PcaNonNegative, "ica" => KindName::Ica, "nmf" => KindName::Nmf, "random" => KindName::Random,
+    "identity" => KindName::Identity, "token-mean" => KindName::TokenMean);
 
 impl KindName {
     /// All kinds, in the order in which pages and tables list them.
-    pub const ALL: [KindName; 6] = [
+    pub const ALL: [KindName; 15] = [
         KindName::Relu,
         KindName::Tied,
         KindName::Gated,
         KindName::TopK,
         KindName::BatchTopK,
         KindName::JumpRelu,
+        KindName::PcaStatic,
+        KindName::PcaDynamic,
+        KindName::PcaTopK,
+        KindName::PcaNonNegative,
+        KindName::Ica,
+        KindName::Nmf,
+        KindName::Random,
+        KindName::Identity,
+        KindName::TokenMean,
     ];
 
     /// Whether a sparsity term, taken λ times, is part of its loss. The others are given how many features fire.
     pub fn has_penalty(self) -> bool {
-        !matches!(self, KindName::TopK | KindName::BatchTopK)
+        !self.is_fitted() && !matches!(self, KindName::TopK | KindName::BatchTopK)
     }
 
     /// Whether its loss has a term of its own beside sparsity.
@@ -60,6 +95,9 @@ impl KindName {
             KindName::TopK => &["k", "aux_coefficient", "dead_tokens"],
             KindName::BatchTopK => &["k", "aux_coefficient", "dead_tokens", "threshold_decay"],
             KindName::JumpRelu => &["coefficient", "bandwidth", "initial_threshold"],
+            KindName::PcaStatic | KindName::PcaDynamic | KindName::PcaTopK => &["k"],
+            KindName::Ica | KindName::Random | KindName::Identity => &["k"],
+            KindName::PcaNonNegative | KindName::Nmf | KindName::TokenMean => &[],
         }
     }
 }
@@ -103,6 +141,47 @@ pub enum DictionaryKind {
         /// The thresholds' initial value, in the same units.
         initial_threshold: f64,
     },
+    /// Fitted, as all that follow: the k directions of the largest mean square, signed (PCA through the origin).
+    #[serde(rename = "pca-static")]
+    PcaStatic {
+        /// Directions, and so features.
+        k: usize,
+    },
+    /// Of all such directions, each token's k of the largest scores, signed.
+    #[serde(rename = "pca-dynamic")]
+    PcaDynamic {
+        /// Features per token.
+        k: usize,
+    },
+    /// Both signs of each such direction a feature, and each token's k largest.
+    #[serde(rename = "pca-topk")]
+    PcaTopK {
+        /// Features per token.
+        k: usize,
+    },
+    /// Both signs of each principal component around the mean a feature, all that are positive.
+    #[serde(rename = "pca-nonnegative")]
+    PcaNonNegative,
+    /// Both signs of each independent component a feature (Hyvärinen 1999, FastICA).
+    Ica {
+        /// Features per token; all that are positive where none is given.
+        k: Option<usize>,
+    },
+    /// Directions and codes that are not negative (Lee and Seung 1999).
+    Nmf,
+    /// Random directions with the data's covariance.
+    Random {
+        /// Features per token; all that are positive where none is given.
+        k: Option<usize>,
+    },
+    /// Both signs of each coordinate a feature.
+    Identity {
+        /// Features per token; all that are positive where none is given.
+        k: Option<usize>,
+    },
+    /// The mean activation of each token of the vocabulary, a feature per token.
+    #[serde(rename = "token-mean")]
+    TokenMean,
 }
 
 impl DictionaryKind {
@@ -115,13 +194,21 @@ impl DictionaryKind {
             DictionaryKind::TopK { .. } => KindName::TopK,
             DictionaryKind::BatchTopK { .. } => KindName::BatchTopK,
             DictionaryKind::JumpRelu { .. } => KindName::JumpRelu,
+            DictionaryKind::PcaStatic { .. } => KindName::PcaStatic,
+            DictionaryKind::PcaDynamic { .. } => KindName::PcaDynamic,
+            DictionaryKind::PcaTopK { .. } => KindName::PcaTopK,
+            DictionaryKind::PcaNonNegative => KindName::PcaNonNegative,
+            DictionaryKind::Ica { .. } => KindName::Ica,
+            DictionaryKind::Nmf => KindName::Nmf,
+            DictionaryKind::Random { .. } => KindName::Random,
+            DictionaryKind::Identity { .. } => KindName::Identity,
+            DictionaryKind::TokenMean => KindName::TokenMean,
         }
     }
 
     /// Its settings by the names of the request's fields.
     pub fn settings(&self) -> Vec<(&'static str, f64)> {
         match *self {
-            DictionaryKind::Relu | DictionaryKind::Tied | DictionaryKind::Gated => Vec::new(),
             DictionaryKind::TopK {
                 k,
                 aux_coefficient,
@@ -146,13 +233,19 @@ impl DictionaryKind {
                 bandwidth,
                 initial_threshold,
             } => vec![("bandwidth", bandwidth), ("initial_threshold", initial_threshold)],
+            _ => self.k().map(|k| ("k", k as f64)).into_iter().collect(),
         }
     }
 
     /// Features per token, for the kinds that are told.
     pub fn k(&self) -> Option<usize> {
         match *self {
-            DictionaryKind::TopK { k, .. } | DictionaryKind::BatchTopK { k, .. } => Some(k),
+            DictionaryKind::TopK { k, .. }
+            | DictionaryKind::BatchTopK { k, .. }
+            | DictionaryKind::PcaStatic { k }
+            | DictionaryKind::PcaDynamic { k }
+            | DictionaryKind::PcaTopK { k } => Some(k),
+            DictionaryKind::Ica { k } | DictionaryKind::Random { k } | DictionaryKind::Identity { k } => k,
             _ => None,
         }
     }
@@ -165,6 +258,8 @@ impl DictionaryKind {
             KindName::Relu | KindName::TopK | KindName::BatchTopK => 2 * d_in * d_sae + d_in + d_sae,
             KindName::JumpRelu => 2 * d_in * d_sae + d_in + 2 * d_sae,
             KindName::Gated => 2 * d_in * d_sae + d_in + 3 * d_sae,
+            KindName::Nmf | KindName::TokenMean => d_in * d_sae + d_in,
+            _ => 2 * d_in * d_sae + d_in, // projections
         }
     }
 }
@@ -173,10 +268,11 @@ impl DictionaryKind {
 const MOST_DEAD_TOKENS: u64 = 1 << 24;
 
 impl DictionaryConfig {
-    /// What its number of active features follows from, as it is called and written: λ, or k.
+    /// What its number of active features follows from, as it is called and written: λ, or k, or the number of its features.
     pub fn dial(&self) -> (&'static str, f64) {
         match self.kind.k() {
             Some(k) => ("k", k as f64),
+            None if self.kind.name().is_fitted() => ("d_sae", self.d_sae as f64),
             None => ("λ", self.objective.sparsity()),
         }
     }
@@ -192,6 +288,7 @@ impl DictionaryConfig {
     /// The first that cannot be used.
     pub(crate) fn check_kind(&self) -> Result<(), ConfigError> {
         let name = self.kind.name();
+        self.check_fitted()?;
         if !name.has_penalty() && self.objective.sparsity() != 0.0 {
             let message = format!("found {}; {name} has no sparsity term: give k", self.objective.sparsity());
             return Err(ConfigError::new("coefficient", message));
@@ -220,6 +317,7 @@ impl DictionaryConfig {
 pub fn series(kind: KindName, objective: crate::ObjectiveKind) -> String {
     match kind {
         KindName::Relu => objective.to_string(),
+        fitted if fitted.is_fitted() => fitted.to_string(),
         _ => format!("{kind}, {objective}"),
     }
 }
@@ -253,6 +351,9 @@ impl SweepRequest {
                 );
                 return Err(ConfigError::new(field, message));
             }
+        }
+        if self.kind.is_fitted() {
+            return self.fitted_kinds();
         }
         if self.kind == KindName::JumpRelu {
             return Ok(vec![DictionaryKind::JumpRelu {
@@ -306,7 +407,11 @@ impl SweepRequest {
                 Err(ConfigError::new("coefficient", format!("nothing is given; {expected}")))
             }
             (Some(values), false) => {
-                let message = format!("found '{values}'; {} has no sparsity term: give k in its place", self.kind);
+                let instead = match self.kind.settings().contains(&"k") {
+                    true => "give k in its place",
+                    false => "leave it out",
+                };
+                let message = format!("found '{values}'; {} has no sparsity term: {instead}", self.kind);
                 Err(ConfigError::new("coefficient", message))
             }
         }
@@ -325,6 +430,7 @@ mod tests {
         request.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
         let facts = ResolvedAgainst {
             width: 64,
+            d_vocab: 512,
             max_n_ctx: 512,
             has_bos: true,
         };
@@ -348,7 +454,11 @@ mod tests {
             let mut settings = serde_json::json!({"kind": name});
             match name.has_penalty() {
                 true => settings["coefficient"] = "0.5".into(),
-                false => settings["k"] = serde_json::json!([4]),
+                false if name.settings().contains(&"k") => settings["k"] = serde_json::json!([4]),
+                false => {}
+            }
+            if name.is_fitted() {
+                settings["objectives"] = serde_json::json!(["local"]);
             }
             let dictionaries = resolve(settings).unwrap();
             assert_eq!(dictionaries[0].kind.name(), name);

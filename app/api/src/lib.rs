@@ -4,6 +4,7 @@
 mod config;
 mod dictionary;
 mod error;
+mod fitted;
 mod hook;
 mod id;
 mod job;

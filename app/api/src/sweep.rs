@@ -23,12 +23,14 @@ pub struct SweepRequest {
     /// The kind; default relu.
     #[serde(default)]
     pub kind: KindName,
-    /// The objectives.
+    /// The objectives; none is needed for the kinds that are fitted.
+    #[serde(default)]
     pub objectives: Vec<ObjectiveKind>,
     /// Sparsity coefficients λ, per objective: for the kinds that have a sparsity term.
     #[serde(default)]
     pub coefficient: Option<PerObjective>,
-    /// Features per token, a dictionary for each: for topk and batchtopk, in place of `coefficient`.
+    /// Features per token, a dictionary for each: for topk, batchtopk and the kinds of PCA in place of `coefficient`; ica, random and
+    /// identity may have it.
     #[serde(default)]
     pub k: Vec<usize>,
     /// Weight of the dead features' term of topk and batchtopk; default 1/32.
@@ -55,7 +57,7 @@ pub struct SweepRequest {
     /// Peak learning rates; default 1e-3.
     #[serde(default)]
     pub lr: Option<PerObjective>,
-    /// Number of features; default 16 · the width of the hook point.
+    /// Number of features; default 16 · the width of the hook point (nmf: the width). The other fitted kinds have their own.
     #[serde(default)]
     pub d_sae: Option<usize>,
     /// Tokens per context; default the model's, at most 256.
@@ -131,6 +133,8 @@ pub struct SweepRequest {
 pub struct ResolvedAgainst {
     /// Width of the tensor at the request's hook point.
     pub width: usize,
+    /// Tokens of the model's vocabulary.
+    pub d_vocab: usize,
     /// The longest context the model takes.
     pub max_n_ctx: usize,
     /// Whether its tokenizer has a BOS token.
@@ -156,6 +160,7 @@ impl SweepRequest {
     /// The first field that cannot be used.
     pub fn resolve(&self, facts: ResolvedAgainst) -> Result<ResolvedSweep, ConfigError> {
         let mut defaults = Vec::new();
+        let objectives = self.fitted_objectives()?;
         let n_ctx = or_default(self.n_ctx, "n_ctx", facts.max_n_ctx.min(256), &mut defaults);
         if n_ctx > facts.max_n_ctx {
             return Err(ConfigError::new(
@@ -231,8 +236,14 @@ impl SweepRequest {
         };
         let kinds = self.kinds(tokens, n_steps, &mut defaults)?;
         let coefficient = self.sparsity()?;
-        let d_sae = or_default(self.d_sae, "d_sae", 16 * facts.width, &mut defaults);
+        let default_width = if self.kind == KindName::Nmf {
+            facts.width
+        } else {
+            16 * facts.width
+        };
+        let d_sae = or_default(self.d_sae, "d_sae", default_width, &mut defaults);
         let lr = match &self.lr {
+            _ if self.kind.is_fitted() => PerObjective::All(vec![0.0]),
             Some(lr) => lr.clone(),
             None => {
                 defaults.push("lr = 0.001".into());
@@ -244,16 +255,16 @@ impl SweepRequest {
             None => {
                 let by: BTreeMap<_, _> = [(ObjectiveKind::E2e, vec![1.0]), (ObjectiveKind::E2eDs, vec![0.5])]
                     .into_iter()
-                    .filter(|(o, _)| self.objectives.contains(o))
+                    .filter(|(o, _)| objectives.contains(o))
                     .collect();
                 let kl = PerObjective::Each(by);
-                if self.objectives.iter().any(|o| *o != ObjectiveKind::Local) {
+                if objectives.iter().any(|o| *o != ObjectiveKind::Local) {
                     defaults.push(format!("kl_coefficient = {kl}"));
                 }
                 kl
             }
         };
-        let downstream = if self.objectives.contains(&ObjectiveKind::E2eDs) {
+        let downstream = if objectives.contains(&ObjectiveKind::E2eDs) {
             or_default(self.ds_coefficient, "ds_coefficient", 2.5, &mut defaults)
         } else {
             0.0
@@ -264,7 +275,7 @@ impl SweepRequest {
         } else {
             self.seeds.clone()
         };
-        if self.objectives.is_empty() {
+        if objectives.is_empty() {
             return Err(ConfigError::new(
                 "objective",
                 "none is given; expected at least one of local, e2e, e2e+ds",
@@ -276,7 +287,7 @@ impl SweepRequest {
                 data_seed: seed,
                 ..shared.clone()
             };
-            for &objective in &self.objectives {
+            for &objective in &objectives {
                 let grid = |field: &str, values: &PerObjective| {
                     values
                         .of(objective)
@@ -304,7 +315,7 @@ impl SweepRequest {
                         for (objective, kind) in objectives.into_iter().flat_map(|o| kinds.iter().map(move |k| (o, *k))) {
                             run.dictionaries.push(DictionaryConfig {
                                 kind,
-                                d_sae,
+                                d_sae: kind.own_width(facts)?.unwrap_or(d_sae),
                                 objective,
                                 lr,
                                 seed,
@@ -318,7 +329,7 @@ impl SweepRequest {
         }
         Ok(ResolvedSweep {
             runs,
-            defaults,
+            defaults: self.told_defaults(defaults),
             command: self.command(),
         })
     }
@@ -346,6 +357,7 @@ mod tests {
 
     const FACTS: ResolvedAgainst = ResolvedAgainst {
         width: 64,
+        d_vocab: 512,
         max_n_ctx: 512,
         has_bos: true,
     };

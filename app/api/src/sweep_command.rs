@@ -12,10 +12,6 @@ impl SweepRequest {
             format!("--corpus {}", self.corpus),
             format!("--at {}", self.at),
             format!("--kind {}", self.kind),
-            format!(
-                "--objective {}",
-                join(self.objectives.iter().map(ToString::to_string).collect())
-            ),
         ];
         let mut option = |name: &str, value: Option<String>| {
             if let Some(value) = value {
@@ -27,6 +23,10 @@ impl SweepRequest {
                 words.push(format!("--{name} {quoted}"));
             }
         };
+        option(
+            "objective",
+            (!self.objectives.is_empty()).then(|| join(self.objectives.iter().map(ToString::to_string).collect())),
+        );
         option("coefficient", self.coefficient.as_ref().map(ToString::to_string));
         option(
             "k",

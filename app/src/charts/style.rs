@@ -61,16 +61,31 @@ pub fn objective_style(objective: ObjectiveKind) -> Style {
     }
 }
 
-/// The look of a kind of dictionary under an objective: the objective's colour, and but for ReLU the kind's marker.
+/// The colour of the baselines, which are not trained to do anything: the same for all, on a light and on a dark ground.
+const BASELINE: (&str, &str) = ("#aa4499", "#d98cc8");
+
+/// The look of a kind of dictionary under an objective: the objective's colour, or that of the baselines, and but for ReLU the kind's
+/// marker.
 pub fn series_style(kind: KindName, objective: ObjectiveKind) -> Style {
-    let style = objective_style(objective);
+    let mut style = objective_style(objective);
+    if kind.is_fitted() {
+        (style.color, style.dark) = BASELINE;
+    }
     let marker = match kind {
         KindName::Relu => style.marker,
         KindName::Tied => Marker::Diamond,
         KindName::Gated => Marker::Hexagon,
         KindName::TopK => Marker::TriangleDown,
         KindName::BatchTopK => Marker::Star,
-        KindName::JumpRelu => Marker::TriangleRight,
+        KindName::JumpRelu | KindName::TokenMean => Marker::TriangleRight,
+        KindName::PcaStatic => Marker::Square,
+        KindName::PcaDynamic => Marker::Diamond,
+        KindName::PcaTopK => Marker::TriangleDown,
+        KindName::PcaNonNegative => Marker::Circle,
+        KindName::Ica => Marker::Hexagon,
+        KindName::Nmf => Marker::Star,
+        KindName::Random => Marker::Cross,
+        KindName::Identity => Marker::Triangle,
     };
     Style { marker, ..style }
 }
@@ -117,6 +132,7 @@ impl Ink {
                     "#0072b2" => Some("local"),
                     "#d55e00" => Some("e2e"),
                     "#009e73" => Some("e2e-ds"),
+                    color if color == BASELINE.0 => Some("baseline"),
                     _ => None,
                 };
                 (style.color, style.dark, name)

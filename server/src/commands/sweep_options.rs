@@ -19,16 +19,17 @@ pub struct SweepOptions {
     /// Where the dictionaries read and write, as TransformerLens names it: blocks.2.hook_resid_pre
     #[arg(long, value_name = "HOOK POINT")]
     pub at: HookPoint,
-    /// The kind of dictionary: relu, tied, gated, topk, batchtopk, jumprelu [default: relu]
+    /// The kind of dictionary: relu, tied, gated, topk, batchtopk, jumprelu, or a baseline: pca-static, pca-dynamic, pca-topk,
+    /// pca-nonnegative, ica, nmf, random, identity, token-mean [default: relu]
     #[arg(long)]
     pub kind: Option<KindName>,
-    /// Objectives: local, e2e, e2e+ds
-    #[arg(long, value_name = "LIST", value_delimiter = ',', required = true)]
+    /// Objectives: local, e2e, e2e+ds; the baselines need none
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub objective: Vec<ObjectiveKind>,
     /// Coefficients of the sparsity term: 0.1,0.3 for every objective, or "local=0.1;e2e=1,3"; topk and batchtopk have --k in its place
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub coefficient: Option<PerObjective>,
-    /// Features per token of topk and batchtopk, a dictionary for each: 8,16,32
+    /// Features per token of topk, batchtopk and the kinds of PCA, a dictionary for each: 8,16,32; ica, random and identity may have it
     #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true, value_parser = whole::<usize>)]
     pub k: Vec<usize>,
     /// Weight of the dead features' term of topk and batchtopk [default: 0.03125]
@@ -55,7 +56,7 @@ pub struct SweepOptions {
     /// Peak learning rates, as --coefficient [default: 0.001]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub lr: Option<PerObjective>,
-    /// Features per dictionary [default: 16 times the width at the hook point]
+    /// Features per dictionary; most baselines have a number of their own [default: 16 times the width at the hook point, nmf once]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
     pub d_sae: Option<usize>,
     /// Tokens per context [default: 256, or the model's longest context if that is shorter]

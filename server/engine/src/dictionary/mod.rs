@@ -12,12 +12,15 @@ mod gated;
 mod initial;
 mod jumprelu;
 mod kind;
+mod nmf;
 mod orthogonal;
 mod parameters;
+mod projection;
 mod relu;
 mod select;
 mod tied;
 mod tile;
+mod token_mean;
 mod topk;
 
 use api::DictionaryKind;
@@ -28,10 +31,13 @@ pub use forward::{Forward, Seen};
 pub use gated::Gated;
 pub use jumprelu::JumpRelu;
 pub use kind::Kind;
+pub use nmf::{Nmf, gram, non_negative_least_squares, shifted};
 pub use parameters::{Parameters, Tensor};
+pub use projection::Projection;
 pub use relu::Relu;
 pub use tied::Tied;
 pub use tile::{Path, Scratch, encode};
+pub use token_mean::TokenMean;
 pub use topk::{Among, Settings, TopK};
 
 use crate::kernel::Real;
@@ -49,10 +55,16 @@ pub enum Dictionary<R> {
     TopK(TopK<R>),
     /// See [`JumpRelu`].
     JumpRelu(JumpRelu<R>),
+    /// See [`Projection`].
+    Projection(Projection<R>),
+    /// See [`Nmf`].
+    Nmf(Nmf<R>),
+    /// See [`TokenMean`].
+    TokenMean(TokenMean<R>),
 }
 
 impl<R: Real> Dictionary<R> {
-    /// Fresh weights.
+    /// Fresh weights; zeros for the kinds that are fitted.
     pub fn random(kind: DictionaryKind, d_in: usize, d_sae: usize, seed: u64) -> Self {
         Self::new(kind, d_in, d_sae, Some(seed))
     }
@@ -111,6 +123,15 @@ impl<R: Real> Dictionary<R> {
                     None => JumpRelu::new(matrix(), [features(), features()], matrix(), width(), kernel, R::ONE),
                 })
             }
+            DictionaryKind::Nmf => Self::Nmf(Nmf::new(matrix(), width())),
+            DictionaryKind::TokenMean => Self::TokenMean(TokenMean::new(matrix(), width())),
+            DictionaryKind::PcaStatic { .. }
+            | DictionaryKind::PcaDynamic { .. }
+            | DictionaryKind::PcaTopK { .. }
+            | DictionaryKind::PcaNonNegative
+            | DictionaryKind::Ica { .. }
+            | DictionaryKind::Random { .. }
+            | DictionaryKind::Identity { .. } => Self::Projection(Projection::new(kind, matrix(), matrix(), width())),
         }
     }
 
@@ -121,6 +142,9 @@ impl<R: Real> Dictionary<R> {
             Self::Gated(gated) => gated,
             Self::TopK(topk) => topk,
             Self::JumpRelu(jump) => jump,
+            Self::Projection(projection) => projection,
+            Self::Nmf(nmf) => nmf,
+            Self::TokenMean(means) => means,
         }
     }
 
@@ -131,6 +155,9 @@ impl<R: Real> Dictionary<R> {
             Self::Gated(gated) => gated,
             Self::TopK(topk) => topk,
             Self::JumpRelu(jump) => jump,
+            Self::Projection(projection) => projection,
+            Self::Nmf(nmf) => nmf,
+            Self::TokenMean(means) => means,
         }
     }
 
@@ -186,6 +213,11 @@ impl<R: Real> Dictionary<R> {
     /// Codes of `x` [n_tokens, d_in], as the trained dictionary gives them.
     pub fn encode(&self, x: &[R], codes: &mut SparseCodes<R>, scratch: &Scratch<R>) {
         self.of_kind().encode(x, codes, scratch);
+    }
+
+    /// The same where the tokens [n_tokens] at which x stands are known; see [`Kind::encode_tokens`].
+    pub fn encode_tokens(&self, tokens: &[u32], x: &[R], codes: &mut SparseCodes<R>, scratch: &Scratch<R>) {
+        self.of_kind().encode_tokens(tokens, x, codes, scratch);
     }
 
     /// x̂ [n_tokens, d_in] of `codes`.

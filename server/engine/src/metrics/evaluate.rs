@@ -148,7 +148,10 @@ impl Passes<'_> {
             threads.with(|t| model.prefix(tokens, *at, &mut slot.cut, &mut NoHooks, &mut t.work))
         })?;
         let x: Vec<f32> = slots.iter().flat_map(|s| s.cut.value.iter().copied()).collect();
-        let outputs: Vec<(SparseCodes<f32>, Vec<f32>)> = subjects.iter().map(|s| output(s, &x, scratch)).collect();
+        let outputs: Vec<(SparseCodes<f32>, Vec<f32>)> = {
+            let tokens = contexts.concat();
+            subjects.iter().map(|s| output(s, &tokens, &x, scratch)).collect()
+        };
         slots
             .par_iter_mut()
             .zip(contexts)
@@ -194,7 +197,8 @@ fn of_codes(codes: &SparseCodes<f32>, d_sae: usize, ordinary: &[bool]) -> Answer
     for (t, ordinary) in ordinary.iter().enumerate() {
         let (ids, values) = codes.row(t);
         answer.l0.push(ids.len() as u32);
-        answer.l1.push(values.iter().map(|v| f64::from(*v)).sum());
+        // the signed baselines have codes below 0
+        answer.l1.push(values.iter().map(|v| f64::from(v.abs())).sum());
         if *ordinary {
             ids.iter().for_each(|id| answer.firings[*id as usize] += 1);
         }
@@ -202,13 +206,13 @@ fn of_codes(codes: &SparseCodes<f32>, d_sae: usize, ordinary: &[bool]) -> Answer
     answer
 }
 
-fn output(subject: &Subject<'_>, x: &[f32], scratch: &Scratch<f32>) -> (SparseCodes<f32>, Vec<f32>) {
+fn output(subject: &Subject<'_>, tokens: &[u32], x: &[f32], scratch: &Scratch<f32>) -> (SparseCodes<f32>, Vec<f32>) {
     let mut codes = SparseCodes::default();
     let mut scaled = x.to_vec();
     if subject.scale != 1.0 {
         scale(&mut scaled, subject.scale as f32);
     }
-    subject.dictionary.encode(&scaled, &mut codes, scratch);
+    subject.dictionary.encode_tokens(tokens, &scaled, &mut codes, scratch);
     let mut x_hat = scaled;
     subject.dictionary.decode(&codes, &mut x_hat, Path::default(), scratch);
     if subject.scale != 1.0 {

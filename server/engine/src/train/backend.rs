@@ -1,7 +1,7 @@
 //! Where a run computes: the seam between what a run is (order, schedule, checkpoints, curves) and what computes it.
 //! [`Cpu`] is the engine's own [`Device`]; whoever computes elsewhere brings another.
 
-use api::{HookPoint, Measurement, TrainConfig};
+use api::{HookPoint, KindName, Measurement, TrainConfig};
 
 use super::{TrainError, pass::Pass, step::Stepper, trainee::Trainee};
 use crate::{
@@ -27,11 +27,25 @@ pub trait Backend: Send + Sync {
     /// The model as it was loaded: its facts, hook points and widths.
     fn model(&self) -> &Model<f32>;
 
+    /// Refuses a kind of dictionary that is not computed here.
+    ///
+    /// # Errors
+    /// With the kind, and what to do.
+    fn computes(&self, _kind: KindName) -> Result<(), TrainError> {
+        Ok(())
+    }
+
     /// Σ ‖x‖² of the activations at `at` over `contexts`, all of one length.
     ///
     /// # Errors
     /// The model's and the device's.
     fn squares(&self, at: HookPoint, contexts: &[&[u32]]) -> Result<f64, TrainError>;
+
+    /// The activations [n_tokens, width] at `at` over `contexts`, all of one length, into `x`.
+    ///
+    /// # Errors
+    /// The model's and the device's.
+    fn activations(&self, at: HookPoint, contexts: &[&[u32]], x: &mut Vec<f32>) -> Result<(), TrainError>;
 
     /// Makes ready to train `trainees`, which see `scale · x` at `config.at`.
     ///
@@ -110,12 +124,15 @@ impl Backend for OnCpu<'_> {
     }
 
     fn squares(&self, at: HookPoint, contexts: &[&[u32]]) -> Result<f64, TrainError> {
-        let (mut pass, mut x) = (Pass::new(self.0, at)?, Vec::new());
-        pass.prefix(self.0, contexts, &mut x)?;
-        let width = pass.width();
+        let (width, mut x) = (self.0.width(at)?, Vec::new());
+        self.activations(at, contexts, &mut x)?;
         Ok(par_sum(x.len() / width, &|t| {
             simd(|| sum_squares(&x[t * width..(t + 1) * width])).into()
         }))
+    }
+
+    fn activations(&self, at: HookPoint, contexts: &[&[u32]], x: &mut Vec<f32>) -> Result<(), TrainError> {
+        Ok(Pass::new(self.0, at)?.prefix(self.0, contexts, x)?)
     }
 
     fn steps<'a>(

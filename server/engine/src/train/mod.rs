@@ -6,6 +6,7 @@
 pub mod adam;
 mod backend;
 mod checkpoint;
+mod fit;
 mod pass;
 mod run;
 pub mod schedule;

@@ -14,7 +14,7 @@ use super::{
     TrainError,
     backend::{Backend, Steps},
     checkpoint::{self, State},
-    schedule,
+    fit, schedule,
     trainee::Trainee,
 };
 use crate::{
@@ -91,6 +91,9 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
         folder,
     } = inputs;
     check(inputs)?;
+    if config.is_fit() {
+        return fit::run(inputs, observer);
+    }
     let mut order = Order::new(config.data_seed, tokens.n_contexts(Split::Train));
     let inputs_hash = format!("{model_hash} {}", tokens.manifest().train.sha256);
     let mut state = State::new(config, inputs_hash, 1.0);
@@ -238,7 +241,7 @@ fn check(inputs: Inputs<'_>) -> Result<(), TrainError> {
     Ok(())
 }
 
-fn batches<'t>(config: &TrainConfig, tokens: &'t TokenFile, order: &mut Order, step: usize) -> Vec<Vec<&'t [u32]>> {
+pub(super) fn batches<'t>(config: &TrainConfig, tokens: &'t TokenFile, order: &mut Order, step: usize) -> Vec<Vec<&'t [u32]>> {
     let first = step * config.accumulation * config.batch;
     let mut positions = first..first + config.accumulation * config.batch;
     (0..config.accumulation)
@@ -253,7 +256,7 @@ fn batches<'t>(config: &TrainConfig, tokens: &'t TokenFile, order: &mut Order, s
 }
 
 /// 1, or the factor that makes E‖x‖² = 1 over the first batches.
-fn input_scale(inputs: Inputs<'_>, order: &mut Order) -> Result<f64, TrainError> {
+pub(super) fn input_scale(inputs: Inputs<'_>, order: &mut Order) -> Result<f64, TrainError> {
     let Inputs {
         config, backend, tokens, ..
     } = inputs;
@@ -363,7 +366,7 @@ fn subjects(trainees: &[Trainee<f32>], scale: f64) -> Vec<Subject<'_>> {
         .collect()
 }
 
-fn finish(
+pub(super) fn finish(
     inputs: Inputs<'_>,
     state: &State,
     trainees: &[Trainee<f32>],
@@ -413,7 +416,9 @@ fn finish(
         dictionary::save(&trainees[index].dictionary, &facts, WeightType::F32, &file)?;
         let (sum, n) = state.grad_norms[index];
         let trained_on = (config.n_steps() * config.accumulation * config.batch_tokens()) as u64;
-        for (name, value) in [("grad_norm", sum / n.max(1) as f64), ("train_seconds", state.seconds[index])] {
+        // what is fitted has no gradient
+        let grad_norm = (n > 0).then(|| ("grad_norm", sum / n as f64));
+        for (name, value) in grad_norm.into_iter().chain([("train_seconds", state.seconds[index])]) {
             let version = METRICS.iter().find(|m| m.name == name).map_or(0, |m| m.version);
             let n_tokens = trained_on;
             metrics.push(Measurement {
