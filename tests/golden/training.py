@@ -35,6 +35,7 @@ OBJECTIVES = {
     "local": dict(name="local", sparsity=0.7),
     "e2e": dict(name="e2e", sparsity=0.3, kl=0.9),
     "e2e_ds": dict(name="e2e+ds", sparsity=0.4, kl=0.5, downstream=2.5),
+    "kl_mse": dict(name="kl+mse", sparsity=0.6),
 }
 # name: model folder, hook point, residual frame, whether E|x|^2 is scaled to 1, share of the features that fire at first
 SETUPS = {
@@ -47,6 +48,11 @@ SETUPS = {
     "llama_mlp": ("llama", "blocks.1.hook_mlp_out", "raw", False, 0.5),
     # a dictionary that is wider than the residual stream
     "llama_post": ("llama", "blocks.0.mlp.hook_post", "raw", False, 0.2),
+    # the heads' outputs, before the output projection
+    "gpt2_z": ("gpt2", "blocks.0.attn.hook_z", "raw", False, 0.2),
+    # attention and MLP in parallel: what replaces one branch is not seen by the other
+    "neox_z": ("gpt_neox", "blocks.0.attn.hook_z", "raw", True, 0.4),
+    "neox_post": ("gpt_neox", "blocks.1.mlp.hook_post", "raw", False, 0.3),
 }
 
 
@@ -85,12 +91,30 @@ def centre(model: nn.Module) -> nn.Module:
     return model
 
 
+# the families' names of the same modules
+BLOCKS = ("transformer.h", "gpt_neox.layers", "model.layers")
+OUTPUTS = {
+    "attn.hook_z": ("attn.c_proj", "attention.dense", "self_attn.o_proj"),
+    "mlp.hook_post": ("mlp.c_proj", "mlp.dense_4h_to_h", "mlp.down_proj"),
+}
+
+
+def submodule(module: nn.Module, paths: tuple[str, ...]) -> nn.Module:
+    """The one of `paths` that is there."""
+    for path in paths:
+        try:
+            return module.get_submodule(path)
+        except AttributeError:
+            continue
+    raise ValueError(f"none of {paths} in {type(module)}")
+
+
 class Spliced:
     """A model with a place where an activation is read and may be replaced."""
 
     def __init__(self, model: nn.Module, at: str) -> None:
         self.model = model
-        self.blocks = model.transformer.h if hasattr(model, "transformer") else model.model.layers
+        self.blocks = submodule(model, BLOCKS)
         _, layer, site = at.split(".", 2)
         block, self.layer = self.blocks[int(layer)], int(layer)
         self.replace, self.seen, self.inputs, self.last = None, None, {}, None
@@ -101,8 +125,8 @@ class Spliced:
             block.register_forward_pre_hook(self.on_input)
         elif site == "hook_mlp_out":
             block.mlp.register_forward_hook(lambda _, __, out: self.visit(out))
-        elif site == "mlp.hook_post":
-            block.mlp.down_proj.register_forward_pre_hook(self.on_input)
+        elif site in OUTPUTS:
+            submodule(block, OUTPUTS[site]).register_forward_pre_hook(self.on_input)
         else:
             raise ValueError(site)
 
@@ -163,7 +187,7 @@ def terms_of(spliced: Spliced, sae: SAE, tokens, objective) -> dict[str, torch.T
         "reconstruction": F.mse_loss(x_hat, x),
         "sparsity": c.norm(p=1, dim=-1).mean() / x.shape[-1],
     }
-    if "kl" in objective:
+    if "kl" in objective or objective["name"] == "kl+mse":
         log_p, log_q = (F.log_softmax(l, dim=-1).flatten(0, 1) for l in (logits, new_logits))
         terms["kl"] = F.kl_div(log_q, log_p, log_target=True, reduction="batchmean")
     if "downstream" in objective:
@@ -172,6 +196,10 @@ def terms_of(spliced: Spliced, sae: SAE, tokens, objective) -> dict[str, torch.T
 
 
 def loss_of(terms, objective):
+    if objective["name"] == "kl+mse":
+        alpha = (terms["reconstruction"] / (terms["kl"] + 1e-8)).detach()
+        balanced = 0.5 * (alpha * terms["kl"] + terms["reconstruction"])
+        return balanced + objective["sparsity"] * terms["sparsity"]
     coefficients = {"reconstruction": 1.0 if objective["name"] == "local" else 0.0}
     coefficients |= {name: objective[name] for name in ("sparsity", "kl", "downstream") if name in objective}
     for name, coefficient in coefficients.items():

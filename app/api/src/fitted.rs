@@ -7,7 +7,10 @@ use crate::{
 };
 
 /// The request's fields that say how a dictionary is trained, by which a fitted one does not differ.
-const OF_TRAINING: [&str; 14] = [
+const OF_TRAINING: [&str; 17] = [
+    "buffer_tokens",
+    "buffer_mixing",
+    "buffer_on",
     "kl_coefficient",
     "ds_coefficient",
     "lr",
@@ -27,20 +30,18 @@ const OF_TRAINING: [&str; 14] = [
 impl KindName {
     /// Whether it is fitted to activations, in passes over them, and has no loss, no learning rate and no optimiser step.
     pub fn is_fitted(self) -> bool {
-        match self {
+        matches!(
+            self,
             KindName::PcaStatic
-            | KindName::PcaDynamic
-            | KindName::PcaTopK
-            | KindName::PcaNonNegative
-            | KindName::Ica
-            | KindName::Nmf
-            | KindName::Random
-            | KindName::Identity
-            | KindName::TokenMean => true,
-            KindName::Relu | KindName::Tied | KindName::Gated | KindName::TopK | KindName::BatchTopK | KindName::JumpRelu => {
-                false
-            }
-        }
+                | KindName::PcaDynamic
+                | KindName::PcaTopK
+                | KindName::PcaNonNegative
+                | KindName::Ica
+                | KindName::Nmf
+                | KindName::Random
+                | KindName::Identity
+                | KindName::TokenMean
+        )
     }
 
     /// Whether the number of its features follows from where it stands, and is not to be chosen.
@@ -113,6 +114,9 @@ impl SweepRequest {
             return Err(only_local(self.kind, *other));
         }
         let given = [
+            ("buffer_tokens", self.buffer_tokens.is_some()),
+            ("buffer_mixing", self.buffer_mixing.is_some()),
+            ("buffer_on", self.buffer_on.is_some()),
             ("kl_coefficient", self.kl_coefficient.is_some()),
             ("ds_coefficient", self.ds_coefficient.is_some()),
             ("lr", self.lr.is_some()),
@@ -192,7 +196,7 @@ impl DictionaryKind {
     ///
     /// # Errors
     /// More components than there are dimensions.
-    pub(crate) fn own_width(&self, facts: ResolvedAgainst) -> Result<Option<usize>, ConfigError> {
+    pub(crate) fn own_width(&self, facts: ResolvedAgainst<'_>) -> Result<Option<usize>, ConfigError> {
         if !self.name().has_own_width() {
             return Ok(None);
         }

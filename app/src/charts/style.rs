@@ -1,7 +1,7 @@
 //! The look: an objective has one colour and one marker on every page and in every chart.
 //! The colours are those of the page's style sheet, from Okabe and Ito's palette that colour-blind readers can tell apart.
 
-use api::{KindName, ObjectiveKind};
+use api::{KindName, Making, ObjectiveKind, Series};
 
 /// The family of the embedded font in public/fonts, which every chart asks for before the system's own.
 pub const FONT_FAMILY: &str = "Inter";
@@ -25,8 +25,20 @@ pub enum Marker {
     Hexagon,
     /// ★
     Star,
+    /// ⬟
+    Pentagon,
+    /// ⧓
+    Bow,
+    /// ✖
+    Saltire,
+    /// ◀
+    TriangleLeft,
+    /// ⧗
+    Hourglass,
     /// ✕
     Cross,
+    /// ✚
+    Plus,
 }
 
 /// How a series looks.
@@ -38,6 +50,8 @@ pub struct Style {
     pub dark: &'static str,
     /// The shape of its marks.
     pub marker: Marker,
+    /// Whether they are an outline.
+    pub hollow: bool,
 }
 
 /// The look of an objective.
@@ -47,47 +61,65 @@ pub fn objective_style(objective: ObjectiveKind) -> Style {
             color: "#0072b2",
             dark: "#56b4e9",
             marker: Marker::Circle,
+            hollow: false,
         },
         ObjectiveKind::E2e => Style {
             color: "#d55e00",
             dark: "#f08a4b",
             marker: Marker::Square,
+            hollow: false,
         },
         ObjectiveKind::E2eDs => Style {
             color: "#009e73",
             dark: "#2fc89b",
             marker: Marker::Triangle,
+            hollow: false,
+        },
+        ObjectiveKind::KlMse => Style {
+            color: "#b0568a",
+            dark: "#dd8fbd",
+            marker: Marker::Bow,
+            hollow: false,
         },
     }
 }
 
 /// The colour of the baselines, which are not trained to do anything: the same for all, on a light and on a dark ground.
-const BASELINE: (&str, &str) = ("#aa4499", "#d98cc8");
+const BASELINE: (&str, &str) = ("#6b7280", "#a3acb8");
 
-/// The look of a kind of dictionary under an objective: the objective's colour, or that of the baselines, and but for ReLU the kind's
-/// marker.
-pub fn series_style(kind: KindName, objective: ObjectiveKind) -> Style {
-    let mut style = objective_style(objective);
-    if kind.is_fitted() {
+/// The look of a series: the objective's colour, or that of the baselines, and but for ReLU the kind's marker; what did not come from
+/// fresh weights is an outline.
+pub fn series_style(series: Series) -> Style {
+    let mut style = objective_style(series.objective);
+    if series.kind.is_fitted() {
         (style.color, style.dark) = BASELINE;
     }
-    let marker = match kind {
+    let marker = match series.kind {
         KindName::Relu => style.marker,
+        KindName::ReluUnit => Marker::Plus,
+        KindName::ReluApril => Marker::Saltire,
+        KindName::ReluSaelens => Marker::TriangleLeft,
+        KindName::PAnneal => Marker::Hourglass,
         KindName::Tied => Marker::Diamond,
         KindName::Gated => Marker::Hexagon,
         KindName::TopK => Marker::TriangleDown,
         KindName::BatchTopK => Marker::Star,
+        KindName::Matryoshka => Marker::Pentagon,
         KindName::JumpRelu | KindName::TokenMean => Marker::TriangleRight,
+        KindName::Pursuit | KindName::Random => Marker::Cross,
         KindName::PcaStatic => Marker::Square,
         KindName::PcaDynamic => Marker::Diamond,
         KindName::PcaTopK => Marker::TriangleDown,
         KindName::PcaNonNegative => Marker::Circle,
         KindName::Ica => Marker::Hexagon,
         KindName::Nmf => Marker::Star,
-        KindName::Random => Marker::Cross,
         KindName::Identity => Marker::Triangle,
     };
-    Style { marker, ..style }
+    Style {
+        marker,
+        hollow: series.making != Making::Fresh,
+        ..style
+    }
 }
 
 /// Where the chart will be seen.
@@ -132,6 +164,7 @@ impl Ink {
                     "#0072b2" => Some("local"),
                     "#d55e00" => Some("e2e"),
                     "#009e73" => Some("e2e-ds"),
+                    "#b0568a" => Some("kl-mse"),
                     color if color == BASELINE.0 => Some("baseline"),
                     _ => None,
                 };

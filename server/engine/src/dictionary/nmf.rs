@@ -8,12 +8,12 @@ use api::DictionaryKind;
 use rayon::prelude::*;
 
 use super::{
-    codes::{Entries, SEGMENT, SparseCodes},
+    codes::{SEGMENT, SparseCodes},
     forward::Forward,
     initial::tensor,
-    kind::Kind,
+    kind::{Encoder, Kind},
     parameters::Parameters,
-    tile::{self, Path, Scratch},
+    tile::{Path, Scratch},
 };
 use crate::kernel::{Mat, MatMut, Real, axpy, matmul, par_matmul, simd};
 
@@ -110,6 +110,10 @@ impl<R: Real> Kind<R> for Nmf<R> {
         &self.parameters.0[W_DEC].data
     }
 
+    fn encoder(&self) -> Option<Encoder<R>> {
+        None
+    }
+
     fn refresh(&mut self) {
         let p = &self.parameters.0;
         self.gram = gram(&p[W_DEC].data, p[B_DEC].data.len());
@@ -138,18 +142,6 @@ impl<R: Real> Kind<R> for Nmf<R> {
                     segment.end_row();
                 }
             });
-    }
-
-    fn decode(&self, codes: &SparseCodes<R>, out: &mut [R], path: Path, scratch: &Scratch<R>) {
-        let p = &self.parameters.0;
-        let bias = Some(&p[B_DEC].data[..]);
-        tile::combine(codes, Entries::Values, &p[W_DEC].data, bias, out, path, scratch);
-    }
-
-    fn forward(&self, x: &[R], _: f64, forward: &mut Forward<R>, path: Path, scratch: &Scratch<R>) {
-        self.encode(x, &mut forward.codes, scratch);
-        forward.x_hat.resize(x.len(), R::ZERO);
-        self.decode(&forward.codes, &mut forward.x_hat, path, scratch);
     }
 
     /// No parameter is trained, and the derivative by x is not computed: it is that of a projection on a face of a cone.

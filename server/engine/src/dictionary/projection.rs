@@ -12,7 +12,7 @@ use super::{
     codes::{Entries, Segment, SparseCodes},
     forward::Forward,
     initial::tensor,
-    kind::Kind,
+    kind::{Encoder, Kind},
     parameters::Parameters,
     select::{largest_of_row, largest_sizes_of_row},
     tile::{self, Path, Scratch},
@@ -105,6 +105,15 @@ impl<R: Real> Kind<R> for Projection<R> {
         &self.parameters.0[W_DEC].data
     }
 
+    /// Where the sign of a score does not matter there is no threshold for what fires.
+    fn encoder(&self) -> Option<Encoder<R>> {
+        let p = &self.parameters.0;
+        let zeros = || self.zeros.clone();
+        self.floors
+            .is_empty()
+            .then(|| Encoder::centred(p[W_ENC].data.clone(), zeros(), zeros(), &p[B_DEC].data))
+    }
+
     fn encode(&self, x: &[R], codes: &mut SparseCodes<R>, scratch: &Scratch<R>) {
         let p = &self.parameters.0;
         let (keep, weights) = (self.keep, &p[W_ENC].data[..]);
@@ -126,18 +135,6 @@ impl<R: Real> Kind<R> for Projection<R> {
         let mut rest = SparseCodes::default();
         let weights = (weights, &self.zeros[..], &self.floors[..]);
         tile::encode_into(&centred, weights, [codes, &mut rest], scratch, divide);
-    }
-
-    fn decode(&self, codes: &SparseCodes<R>, out: &mut [R], path: Path, scratch: &Scratch<R>) {
-        let p = &self.parameters.0;
-        let bias = Some(&p[B_DEC].data[..]);
-        tile::combine(codes, Entries::Values, &p[W_DEC].data, bias, out, path, scratch);
-    }
-
-    fn forward(&self, x: &[R], _: f64, forward: &mut Forward<R>, path: Path, scratch: &Scratch<R>) {
-        self.encode(x, &mut forward.codes, scratch);
-        forward.x_hat.resize(x.len(), R::ZERO);
-        self.decode(&forward.codes, &mut forward.x_hat, path, scratch);
     }
 
     /// No parameter is trained; the derivative by x is that of what is kept.

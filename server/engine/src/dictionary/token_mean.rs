@@ -8,13 +8,13 @@
 use api::DictionaryKind;
 
 use super::{
-    codes::{Entries, SEGMENT, SparseCodes},
+    codes::{SEGMENT, SparseCodes},
     directions::Directions,
     forward::Forward,
     initial::tensor,
-    kind::Kind,
+    kind::{Encoder, Kind},
     parameters::Parameters,
-    tile::{self, Path, Scratch},
+    tile::{Path, Scratch},
 };
 use crate::kernel::{Real, simd, sum_squares};
 
@@ -74,6 +74,10 @@ impl<R: Real> Kind<R> for TokenMean<R> {
         self.directions.unit()
     }
 
+    fn encoder(&self) -> Option<Encoder<R>> {
+        None
+    }
+
     fn refresh(&mut self) {
         let rows = &self.parameters.0[W_DEC].data;
         self.directions.refresh(rows);
@@ -96,17 +100,6 @@ impl<R: Real> Kind<R> for TokenMean<R> {
             }
             segment.end_row();
         }
-    }
-
-    fn decode(&self, codes: &SparseCodes<R>, out: &mut [R], path: Path, scratch: &Scratch<R>) {
-        let bias = Some(&self.parameters.0[B_DEC].data[..]);
-        tile::combine(codes, Entries::Values, self.directions.unit(), bias, out, path, scratch);
-    }
-
-    fn forward(&self, x: &[R], _: f64, forward: &mut Forward<R>, path: Path, scratch: &Scratch<R>) {
-        self.encode(x, &mut forward.codes, scratch);
-        forward.x_hat.resize(x.len(), R::ZERO);
-        self.decode(&forward.codes, &mut forward.x_hat, path, scratch);
     }
 
     /// No parameter is trained, and the codes do not depend on x.

@@ -10,12 +10,12 @@ use std::{
 use super::{
     TrainError,
     checkpoint::State,
-    run::{Inputs, Observer, Outcome, batches, finish, input_scale},
+    feed::Contexts,
+    run::{Inputs, Observer, Outcome, finish, input_scale},
     trainee::Trainee,
 };
 use crate::{
     baseline::{self, Stream},
-    corpus::{Order, Split},
     kernel::scale,
 };
 
@@ -38,13 +38,12 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
         backend.computes(dictionary.kind.name())?;
     }
     let began = Instant::now();
-    let mut order = Order::new(config.data_seed, tokens.n_contexts(Split::Train));
-    let scale = input_scale(inputs, &mut order)?;
+    let scale = input_scale(inputs)?;
     observer.resumed(0);
     let mut stream = OfText {
         inputs,
         width: backend.model().width(config.at)?,
-        order,
+        contexts: Contexts::new(config, tokens),
         scale,
         observer: &mut *observer,
         told: Instant::now(),
@@ -87,7 +86,7 @@ impl From<api::ConfigError> for End {
 struct OfText<'a> {
     inputs: Inputs<'a>,
     width: usize,
-    order: Order,
+    contexts: Contexts<'a>,
     scale: f64,
     observer: &'a mut dyn Observer,
     told: Instant,
@@ -105,15 +104,13 @@ impl Stream for OfText<'_> {
     }
 
     fn pass(&mut self, stage: &str, range: Range<usize>, each: &mut dyn FnMut(&[f32], &[u32])) -> Result<(), End> {
-        let Inputs {
-            config, backend, tokens, ..
-        } = self.inputs;
+        let Inputs { config, backend, .. } = self.inputs;
         let mut x = Vec::new();
         let (first, since) = (range.start, Instant::now());
         for batch in range.clone() {
             self.tell(stage, batch - first, range.len(), since)?;
             let (step, index) = (batch / config.accumulation, batch % config.accumulation);
-            let contexts = batches(config, tokens, &mut self.order, step).swap_remove(index);
+            let contexts = self.contexts.of_step(step).swap_remove(index);
             backend.activations(config.at, &contexts, &mut x)?;
             if self.scale != 1.0 {
                 scale(&mut x, self.scale as f32);

@@ -5,15 +5,19 @@
 
 pub mod adam;
 mod backend;
+pub mod buffer;
 mod checkpoint;
+mod feed;
 mod fit;
 mod pass;
 mod run;
 pub mod schedule;
+mod start;
 mod step;
 mod trainee;
 
 pub use backend::{Backend, Cpu, Device, Steps};
+pub use buffer::ActivationCache;
 pub use checkpoint::discard as discard_checkpoint;
 pub use run::{Inputs, Observer, Outcome, Trained, evaluate, run};
 pub use step::Stepper;
@@ -71,6 +75,14 @@ pub enum TrainError {
         kept: usize,
         /// What happened.
         cause: Box<TrainError>,
+    },
+    /// Activations on disk cannot be read or written.
+    #[error("{path}: {message}")]
+    Activations {
+        /// The file or folder.
+        path: String,
+        /// What was found.
+        message: String,
     },
     /// A checkpoint cannot be read or written.
     #[error("{path}: {message}")]

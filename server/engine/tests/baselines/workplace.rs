@@ -1,6 +1,6 @@
 //! What the tests start from: activations in memory, and dictionaries fitted to them.
 
-use api::{ConfigError, DictionaryConfig, DictionaryKind, Objective};
+use api::{ConfigError, DictionaryConfig, DictionaryKind, Objective, Origin};
 use engine::{
     baseline::{Stream, fit},
     dictionary::{Dictionary, Path, Scratch, SparseCodes},
@@ -60,6 +60,7 @@ pub fn config(kind: DictionaryKind, d_sae: usize) -> DictionaryConfig {
         objective: Objective::Local { sparsity: 0.0 },
         lr: 0.0,
         seed: 1,
+        origin: Origin::Fresh,
     }
 }
 

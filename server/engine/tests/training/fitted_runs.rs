@@ -1,7 +1,7 @@
 //! Runs whose dictionaries are fitted: on any number of threads, interrupted, saved, read and measured again; and what is known of
 //! their metrics without measuring.
 
-use api::{DictionaryConfig, DictionaryKind, InputScale, Objective, TrainConfig};
+use api::{DictionaryConfig, DictionaryKind, InputScale, Objective, Origin, TrainConfig};
 use engine::{
     dictionary::{self, Scratch, SparseCodes},
     train::{Cpu, Device as _, Outcome, Trained, evaluate},
@@ -19,6 +19,7 @@ fn fitted(kinds: &[(DictionaryKind, usize)]) -> TrainConfig {
         objective: Objective::Local { sparsity: 0.0 },
         lr: 0.0,
         seed: 3,
+        origin: Origin::Fresh,
     };
     let config = TrainConfig {
         input_scale: InputScale::UnitNorm,
@@ -84,7 +85,7 @@ fn threads_and_interruptions_change_no_bit_and_files_say_the_same_again() {
     let again = evaluate(&files, &*backend, &tokens, &config, &mut |_, _| true).unwrap();
     for ((trained, again), wanted) in trained.iter().zip(&again).zip(&config.dictionaries) {
         let (dictionary, facts) = dictionary::load(&trained.file).unwrap();
-        assert_eq!((dictionary.kind(), facts.config), (wanted.kind, *wanted));
+        assert_eq!((dictionary.kind(), facts.config), (wanted.kind, wanted.clone()));
         for found in again {
             let same = |m: &&api::Measurement| (&m.name, m.at, m.tokens) == (&found.name, found.at, found.tokens);
             let stored = trained.metrics.iter().find(same).unwrap();
@@ -164,7 +165,7 @@ fn fitted_and_trained_are_no_one_run() {
     config.dictionaries.push(DictionaryConfig {
         kind: DictionaryKind::Relu,
         lr: 1e-3,
-        ..config.dictionaries[0]
+        ..config.dictionaries[0].clone()
     });
     let error = place.run("mixed", &config, 1, &mut Watch::default()).unwrap_err().to_string();
     assert!(error.contains("fitted and trained"), "{error}");
