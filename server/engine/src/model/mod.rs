@@ -23,6 +23,7 @@ mod mlp;
 mod norm;
 pub mod parts;
 mod pass;
+mod random_weights;
 mod rope;
 mod tensor;
 mod trainable;
@@ -31,6 +32,7 @@ pub use activation::Activation;
 pub use error::ModelError;
 pub use hash::content_hash;
 pub use pass::{Cut, Hooks, NoHooks, Tape, Work};
+pub use random_weights::randomise;
 pub use trainable::{Tensor, Trainable};
 
 use crate::kernel::{Mat, MatMut, Real, matmul};
