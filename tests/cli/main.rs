@@ -4,6 +4,7 @@ mod bad_input;
 mod baselines;
 mod damage;
 mod demo;
+mod derive;
 mod full_disk;
 mod help;
 mod hub;

@@ -6,6 +6,7 @@ pub mod kernel;
 pub mod baseline;
 pub mod corpus;
 pub mod dictionary;
+pub mod exchange;
 pub mod file;
 pub mod model;
 

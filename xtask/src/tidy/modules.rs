@@ -23,7 +23,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("pretrain", &["model", "objective", "corpus", "train"]),
     ("baseline", &["dictionary"]),
     ("index", &["model", "dictionary", "corpus", "metrics"]),
-    ("format", &["model", "dictionary"]),
+    ("exchange", &["dictionary"]),
     (
         "experiment",
         &[
@@ -36,7 +36,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "pretrain",
             "baseline",
             "index",
-            "format",
+            "exchange",
         ],
     ),
 ];

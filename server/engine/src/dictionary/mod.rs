@@ -31,7 +31,6 @@ mod topk;
 
 use anneal::Anneal;
 use api::DictionaryKind;
-use standard::Penalty;
 
 pub use codes::{Entries, SEGMENT, Segment, SparseCodes};
 pub use file::{DictionaryError, DictionaryFile, load, save};
@@ -45,7 +44,7 @@ pub use parameters::{Parameters, Tensor};
 pub use projection::Projection;
 pub use pursuit::Pursuit;
 pub use relu::Relu;
-pub use standard::Standard;
+pub use standard::{Penalty, Standard};
 pub use tied::Tied;
 pub use tile::{Path, Scratch, encode};
 pub use token_mean::TokenMean;
