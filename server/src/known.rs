@@ -102,6 +102,13 @@ pub fn measure_files(
         .iter()
         .map(|file| dictionary::load(file))
         .collect::<Result<Vec<_>, _>>()?;
+    if let Some((dictionary, _)) = loaded.iter().find(|(dictionary, _)| dictionary.kind().read_at().is_some()) {
+        let message = format!(
+            "found a {}, which reads elsewhere than it writes; what dictionaries know is measured where both are one",
+            dictionary.kind().name()
+        );
+        return Err(ConfigError::new("dictionary", message).into());
+    }
     let subjects: Vec<Subject<'_>> = loaded
         .iter()
         .map(|(dictionary, file)| Subject {

@@ -35,6 +35,10 @@ pub enum Marker {
     TriangleLeft,
     /// ⧗
     Hourglass,
+    /// ➡
+    Arrow,
+    /// ⯈, notched behind
+    Chevron,
     /// ✕
     Cross,
 }
@@ -86,6 +90,8 @@ pub fn series_style(kind: KindName, objective: ObjectiveKind) -> Style {
         KindName::BatchTopK => Marker::Star,
         KindName::Matryoshka => Marker::Pentagon,
         KindName::JumpRelu => Marker::TriangleRight,
+        KindName::Transcoder => Marker::Arrow,
+        KindName::JumpReluTranscoder => Marker::Chevron,
     };
     Style { marker, ..style }
 }

@@ -173,7 +173,11 @@ pub fn load(path: &Path) -> Result<(Dictionary<f32>, DictionaryFile), Dictionary
     let Some(d_in) = view("W_enc")?.shape().get(1).copied() else {
         return Err(format("tensor 'W_enc' has one dimension; expected [d_sae, d_in]".into()));
     };
-    let mut dictionary = Dictionary::zeros(file.config.kind, d_in, file.config.d_sae);
+    let d_out = match file.config.kind.read_at() {
+        Some(_) => view("W_dec")?.shape().get(1).copied().unwrap_or_default(),
+        None => d_in,
+    };
+    let mut dictionary = Dictionary::zeros(file.config.kind, (d_in, d_out), file.config.d_sae);
     let mut result = Ok(());
     dictionary.update_state(|state| result = state.iter_mut().try_for_each(&read));
     result?;

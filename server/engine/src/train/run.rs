@@ -98,7 +98,7 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
     check(inputs)?;
     let inputs_hash = format!("{model_hash} {}", tokens.manifest().train.sha256);
     let mut state = State::new(config, inputs_hash, 1.0);
-    let mut trainees = checkpoint::fresh(config, backend.model().width(config.at)?);
+    let mut trainees = checkpoint::fresh(config, backend.model())?;
     match checkpoint::load(folder, &state, &mut trainees)? {
         Some(found) => state = found,
         None => state.scale = input_scale(inputs)?,
@@ -172,10 +172,17 @@ pub fn evaluate(
     let width = backend.model().width(config.at)?;
     let load = |file: &PathBuf| -> Result<(Dictionary<f32>, f64), TrainError> {
         let (dictionary, facts) = dictionary::load(file)?;
-        if (dictionary.d_in(), facts.at) != (width, config.at) {
-            let (file, at, d_in) = (file.display(), facts.at, dictionary.d_in());
-            let message = format!("{file} is {d_in} wide, at {at}; expected {width}, at {}", config.at);
+        if (dictionary.d_out(), facts.at) != (width, config.at) {
+            let (file, at, d_out) = (file.display(), facts.at, dictionary.d_out());
+            let message = format!("{file} is {d_out} wide, at {at}; expected {width}, at {}", config.at);
             return Err(ConfigError::new("dictionary", message).into());
+        }
+        if let Some(read_at) = dictionary.kind().read_at() {
+            let (d_in, width) = (dictionary.d_in(), backend.model().width(read_at)?);
+            if d_in != width {
+                let message = format!("{} reads {d_in} numbers at {read_at}; expected {width}", file.display());
+                return Err(ConfigError::new("dictionary", message).into());
+            }
         }
         Ok((dictionary, facts.scale))
     };
