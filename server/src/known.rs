@@ -1,7 +1,7 @@
 //! Known features of registered dictionaries: measured in one pass over the stories per hook point, and kept with their metrics.
 
 use anyhow::{Context as _, Result};
-use api::{DictionaryInfo, HookPoint, KnownFeatures, ModelInfo, ResidualFrame};
+use api::{ConfigError, DictionaryInfo, HookPoint, KnownFeatures, ModelInfo, ResidualFrame};
 use engine::{
     corpus::{load_tokenizer, special_tokens},
     dictionary,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ConfigError, DictionaryConfig, HookPoint,
+    ConfigError, DictionaryConfig, HookPoint, Origin, PostHoc,
     config::{at_least, below_one, fraction, not_negative, positive},
     word::words,
 };
@@ -45,17 +45,19 @@ pub enum KindName {
     /// See [`DictionaryKind::JumpReluTranscoder`].
     #[serde(rename = "jumprelu-transcoder")]
     JumpReluTranscoder,
+    /// See [`DictionaryKind::Pursuit`].
+    Pursuit,
 }
 
 words!(KindName, "kind", "relu" => KindName::Relu, "relu-unit" => KindName::ReluUnit, "relu-april" => KindName::ReluApril,
     "relu-saelens" => KindName::ReluSaelens, "p-anneal" => KindName::PAnneal, "tied" => KindName::Tied,
     "gated" => KindName::Gated, "topk" => KindName::TopK, "batchtopk" => KindName::BatchTopK,
     "matryoshka" => KindName::Matryoshka, "jumprelu" => KindName::JumpRelu,
-    "transcoder" => KindName::Transcoder, "jumprelu-transcoder" => KindName::JumpReluTranscoder);
+    "transcoder" => KindName::Transcoder, "jumprelu-transcoder" => KindName::JumpReluTranscoder, "pursuit" => KindName::Pursuit);
 
 impl KindName {
     /// All kinds, in the order in which pages and tables list them.
-    pub const ALL: [KindName; 13] = [
+    pub const ALL: [KindName; 14] = [
         KindName::Relu,
         KindName::ReluUnit,
         KindName::ReluApril,
@@ -69,11 +71,15 @@ impl KindName {
         KindName::JumpRelu,
         KindName::Transcoder,
         KindName::JumpReluTranscoder,
+        KindName::Pursuit,
     ];
 
     /// Whether a sparsity term, taken λ times, is part of its loss. The others are given how many features fire.
     pub fn has_penalty(self) -> bool {
-        !matches!(self, KindName::TopK | KindName::BatchTopK | KindName::Matryoshka)
+        !matches!(
+            self,
+            KindName::TopK | KindName::BatchTopK | KindName::Matryoshka | KindName::Pursuit
+        )
     }
 
     /// Whether its loss has a term of its own beside sparsity.
@@ -100,6 +106,7 @@ impl KindName {
             KindName::JumpRelu => &["coefficient", "bandwidth", "initial_threshold"],
             KindName::Transcoder => &["coefficient", "read_at"],
             KindName::JumpReluTranscoder => &["coefficient", "bandwidth", "initial_threshold", "read_at"],
+            KindName::Pursuit => &["k"],
         }
     }
 }
@@ -190,6 +197,11 @@ pub enum DictionaryKind {
         /// As [`DictionaryKind::JumpRelu`]'s.
         initial_threshold: f64,
     },
+    /// A decoder alone, whose codes are found by gradient pursuit (Blumensath and Davies 2008): sparse coding without an encoder.
+    Pursuit {
+        /// The most features per token.
+        k: usize,
+    },
 }
 
 impl DictionaryKind {
@@ -209,6 +221,7 @@ impl DictionaryKind {
             DictionaryKind::JumpRelu { .. } => KindName::JumpRelu,
             DictionaryKind::Transcoder { .. } => KindName::Transcoder,
             DictionaryKind::JumpReluTranscoder { .. } => KindName::JumpReluTranscoder,
+            DictionaryKind::Pursuit { .. } => KindName::Pursuit,
         }
     }
 
@@ -281,15 +294,17 @@ impl DictionaryKind {
                 initial_threshold,
                 ..
             } => vec![("bandwidth", bandwidth), ("initial_threshold", initial_threshold)],
+            DictionaryKind::Pursuit { k } => vec![("k", k as f64)],
         }
     }
 
     /// Features per token, for the kinds that are told.
     pub fn k(&self) -> Option<usize> {
         match *self {
-            DictionaryKind::TopK { k, .. } | DictionaryKind::BatchTopK { k, .. } | DictionaryKind::Matryoshka { k, .. } => {
-                Some(k)
-            }
+            DictionaryKind::TopK { k, .. }
+            | DictionaryKind::BatchTopK { k, .. }
+            | DictionaryKind::Matryoshka { k, .. }
+            | DictionaryKind::Pursuit { k } => Some(k),
             _ => None,
         }
     }
@@ -299,6 +314,7 @@ impl DictionaryKind {
         let (d_in, d_sae) = (d_in as u128, d_sae as u128);
         match self.name() {
             KindName::Tied => d_in * d_sae + d_sae,
+            KindName::Pursuit => d_in * d_sae + d_in,
             KindName::Relu
             | KindName::ReluUnit
             | KindName::ReluApril
@@ -318,17 +334,20 @@ impl DictionaryKind {
 const MOST_COUNTED: u64 = 1 << 24;
 
 impl DictionaryConfig {
-    /// What its number of active features follows from, as it is called and written: λ, or k.
+    /// What its number of active features follows from, as it is called and written: λ, k, or the share of its firings that pruning
+    /// kept.
     pub fn dial(&self) -> (&'static str, f64) {
-        match self.kind.k() {
-            Some(k) => ("k", k as f64),
-            None => ("λ", self.objective.sparsity()),
+        match (&self.origin, self.kind.k()) {
+            (
+                Origin::Derived {
+                    by: PostHoc::Prune { keep },
+                    ..
+                },
+                _,
+            ) => ("keep", *keep),
+            (_, Some(k)) => ("k", k as f64),
+            (_, None) => ("λ", self.objective.sparsity()),
         }
-    }
-
-    /// Kind and objective, as a series is called: `e2e` for the ReLU dictionary, `gated, e2e` for others.
-    pub fn series(&self) -> String {
-        series(self.kind.name(), self.objective.kind())
     }
 
     /// Checks the kind's settings.
@@ -363,13 +382,5 @@ impl DictionaryConfig {
             }
         }
         Ok(())
-    }
-}
-
-/// As [`DictionaryConfig::series`].
-pub fn series(kind: KindName, objective: crate::ObjectiveKind) -> String {
-    match kind {
-        KindName::Relu => objective.to_string(),
-        _ => format!("{kind}, {objective}"),
     }
 }

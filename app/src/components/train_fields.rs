@@ -1,6 +1,6 @@
 //! The Train form's fields, in the order in which they are thought of.
 
-use api::{CorpusInfo, KindName, ModelInfo, ObjectiveKind};
+use api::{CorpusInfo, KindName, Making, ModelInfo, ObjectiveKind, Series};
 use leptos::prelude::*;
 
 use super::{Choices, ObjectiveKey, TypedField, field::FormState};
@@ -101,6 +101,7 @@ fn kinds() -> Vec<(String, String, bool)> {
         KindName::JumpRelu => "jumprelu: a threshold for each feature, learnt",
         KindName::Transcoder => "transcoder: relu that reads at another hook point than it writes",
         KindName::JumpReluTranscoder => "jumprelu-transcoder: jumprelu that reads at another hook point",
+        KindName::Pursuit => "pursuit: no encoder, codes found by gradient pursuit",
     };
     let option = |kind: KindName| {
         let value = if kind == KindName::default() {
@@ -173,6 +174,7 @@ fn Objectives(form: FormState) -> impl IntoView {
         ObjectiveKind::Local => "reconstruct the activation",
         ObjectiveKind::E2e => "reproduce the model's output distribution",
         ObjectiveKind::E2eDs => "the output distribution and the later blocks' activations",
+        ObjectiveKind::KlMse => "the activation and the output distribution in equal parts: for finetuning",
     };
     let each = move |objective: ObjectiveKind| {
         let on = Memo::new(move |_| form.values.with(|values| objectives(values).contains(&objective)));
@@ -182,7 +184,7 @@ fn Objectives(form: FormState) -> impl IntoView {
                     on:change=move |event| {
                         form.values.update(|values| set_objective(values, objective, event_target_checked(&event)));
                     } />
-                <ObjectiveKey objective />
+                <ObjectiveKey series=Series { kind: KindName::Relu, objective, making: Making::Fresh } />
                 <span class="hint">{help(objective)}</span>
             </label>
         }

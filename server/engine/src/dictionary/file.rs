@@ -169,12 +169,16 @@ pub fn load(path: &Path) -> Result<(Dictionary<f32>, DictionaryFile), Dictionary
             }
         }
     };
-    // every kind has this one, a row per feature
-    let Some(d_in) = view("W_enc")?.shape().get(1).copied() else {
-        return Err(format("tensor 'W_enc' has one dimension; expected [d_sae, d_in]".into()));
+    // every kind's first tensor has a row per feature
+    let rows = Dictionary::<f32>::zeros(file.config.kind, (1, 1), 1).parameters().0[0].name;
+    let Some(d_in) = view(rows)?.shape().get(1).copied() else {
+        return Err(format(format!("tensor '{rows}' has one dimension; expected [d_sae, d_in]")));
     };
     let d_out = match file.config.kind.read_at() {
-        Some(_) => view("W_dec")?.shape().get(1).copied().unwrap_or_default(),
+        Some(_) => {
+            let width = view("W_dec")?.shape().get(1).copied().filter(|d_out| *d_out > 0);
+            width.ok_or_else(|| format("tensor 'W_dec' has no width; expected [d_sae, d_out]".into()))?
+        }
         None => d_in,
     };
     let mut dictionary = Dictionary::zeros(file.config.kind, (d_in, d_out), file.config.d_sae);

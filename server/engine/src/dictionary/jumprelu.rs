@@ -24,7 +24,7 @@ use super::{
     directions::{normalise, remove_parallel},
     forward::{Forward, Seen},
     initial::{tensor, unit_rows},
-    kind::Kind,
+    kind::{Encoder, Kind, not_negative},
     linear::{Places, add_gradient},
     parameters::{Parameters, Tensor},
     tile::{self, Path, Scratch},
@@ -116,7 +116,11 @@ impl<R: Real> JumpRelu<R> {
     pub fn between(kernel: (f64, f64), (d_in, d_out): (usize, usize), d_sae: usize, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let rows: Vec<R> = unit_rows(d_sae, d_out, &mut rng);
-        let encoder = if d_in == d_out { rows.clone() } else { unit_rows(d_sae, d_in, &mut rng) };
+        let encoder = if d_in == d_out {
+            rows.clone()
+        } else {
+            unit_rows(d_sae, d_in, &mut rng)
+        };
         let biases = [vec![R::ZERO; d_sae], vec![R::of(kernel.1); d_sae]];
         Self::new(encoder, biases, rows, vec![R::ZERO; d_out], kernel, R::ONE)
     }
@@ -190,6 +194,15 @@ impl<R: Real> Kind<R> for JumpRelu<R> {
 
     fn state_mut(&mut self) -> &mut [Tensor<R>] {
         &mut self.state
+    }
+
+    fn encoder(&self) -> Option<Encoder<R>> {
+        let p = &self.parameters.0;
+        Some(Encoder {
+            weights: p[W_ENC].data.clone(),
+            bias: p[B_ENC].data.clone(),
+            thresholds: self.thresholds.clone(),
+        })
     }
 
     fn refresh(&mut self) {
@@ -266,9 +279,4 @@ impl<R: Real> Kind<R> for JumpRelu<R> {
         }
         self.refresh();
     }
-}
-
-/// At least 0; NaN stays, so that it is noticed.
-fn not_negative<R: Real>(value: R) -> R {
-    if value < R::ZERO { R::ZERO } else { value }
 }

@@ -6,10 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, fs, path::Path};
 
 use super::{TrainError, trainee::Trainee};
-use crate::{
-    dictionary::{Dictionary, Tensor},
-    model::Model,
-};
+use crate::dictionary::Tensor;
 
 const KEY: &str = "saescope_checkpoint";
 const VERSION: u32 = 1;
@@ -160,17 +157,4 @@ pub fn load(folder: &Path, expected: &State, trainees: &mut [Trainee<f32>]) -> R
         trainee.seconds = state.seconds[k];
     }
     Ok(Some(state))
-}
-
-/// Fresh trainees of a run.
-///
-/// # Errors
-/// When the model has no such hook points.
-pub fn fresh(config: &TrainConfig, model: &Model<f32>) -> Result<Vec<Trainee<f32>>, TrainError> {
-    let trainee = |c: &api::DictionaryConfig| {
-        let widths = (model.width(c.kind.read_at().unwrap_or(config.at))?, model.width(config.at)?);
-        let dictionary = Dictionary::between(c.kind, widths, c.d_sae, c.seed);
-        Ok(Trainee::new(c.objective, c.lr, dictionary, config.adam))
-    };
-    config.dictionaries.iter().map(trainee).collect()
 }

@@ -11,6 +11,7 @@ mod feed;
 mod pass;
 mod run;
 pub mod schedule;
+mod start;
 mod step;
 mod trainee;
 

@@ -71,8 +71,7 @@ impl<'m, R: Real> Stepper<'m, R> {
 
     /// What the dictionaries see of a batch.
     fn prefix(&mut self, contexts: &[&[u32]]) -> Result<(), TrainError> {
-        self.pass
-            .prefix_with(self.model, contexts, &mut self.x, &mut self.readings)?;
+        self.pass.prefix_with(self.model, contexts, &mut self.x, &mut self.readings)?;
         // the pass keeps its own copy for the clean suffix
         scale(&mut self.x, R::of(self.scale));
         for reading in &mut self.readings {
@@ -176,7 +175,7 @@ impl<'m, R: Real> Stepper<'m, R> {
                 .filter(|t| Trainee::looks_past(t))
                 .map(|t| Wanted {
                     x_hat: t.x_hat(),
-                    kl: weight * t.objective.kl() / n as f64,
+                    kl: weight * t.kl_wanted() / n as f64,
                     downstream: downstream * t.objective.downstream(),
                 })
                 .collect();
@@ -188,7 +187,7 @@ impl<'m, R: Real> Stepper<'m, R> {
                 let (kl, squared_error, seconds) = self.pass.answer(answer, trainee.grad_out());
                 answer += 1;
                 scale(trainee.grad_out(), R::of(1.0 / self.scale));
-                trainee.terms.kl += weight * kl / n as f64;
+                trainee.take_kl(kl / n as f64, weight);
                 trainee.terms.downstream += downstream * squared_error;
                 trainee.seconds += seconds;
             }
