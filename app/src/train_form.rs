@@ -99,6 +99,11 @@ pub const COEFFICIENTS: &[TextField] = &[
 
 /// The dictionary and its text.
 pub const SIZES: &[TextField] = &[
+    field(
+        "from",
+        "Train further",
+        "Numbers of trained dictionaries, 7,8: each is trained on under every objective. Kind, width and λ stay theirs.",
+    ),
     field("d_sae", "Features, d_sae", "Number of features in each dictionary."),
     field(
         "tokens",
@@ -176,6 +181,8 @@ pub const MEASUREMENT: &[TextField] = &[
 
 /// Fills in what a form must have to begin with: a model, a corpus, a hook point in the middle, objectives and coefficients.
 pub fn prefill(values: &mut Values, models: &[ModelInfo], corpora: &[CorpusInfo]) {
+    // what is trained further keeps its λ
+    let begun = values.get("from").is_some_and(|from| !from.is_empty());
     let mut missing = |name: &str, value: Option<String>| {
         if let (false, Some(value)) = (values.contains_key(name), value) {
             values.insert(name.into(), value);
@@ -183,8 +190,8 @@ pub fn prefill(values: &mut Values, models: &[ModelInfo], corpora: &[CorpusInfo]
     };
     missing("model", models.first().map(|model| model.id.to_string()));
     missing("corpus", corpora.first().map(|corpus| corpus.id.to_string()));
-    missing("objective", Some("local,e2e,e2e+ds".into()));
-    missing("coefficient", Some("0.1,0.3,1".into()));
+    missing("objective", Some(if begun { "kl+mse" } else { "local,e2e,e2e+ds" }.into()));
+    missing("coefficient", (!begun).then(|| "0.1,0.3,1".into()));
     prefill_kind(values);
     let model = models.iter().find(|model| values.get("model") == Some(&model.id.0));
     if let (Some(model), None) = (model, values.get("at")) {
