@@ -35,6 +35,10 @@ pub enum Marker {
     TriangleLeft,
     /// ⧗
     Hourglass,
+    /// ➡
+    Arrow,
+    /// ⯈, notched behind
+    Chevron,
     /// ✕
     Cross,
     /// ✚
@@ -114,6 +118,8 @@ pub fn series_style(series: Series) -> Style {
         KindName::Ica => Marker::Hexagon,
         KindName::Nmf => Marker::Star,
         KindName::Identity => Marker::Triangle,
+        KindName::Transcoder => Marker::Arrow,
+        KindName::JumpReluTranscoder => Marker::Chevron,
     };
     Style {
         marker,

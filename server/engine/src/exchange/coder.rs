@@ -354,6 +354,10 @@ impl Coder {
                 let name = kind.name();
                 return Err(format!("found {name}; no other tool has codes that come about as its do"));
             }
+            kind @ (DictionaryKind::Transcoder { .. } | DictionaryKind::JumpReluTranscoder { .. }) => {
+                let message = "it reads elsewhere than it writes, which is written in no other tool's format yet";
+                return Err(format!("found a {}; {message}", kind.name()));
+            }
             DictionaryKind::Pursuit { .. } => {
                 return Err("found a pursuit dictionary; it has no encoder, which every other tool's has".into());
             }
