@@ -1,6 +1,6 @@
 //! The resolved config of a training run: every value that the result depends on, none left to a default.
 
-use crate::{Buffer, ConfigError, CorpusId, DictionaryKind, HookPoint, ModelId, word::words};
+use crate::{Buffer, ConfigError, CorpusId, Course, DictionaryKind, HookPoint, ModelId, word::words};
 use serde::{Deserialize, Serialize};
 
 /// How the residual stream is read.
@@ -230,6 +230,20 @@ impl Objective {
         }
     }
 
+    /// The same with another λ.
+    #[must_use]
+    pub fn with_sparsity(self, sparsity: f64) -> Self {
+        match self {
+            Objective::Local { .. } => Objective::Local { sparsity },
+            Objective::E2e { kl, .. } => Objective::E2e { sparsity, kl },
+            Objective::E2eDs { kl, downstream, .. } => Objective::E2eDs {
+                sparsity,
+                kl,
+                downstream,
+            },
+        }
+    }
+
     /// The coefficient of the KL term; 0 where there is none.
     pub fn kl(&self) -> f64 {
         match *self {
@@ -262,6 +276,9 @@ pub struct DictionaryConfig {
     pub lr: f64,
     /// Seed of the initial weights.
     pub seed: u64,
+    /// How λ comes about, and what is done about dead features.
+    #[serde(default, skip_serializing_if = "Course::is_plain")]
+    pub course: Course,
 }
 
 /// What is measured at the end of a run, and on how much text.
@@ -364,6 +381,7 @@ impl TrainConfig {
             positive("lr", dictionary.lr)?;
             not_negative("coefficient", dictionary.objective.sparsity())?;
             dictionary.check_kind()?;
+            dictionary.check_course(self.n_steps())?;
             match dictionary.objective {
                 Objective::Local { .. } => {}
                 Objective::E2e { kl, .. } => positive("kl_coefficient", kl)?,

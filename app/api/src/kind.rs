@@ -276,11 +276,13 @@ impl DictionaryKind {
 const MOST_COUNTED: u64 = 1 << 24;
 
 impl DictionaryConfig {
-    /// What its number of active features follows from, as it is called and written: λ, or k.
+    /// What its number of active features follows from, as it is called and written: λ, or k, or where λ is still to be
+    /// found the L0 that it is found for.
     pub fn dial(&self) -> (&'static str, f64) {
-        match self.kind.k() {
-            Some(k) => ("k", k as f64),
-            None => ("λ", self.objective.sparsity()),
+        match (self.kind.k(), self.course.target_l0, self.objective.sparsity()) {
+            (Some(k), ..) => ("k", k as f64),
+            (None, Some(target), 0.0) => ("L0", target),
+            (None, _, sparsity) => ("λ", sparsity),
         }
     }
 

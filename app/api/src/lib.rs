@@ -3,6 +3,7 @@
 
 mod buffer;
 mod config;
+mod course;
 mod dictionary;
 mod error;
 mod hook;
@@ -26,6 +27,7 @@ pub use config::{
     Adam, BosPolicy, DictionaryConfig, EosPolicy, Evaluation, EvaluationSplit, InputScale, Objective, ObjectiveKind, Packing,
     ResidualFrame, Schedule, TrainConfig,
 };
+pub use course::Course;
 pub use dictionary::{DictionaryInfo, Difference, Measurement, TokenSet, Verified};
 pub use error::{ApiError, ConfigError, ErrorKind};
 pub use hook::{HookPoint, Site};

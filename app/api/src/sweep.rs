@@ -28,6 +28,18 @@ pub struct SweepRequest {
     /// Sparsity coefficients λ, per objective: for the kinds that have a sparsity term.
     #[serde(default)]
     pub coefficient: Option<PerObjective>,
+    /// Numbers of active features per token for each of which λ is found while it trains, in place of `coefficient`.
+    #[serde(default)]
+    pub target_l0: Vec<f64>,
+    /// Steps over which λ rises linearly from 0; default 0.
+    #[serde(default)]
+    pub sparsity_warmup_steps: Option<usize>,
+    /// Steps between two resamplings of dead features; default 0, none.
+    #[serde(default)]
+    pub resample_steps: Option<usize>,
+    /// Steps after a resampling over which the learning rate rises to where it was; default 0.
+    #[serde(default)]
+    pub resample_warmup_steps: Option<usize>,
     /// Features per token, a dictionary for each: for topk, batchtopk and matryoshka, in place of `coefficient`.
     #[serde(default)]
     pub k: Vec<usize>,
@@ -252,7 +264,7 @@ impl SweepRequest {
             dictionaries: Vec::new(),
         };
         let kinds = self.kinds(tokens, n_steps, &mut defaults)?;
-        let coefficient = self.sparsity()?;
+        let (coefficient, courses) = (self.sparsity()?, self.courses());
         let d_sae = or_default(self.d_sae, "d_sae", 16 * facts.width, &mut defaults);
         let lr = match &self.lr {
             Some(lr) => lr.clone(),
@@ -324,13 +336,14 @@ impl SweepRequest {
                                 .collect(),
                         };
                         for (objective, kind) in objectives.into_iter().flat_map(|o| kinds.iter().map(move |k| (o, *k))) {
-                            run.dictionaries.push(DictionaryConfig {
+                            run.dictionaries.extend(courses.iter().map(|course| DictionaryConfig {
                                 kind,
                                 d_sae,
                                 objective,
                                 lr,
                                 seed,
-                            });
+                                course: *course,
+                            }));
                         }
                     }
                 }

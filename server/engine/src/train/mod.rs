@@ -9,9 +9,11 @@ pub mod buffer;
 mod checkpoint;
 mod feed;
 mod pass;
+mod resample;
 mod run;
 pub mod schedule;
 mod step;
+mod target;
 mod trainee;
 
 pub use backend::{Backend, Cpu, Device, Steps};

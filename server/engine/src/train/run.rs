@@ -1,8 +1,8 @@
 //! A training run from its config to measured dictionaries on disk.
 
 use api::{
-    ConfigError, EvaluationSplit, HistoryPoint, InputScale, METRICS, Measurement, Objective, Progress, TokenSet, TrainConfig,
-    WeightType,
+    ConfigError, DictionaryConfig, EvaluationSplit, HistoryPoint, InputScale, METRICS, Measurement, Objective, Progress,
+    TokenSet, TrainConfig, WeightType,
 };
 use std::{
     collections::BTreeMap,
@@ -74,6 +74,8 @@ pub enum Outcome {
 /// A finished dictionary.
 #[derive(Clone, Debug)]
 pub struct Trained {
+    /// Its config: the run's, with the λ that was found where one was searched for.
+    pub config: DictionaryConfig,
     /// Its file, in the run's folder.
     pub file: PathBuf,
     /// Everything measured on the text of `config.evaluation`, and the run's own figures.
@@ -277,6 +279,7 @@ fn save(state: &mut State, steps: &mut dyn Steps, folder: &Path) -> Result<(), T
         }
     }
     state.seconds = trainees.iter().map(|t| t.seconds).collect();
+    state.searches = trainees.iter().map(Trainee::search).collect();
     checkpoint::save(folder, state, trainees)
 }
 
@@ -316,6 +319,9 @@ fn history(
             let kind = trainee.dictionary.kind().name();
             if kind.has_penalty() {
                 values.insert("loss/sparsity".into(), trainee.terms.sparsity);
+                if !config.dictionaries[index].course.is_plain() {
+                    values.insert("coefficient".into(), trainee.objective.sparsity());
+                }
             }
             if kind.has_auxiliary() {
                 values.insert("loss/auxiliary".into(), trainee.terms.auxiliary);
@@ -393,13 +399,9 @@ fn finish(
     let n_passes = n_contexts / tokens.n_contexts(Split::Train) as f64;
     let mut trained = Vec::with_capacity(measured.len());
     for (index, mut metrics) in measured.into_iter().enumerate() {
-        let facts = DictionaryFile::new(
-            config.dictionaries[index],
-            config.at,
-            config.residual,
-            state.scale,
-            model_hash.to_string(),
-        );
+        let mut own = config.dictionaries[index].clone();
+        own.objective = own.objective.with_sparsity(trainees[index].coefficient());
+        let facts = DictionaryFile::new(own.clone(), config.at, config.residual, state.scale, model_hash.to_string());
         let file = folder.join(format!("dictionary-{index}.safetensors"));
         dictionary::save(&trainees[index].dictionary, &facts, WeightType::F32, &file)?;
         let (sum, n) = state.grad_norms[index];
@@ -416,7 +418,12 @@ fn finish(
                 value,
             });
         }
-        trained.push(Trained { file, metrics, n_passes });
+        trained.push(Trained {
+            config: own,
+            file,
+            metrics,
+            n_passes,
+        });
     }
     Ok(Outcome::Done(trained))
 }
