@@ -4,8 +4,8 @@
 use std::{collections::BTreeMap, str::FromStr};
 
 use api::{
-    ApiError, ConfigError, CorpusId, CorpusInfo, ErrorKind, HookPoint, KindName, ModelId, ModelInfo, ObjectiveKind, PerObjective,
-    Site, SweepRequest,
+    ApiError, ConfigError, CorpusId, CorpusInfo, DictionaryId, ErrorKind, HookPoint, KindName, ModelId, ModelInfo, ObjectiveKind,
+    PerObjective, Site, SweepRequest,
 };
 
 mod fields;
@@ -95,6 +95,10 @@ pub fn request(values: &Values) -> Result<SweepRequest, ApiError> {
         model: ModelId(required("model")?.into()),
         corpus: CorpusId(required("corpus")?.into()),
         at: required("at")?.parse()?,
+        from: numbers(values, "from", "numbers of dictionaries, as 3,5")?
+            .into_iter()
+            .map(|id| DictionaryId(id as i64))
+            .collect(),
         kind: chosen,
         objectives: objectives(values),
         // a target finds it

@@ -35,6 +35,7 @@ OBJECTIVES = {
     "local": dict(name="local", sparsity=0.7),
     "e2e": dict(name="e2e", sparsity=0.3, kl=0.9),
     "e2e_ds": dict(name="e2e+ds", sparsity=0.4, kl=0.5, downstream=2.5),
+    "kl_mse": dict(name="kl+mse", sparsity=0.6),
 }
 # name: model folder, hook point, residual frame, whether E|x|^2 is scaled to 1, share of the features that fire at first
 SETUPS = {
@@ -186,7 +187,7 @@ def terms_of(spliced: Spliced, sae: SAE, tokens, objective) -> dict[str, torch.T
         "reconstruction": F.mse_loss(x_hat, x),
         "sparsity": c.norm(p=1, dim=-1).mean() / x.shape[-1],
     }
-    if "kl" in objective:
+    if "kl" in objective or objective["name"] == "kl+mse":
         log_p, log_q = (F.log_softmax(l, dim=-1).flatten(0, 1) for l in (logits, new_logits))
         terms["kl"] = F.kl_div(log_q, log_p, log_target=True, reduction="batchmean")
     if "downstream" in objective:
@@ -195,6 +196,10 @@ def terms_of(spliced: Spliced, sae: SAE, tokens, objective) -> dict[str, torch.T
 
 
 def loss_of(terms, objective):
+    if objective["name"] == "kl+mse":
+        alpha = (terms["reconstruction"] / (terms["kl"] + 1e-8)).detach()
+        balanced = 0.5 * (alpha * terms["kl"] + terms["reconstruction"])
+        return balanced + objective["sparsity"] * terms["sparsity"]
     coefficients = {"reconstruction": 1.0 if objective["name"] == "local" else 0.0}
     coefficients |= {name: objective[name] for name in ("sparsity", "kl", "downstream") if name in objective}
     for name, coefficient in coefficients.items():

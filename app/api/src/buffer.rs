@@ -118,6 +118,7 @@ mod tests {
             width: 64,
             max_n_ctx: 128,
             has_bos: true,
+            parents: &[],
         };
         let resolved = serde_json::from_value::<SweepRequest>(request).unwrap().resolve(facts)?;
         Ok((resolved.runs[0].buffer, resolved.defaults))

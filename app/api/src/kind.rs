@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ConfigError, DictionaryConfig,
+    ConfigError, DictionaryConfig, Origin, PostHoc,
     config::{at_least, below_one, fraction, not_negative, positive},
     word::words,
 };
@@ -40,16 +40,18 @@ pub enum KindName {
     Matryoshka,
     /// See [`DictionaryKind::JumpRelu`].
     JumpRelu,
+    /// See [`DictionaryKind::Pursuit`].
+    Pursuit,
 }
 
 words!(KindName, "kind", "relu" => KindName::Relu, "relu-unit" => KindName::ReluUnit, "relu-april" => KindName::ReluApril,
     "relu-saelens" => KindName::ReluSaelens, "p-anneal" => KindName::PAnneal, "tied" => KindName::Tied,
     "gated" => KindName::Gated, "topk" => KindName::TopK, "batchtopk" => KindName::BatchTopK,
-    "matryoshka" => KindName::Matryoshka, "jumprelu" => KindName::JumpRelu);
+    "matryoshka" => KindName::Matryoshka, "jumprelu" => KindName::JumpRelu, "pursuit" => KindName::Pursuit);
 
 impl KindName {
     /// All kinds, in the order in which pages and tables list them.
-    pub const ALL: [KindName; 11] = [
+    pub const ALL: [KindName; 12] = [
         KindName::Relu,
         KindName::ReluUnit,
         KindName::ReluApril,
@@ -61,11 +63,15 @@ impl KindName {
         KindName::BatchTopK,
         KindName::Matryoshka,
         KindName::JumpRelu,
+        KindName::Pursuit,
     ];
 
     /// Whether a sparsity term, taken λ times, is part of its loss. The others are given how many features fire.
     pub fn has_penalty(self) -> bool {
-        !matches!(self, KindName::TopK | KindName::BatchTopK | KindName::Matryoshka)
+        !matches!(
+            self,
+            KindName::TopK | KindName::BatchTopK | KindName::Matryoshka | KindName::Pursuit
+        )
     }
 
     /// Whether its loss has a term of its own beside sparsity.
@@ -90,6 +96,7 @@ impl KindName {
             KindName::BatchTopK => &["k", "aux_coefficient", "dead_tokens", "threshold_decay"],
             KindName::Matryoshka => &["k", "aux_coefficient", "dead_tokens", "threshold_decay", "groups"],
             KindName::JumpRelu => &["coefficient", "bandwidth", "initial_threshold"],
+            KindName::Pursuit => &["k"],
         }
     }
 }
@@ -165,6 +172,11 @@ pub enum DictionaryKind {
         /// The thresholds' initial value, in the same units.
         initial_threshold: f64,
     },
+    /// A decoder alone, whose codes are found by gradient pursuit (Blumensath and Davies 2008): sparse coding without an encoder.
+    Pursuit {
+        /// The most features per token.
+        k: usize,
+    },
 }
 
 impl DictionaryKind {
@@ -182,6 +194,7 @@ impl DictionaryKind {
             DictionaryKind::BatchTopK { .. } => KindName::BatchTopK,
             DictionaryKind::Matryoshka { .. } => KindName::Matryoshka,
             DictionaryKind::JumpRelu { .. } => KindName::JumpRelu,
+            DictionaryKind::Pursuit { .. } => KindName::Pursuit,
         }
     }
 
@@ -240,15 +253,17 @@ impl DictionaryKind {
                 bandwidth,
                 initial_threshold,
             } => vec![("bandwidth", bandwidth), ("initial_threshold", initial_threshold)],
+            DictionaryKind::Pursuit { k } => vec![("k", k as f64)],
         }
     }
 
     /// Features per token, for the kinds that are told.
     pub fn k(&self) -> Option<usize> {
         match *self {
-            DictionaryKind::TopK { k, .. } | DictionaryKind::BatchTopK { k, .. } | DictionaryKind::Matryoshka { k, .. } => {
-                Some(k)
-            }
+            DictionaryKind::TopK { k, .. }
+            | DictionaryKind::BatchTopK { k, .. }
+            | DictionaryKind::Matryoshka { k, .. }
+            | DictionaryKind::Pursuit { k } => Some(k),
             _ => None,
         }
     }
@@ -258,6 +273,7 @@ impl DictionaryKind {
         let (d_in, d_sae) = (d_in as u128, d_sae as u128);
         match self.name() {
             KindName::Tied => d_in * d_sae + d_sae,
+            KindName::Pursuit => d_in * d_sae + d_in,
             KindName::Relu
             | KindName::ReluUnit
             | KindName::ReluApril
@@ -276,19 +292,22 @@ impl DictionaryKind {
 const MOST_COUNTED: u64 = 1 << 24;
 
 impl DictionaryConfig {
-    /// What its number of active features follows from, as it is called and written: λ, or k, or where λ is still to be
-    /// found the L0 that it is found for.
+    /// What its number of active features follows from, as it is called and written: λ, k, the share of its firings that pruning
+    /// kept, or where λ is still to be found the L0 that it is found for.
     pub fn dial(&self) -> (&'static str, f64) {
-        match (self.kind.k(), self.course.target_l0, self.objective.sparsity()) {
-            (Some(k), ..) => ("k", k as f64),
-            (None, Some(target), 0.0) => ("L0", target),
-            (None, _, sparsity) => ("λ", sparsity),
+        let sparsity = self.objective.sparsity();
+        match (&self.origin, self.kind.k(), self.course.target_l0) {
+            (
+                Origin::Derived {
+                    by: PostHoc::Prune { keep },
+                    ..
+                },
+                ..,
+            ) => ("keep", *keep),
+            (_, Some(k), _) => ("k", k as f64),
+            (_, None, Some(target)) if sparsity == 0.0 => ("L0", target),
+            (_, None, _) => ("λ", sparsity),
         }
-    }
-
-    /// Kind and objective, as a series is called: `e2e` for the ReLU dictionary, `gated, e2e` for others.
-    pub fn series(&self) -> String {
-        series(self.kind.name(), self.objective.kind())
     }
 
     /// Checks the kind's settings.
@@ -323,13 +342,5 @@ impl DictionaryConfig {
             }
         }
         Ok(())
-    }
-}
-
-/// As [`DictionaryConfig::series`].
-pub fn series(kind: KindName, objective: crate::ObjectiveKind) -> String {
-    match kind {
-        KindName::Relu => objective.to_string(),
-        _ => format!("{kind}, {objective}"),
     }
 }

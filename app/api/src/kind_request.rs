@@ -57,11 +57,14 @@ impl SweepRequest {
                     initial_threshold: or_default(self.initial_threshold, "initial_threshold", 0.001, defaults),
                 }]);
             }
-            KindName::TopK | KindName::BatchTopK | KindName::Matryoshka => {}
+            KindName::TopK | KindName::BatchTopK | KindName::Matryoshka | KindName::Pursuit => {}
         }
         if self.k.is_empty() {
             let message = format!("nothing is given; {} needs features per token, as 8,16,32", self.kind);
             return Err(ConfigError::new("k", message));
+        }
+        if self.kind == KindName::Pursuit {
+            return Ok(self.k.iter().map(|k| DictionaryKind::Pursuit { k: *k }).collect());
         }
         let aux_coefficient = or_default(self.aux_coefficient, "aux_coefficient", 1.0 / 32.0, defaults);
         let dead_tokens = (tokens / 10).clamp(1, 10_000_000);
@@ -132,6 +135,7 @@ mod tests {
             width: 64,
             max_n_ctx: 512,
             has_bos: true,
+            parents: &[],
         };
         let request: SweepRequest = serde_json::from_value(request).unwrap();
         let mut resolved = request.resolve(facts)?;
@@ -148,7 +152,7 @@ mod tests {
             dead_tokens: 100_000,
         };
         assert_eq!((dictionaries[1].kind, dictionaries[1].dial()), (second, ("k", 16.0)));
-        assert_eq!(dictionaries[3].series(), "topk, e2e");
+        assert_eq!(dictionaries[3].series().to_string(), "topk, e2e");
         for name in KindName::ALL {
             let mut settings = serde_json::json!({"kind": name});
             match name.has_penalty() {

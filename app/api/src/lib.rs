@@ -1,9 +1,11 @@
 //! The vocabulary that the page, the server and the engine speak: ids, hook points, configs,
 //! results and errors. Data and validation only: nothing here computes, stores or sends anything.
 
+mod basis;
 mod buffer;
 mod config;
 mod course;
+mod derive;
 mod dictionary;
 mod error;
 mod hook;
@@ -14,10 +16,12 @@ mod kind_request;
 mod known;
 mod limits;
 mod metric;
+mod origin;
 mod pareto;
 mod per_objective;
 mod pretrain;
 mod registry;
+mod series;
 mod sweep;
 mod sweep_command;
 mod word;
@@ -28,16 +32,19 @@ pub use config::{
     ResidualFrame, Schedule, TrainConfig,
 };
 pub use course::Course;
+pub use derive::DeriveRequest;
 pub use dictionary::{DictionaryInfo, Difference, Measurement, TokenSet, Verified};
 pub use error::{ApiError, ConfigError, ErrorKind};
 pub use hook::{HookPoint, Site};
 pub use id::{CorpusId, DictionaryId, JobId, ModelId};
 pub use job::{Event, HistoryPoint, Job, JobConfig, JobState, Progress, VerifyConfig};
-pub use kind::{DictionaryKind, KindName, series};
+pub use kind::{DictionaryKind, KindName};
 pub use known::{BestFeature, CausalUse, Estimate, KnownFeatures, KnownLabel, KnownScores, KnownSummary, LabelKind, Reading};
 pub use metric::{Direction, METRICS, MetricDefinition, metric};
+pub use origin::{Making, Origin, PostHoc};
 pub use pareto::{AgainstLocal, ParetoFront, ParetoQuery, ParetoSummary, ParetoView};
 pub use per_objective::PerObjective;
 pub use pretrain::{ModelShape, PretrainConfig, TokenizerSource, WeightType};
 pub use registry::{CorpusInfo, CorpusSource, DictionaryGroup, Health, ModelInfo, ModelSource, Overview};
+pub use series::Series;
 pub use sweep::{ResolvedAgainst, ResolvedSweep, SweepRequest};

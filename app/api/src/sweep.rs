@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
 use crate::{
-    Adam, BosPolicy, BufferPlace, ConfigError, CorpusId, DictionaryConfig, EosPolicy, Evaluation, EvaluationSplit, HookPoint,
-    InputScale, KindName, ModelId, Objective, ObjectiveKind, Packing, PerObjective, ResidualFrame, Schedule, TrainConfig,
+    Adam, BosPolicy, BufferPlace, ConfigError, CorpusId, DictionaryConfig, DictionaryId, DictionaryInfo, EosPolicy, Evaluation,
+    EvaluationSplit, HookPoint, InputScale, KindName, ModelId, Objective, ObjectiveKind, Packing, PerObjective, ResidualFrame,
+    Schedule, TrainConfig,
 };
 
 /// A grid of dictionaries: every objective at each of its coefficients, for each seed.
@@ -20,6 +21,10 @@ pub struct SweepRequest {
     pub corpus: CorpusId,
     /// Where the dictionaries read and write.
     pub at: HookPoint,
+    /// Trained dictionaries to be trained further, each under every objective, in place of fresh weights. Kind, width, residual frame and
+    /// input scale are theirs, and λ where `coefficient` gives none.
+    #[serde(default)]
+    pub from: Vec<DictionaryId>,
     /// The kind; default relu.
     #[serde(default)]
     pub kind: KindName,
@@ -76,7 +81,7 @@ pub struct SweepRequest {
     /// Total downstream coefficient of e2e+ds; default 2.5.
     #[serde(default)]
     pub ds_coefficient: Option<f64>,
-    /// Peak learning rates; default 1e-3.
+    /// Peak learning rates; default 1e-3, and 1e-4 with `from`.
     #[serde(default)]
     pub lr: Option<PerObjective>,
     /// Number of features; default 16 · the width of the hook point.
@@ -159,15 +164,17 @@ pub struct SweepRequest {
     pub checkpoint_every_steps: Option<usize>,
 }
 
-/// The facts about a model that a request is resolved against.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ResolvedAgainst {
+/// The facts that a request is resolved against.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ResolvedAgainst<'a> {
     /// Width of the tensor at the request's hook point.
     pub width: usize,
     /// The longest context the model takes.
     pub max_n_ctx: usize,
     /// Whether its tokenizer has a BOS token.
     pub has_bos: bool,
+    /// The dictionaries that `from` names.
+    pub parents: &'a [DictionaryInfo],
 }
 
 /// What a request came to.
@@ -187,7 +194,7 @@ impl SweepRequest {
     ///
     /// # Errors
     /// The first field that cannot be used.
-    pub fn resolve(&self, facts: ResolvedAgainst) -> Result<ResolvedSweep, ConfigError> {
+    pub fn resolve(&self, facts: ResolvedAgainst<'_>) -> Result<ResolvedSweep, ConfigError> {
         let mut defaults = Vec::new();
         let n_ctx = or_default(self.n_ctx, "n_ctx", facts.max_n_ctx.min(256), &mut defaults);
         if n_ctx > facts.max_n_ctx {
@@ -216,12 +223,13 @@ impl SweepRequest {
             ));
         }
         let adam = Adam::default();
+        let (_, residual, input_scale) = self.reading(facts.parents)?;
         let shared = TrainConfig {
             model: self.model.clone(),
             corpus: self.corpus.clone(),
             at: self.at,
-            residual: self.residual,
-            input_scale: self.input_scale,
+            residual,
+            input_scale,
             packing: Packing {
                 n_ctx,
                 bos,
@@ -263,14 +271,15 @@ impl SweepRequest {
             },
             dictionaries: Vec::new(),
         };
-        let kinds = self.kinds(tokens, n_steps, &mut defaults)?;
-        let (coefficient, courses) = (self.sparsity()?, self.courses());
-        let d_sae = or_default(self.d_sae, "d_sae", 16 * facts.width, &mut defaults);
+        let bases = self.bases((facts.width, facts.parents), (tokens, n_steps), &mut defaults)?;
+        let coefficient = self.coefficients()?;
+        let courses = self.courses();
         let lr = match &self.lr {
             Some(lr) => lr.clone(),
             None => {
-                defaults.push("lr = 0.001".into());
-                PerObjective::All(vec![1e-3])
+                let lr = if self.from.is_empty() { 1e-3 } else { 1e-4 };
+                defaults.push(format!("lr = {lr}"));
+                PerObjective::All(vec![lr])
             }
         };
         let kl = match &self.kl_coefficient {
@@ -281,7 +290,11 @@ impl SweepRequest {
                     .filter(|(o, _)| self.objectives.contains(o))
                     .collect();
                 let kl = PerObjective::Each(by);
-                if self.objectives.iter().any(|o| *o != ObjectiveKind::Local) {
+                if self
+                    .objectives
+                    .iter()
+                    .any(|o| matches!(o, ObjectiveKind::E2e | ObjectiveKind::E2eDs))
+                {
                     defaults.push(format!("kl_coefficient = {kl}"));
                 }
                 kl
@@ -301,7 +314,7 @@ impl SweepRequest {
         if self.objectives.is_empty() {
             return Err(ConfigError::new(
                 "objective",
-                "none is given; expected at least one of local, e2e, e2e+ds",
+                "none is given; expected at least one of local, e2e, e2e+ds, kl+mse",
             ));
         }
         let mut runs = Vec::with_capacity(seeds.len());
@@ -318,10 +331,17 @@ impl SweepRequest {
                         .map(<[f64]>::to_vec)
                         .ok_or_else(|| ConfigError::new(field, format!("found '{values}', which gives none for {objective}")))
                 };
-                for &lr in &grid("lr", &lr)? {
-                    for &sparsity in &grid("coefficient", &coefficient)? {
+                let (lrs, sparsities) = (
+                    grid("lr", &lr)?,
+                    coefficient.as_ref().map(|given| grid("coefficient", given)).transpose()?,
+                );
+                for (&lr, basis) in lrs.iter().flat_map(|lr| bases.iter().map(move |basis| (lr, basis))) {
+                    // what is searched for begins from nothing
+                    let own = [basis.sparsity.filter(|_| self.target_l0.is_empty()).unwrap_or(0.0)];
+                    for &sparsity in sparsities.as_deref().unwrap_or(&own) {
                         let objectives = match objective {
                             ObjectiveKind::Local => vec![Objective::Local { sparsity }],
+                            ObjectiveKind::KlMse => vec![Objective::KlMse { sparsity }],
                             ObjectiveKind::E2e => grid("kl_coefficient", &kl)?
                                 .into_iter()
                                 .map(|kl| Objective::E2e { sparsity, kl })
@@ -335,14 +355,15 @@ impl SweepRequest {
                                 })
                                 .collect(),
                         };
-                        for (objective, kind) in objectives.into_iter().flat_map(|o| kinds.iter().map(move |k| (o, *k))) {
+                        for objective in objectives {
                             run.dictionaries.extend(courses.iter().map(|course| DictionaryConfig {
-                                kind,
-                                d_sae,
+                                kind: basis.kind,
+                                d_sae: basis.d_sae,
                                 objective,
                                 lr,
-                                seed,
+                                seed: basis.seed.unwrap_or(seed),
                                 course: *course,
+                                origin: basis.origin.clone(),
                             }));
                         }
                     }
@@ -379,10 +400,11 @@ mod tests {
         .unwrap()
     }
 
-    const FACTS: ResolvedAgainst = ResolvedAgainst {
+    const FACTS: ResolvedAgainst<'static> = ResolvedAgainst {
         width: 64,
         max_n_ctx: 512,
         has_bos: true,
+        parents: &[],
     };
 
     #[test]

@@ -11,12 +11,14 @@ impl SweepRequest {
             format!("--model {}", self.model),
             format!("--corpus {}", self.corpus),
             format!("--at {}", self.at),
-            format!("--kind {}", self.kind),
             format!(
                 "--objective {}",
                 join(self.objectives.iter().map(ToString::to_string).collect())
             ),
         ];
+        if self.from.is_empty() {
+            words.insert(4, format!("--kind {}", self.kind));
+        }
         let mut option = |name: &str, value: Option<String>| {
             if let Some(value) = value {
                 let quoted = if value.contains([';', '=']) {
@@ -27,6 +29,10 @@ impl SweepRequest {
                 words.push(format!("--{name} {quoted}"));
             }
         };
+        option(
+            "from",
+            (!self.from.is_empty()).then(|| join(self.from.iter().map(ToString::to_string).collect())),
+        );
         option("coefficient", self.coefficient.as_ref().map(ToString::to_string));
         option(
             "target-l0",

@@ -97,7 +97,7 @@ impl Canvas {
 
     /// A mark with a thin edge in the ground's colour, so that marks that overlap stay apart.
     pub(super) fn mark(&mut self, attributes: &str, title: Option<&str>, style: Style, (x, y): (f64, f64), radius: f64) {
-        let edge = Ink::Paper.css(self.theme);
+        let edge = if style.hollow { Ink::Series(style) } else { Ink::Paper }.css(self.theme);
         let width = if style.marker == Marker::Cross { 2.0 } else { 1.0 };
         let stroke = (width * FINE) as u32;
         let shape = ShapeStyle {
@@ -105,7 +105,8 @@ impl Canvas {
             filled: style.marker != Marker::Cross,
             stroke_width: stroke,
         };
-        let attributes = format!("{attributes} stroke=\"{edge}\" stroke-width=\"{stroke}\"");
+        let pale = if style.hollow { " fill-opacity=\"0.25\"" } else { "" };
+        let attributes = format!("{attributes} stroke=\"{edge}\" stroke-width=\"{stroke}\"{pale}");
         let corners = |offsets: &[(f64, f64)]| {
             offsets
                 .iter()
@@ -151,6 +152,10 @@ impl Canvas {
             Marker::TriangleLeft => area.draw(&Polygon::new(corners(&[(-1.25, 0.0), (0.7, 1.1), (0.7, -1.1)]), shape)),
             Marker::Hourglass => {
                 let points = [(-1.0, -1.0), (1.0, -1.0), (0.0, 0.0), (1.0, 1.0), (-1.0, 1.0), (0.0, 0.0)];
+                area.draw(&Polygon::new(corners(&points), shape))
+            }
+            Marker::Bow => {
+                let points = [(-1.0, -1.0), (0.0, 0.0), (1.0, -1.0), (1.0, 1.0), (0.0, 0.0), (-1.0, 1.0)];
                 area.draw(&Polygon::new(corners(&points), shape))
             }
             Marker::Pentagon => {

@@ -62,6 +62,16 @@ fn rows(config: &TrainConfig) -> Vec<(&'static str, String)> {
         one => one,
     };
     rows.extend([
+        (
+            "from",
+            distinct(&|d| {
+                if d.origin.is_fresh() {
+                    String::new()
+                } else {
+                    d.origin.to_string()
+                }
+            }),
+        ),
         ("kind", distinct(&|d| d.kind.name().to_string())),
         ("k", setting("k")),
         ("aux_coefficient", setting("aux_coefficient")),

@@ -1,6 +1,6 @@
 //! The Train form's fields, in the order in which they are thought of.
 
-use api::{CorpusInfo, KindName, ModelInfo, ObjectiveKind};
+use api::{CorpusInfo, KindName, Making, ModelInfo, ObjectiveKind, Series};
 use leptos::prelude::*;
 
 use super::{Choices, ObjectiveKey, TypedField, field::FormState};
@@ -99,6 +99,7 @@ fn kinds() -> Vec<(String, String, bool)> {
         KindName::BatchTopK => "batchtopk: the largest of a batch, k per token on average",
         KindName::Matryoshka => "matryoshka: batchtopk, and the first features do without the later ones",
         KindName::JumpRelu => "jumprelu: a threshold for each feature, learnt",
+        KindName::Pursuit => "pursuit: no encoder, codes found by gradient pursuit",
     };
     let option = |kind: KindName| {
         let value = if kind == KindName::default() {
@@ -171,6 +172,7 @@ fn Objectives(form: FormState) -> impl IntoView {
         ObjectiveKind::Local => "reconstruct the activation",
         ObjectiveKind::E2e => "reproduce the model's output distribution",
         ObjectiveKind::E2eDs => "the output distribution and the later blocks' activations",
+        ObjectiveKind::KlMse => "the activation and the output distribution in equal parts: for finetuning",
     };
     let each = move |objective: ObjectiveKind| {
         let on = Memo::new(move |_| form.values.with(|values| objectives(values).contains(&objective)));
@@ -180,7 +182,7 @@ fn Objectives(form: FormState) -> impl IntoView {
                     on:change=move |event| {
                         form.values.update(|values| set_objective(values, objective, event_target_checked(&event)));
                     } />
-                <ObjectiveKey objective />
+                <ObjectiveKey series=Series { kind: KindName::Relu, objective, making: Making::Fresh } />
                 <span class="hint">{help(objective)}</span>
             </label>
         }

@@ -321,6 +321,7 @@ fn model(rate: f64, shape: Shape) {
         width: d,
         max_n_ctx: n_ctx,
         has_bos: true,
+        parents: &[],
     };
     let config = request.resolve(facts).unwrap().runs.remove(0);
     let trainee = Trainee::new(config.dictionaries[0].objective, 1e-9, dictionary, config.adam);

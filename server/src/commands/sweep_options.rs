@@ -1,8 +1,8 @@
 //! The options of `train` and `sweep`, and the request that they make.
 
 use api::{
-    BosPolicy, BufferPlace, CorpusId, EosPolicy, EvaluationSplit, HookPoint, InputScale, KindName, ModelId, ObjectiveKind,
-    PerObjective, ResidualFrame, SweepRequest,
+    BosPolicy, BufferPlace, CorpusId, DictionaryId, EosPolicy, EvaluationSplit, HookPoint, InputScale, KindName, ModelId,
+    ObjectiveKind, PerObjective, ResidualFrame, SweepRequest,
 };
 use clap::Args;
 use std::str::FromStr;
@@ -19,10 +19,13 @@ pub struct SweepOptions {
     /// Where the dictionaries read and write, as TransformerLens names it: blocks.2.hook_resid_pre
     #[arg(long, value_name = "HOOK POINT")]
     pub at: HookPoint,
-    /// The kind of dictionary: relu, relu-unit, relu-april, relu-saelens, p-anneal, tied, gated, topk, batchtopk, matryoshka, jumprelu [default: relu]
+    /// Numbers of dictionaries to train further, in place of fresh weights: kind, width and λ (unless given) are theirs
+    #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true, value_parser = whole::<u64>)]
+    pub from: Vec<u64>,
+    /// The kind of dictionary: relu, relu-unit, relu-april, relu-saelens, p-anneal, tied, gated, topk, batchtopk, matryoshka, jumprelu, pursuit [default: relu]
     #[arg(long)]
     pub kind: Option<KindName>,
-    /// Objectives: local, e2e, e2e+ds
+    /// Objectives: local, e2e, e2e+ds, kl+mse
     #[arg(long, value_name = "LIST", value_delimiter = ',', required = true)]
     pub objective: Vec<ObjectiveKind>,
     /// Coefficients of the sparsity term: 0.1,0.3 for every objective, or "local=0.1;e2e=1,3"; topk, batchtopk and matryoshka have --k in its place
@@ -40,7 +43,7 @@ pub struct SweepOptions {
     /// Optimiser steps after a resampling over which the learning rate rises linearly to where it was [default: 0]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
     pub resample_warmup_steps: Option<usize>,
-    /// Features per token of topk, batchtopk and matryoshka, a dictionary for each: 8,16,32
+    /// Features per token of topk, batchtopk, matryoshka and pursuit, a dictionary for each: 8,16,32
     #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true, value_parser = whole::<usize>)]
     pub k: Vec<usize>,
     /// Weight of the dead features' term of topk, batchtopk and matryoshka [default: 0.03125]
@@ -76,7 +79,7 @@ pub struct SweepOptions {
     /// Total coefficient of the downstream terms of e2e+ds [default: 2.5]
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = number)]
     pub ds_coefficient: Option<f64>,
-    /// Peak learning rates, as --coefficient [default: 0.001]
+    /// Peak learning rates, as --coefficient [default: 0.001; 0.0001 with --from]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub lr: Option<PerObjective>,
     /// Features per dictionary [default: 16 times the width at the hook point]
@@ -175,6 +178,7 @@ impl SweepOptions {
             model,
             corpus,
             at: self.at,
+            from: self.from.iter().map(|id| DictionaryId(*id as i64)).collect(),
             kind: self.kind.unwrap_or_default(),
             objectives: self.objective.clone(),
             coefficient: self.coefficient.clone(),
@@ -228,7 +232,7 @@ impl SweepOptions {
 impl SweepOptions {
     /// The values that were not given and that the request has a value for all the same, as `field = value`.
     pub fn defaults(&self) -> Vec<String> {
-        let kind = self.kind.is_none().then(|| format!("kind = {}", KindName::default()));
+        let kind = (self.kind.is_none() && self.from.is_empty()).then(|| format!("kind = {}", KindName::default()));
         let residual = self
             .residual
             .is_none()

@@ -1,9 +1,9 @@
 //! The training job: model, tokens, training, and its dictionaries into the registry.
 
 use anyhow::{Context as _, Result, ensure};
-use api::{DictionaryId, DictionaryInfo, ModelInfo, TrainConfig};
+use api::{DictionaryConfig, DictionaryId, DictionaryInfo, ModelInfo, TrainConfig};
 use engine::train::{ActivationCache, Inputs, Outcome, Trained};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{
     execute::Stage,
@@ -37,11 +37,13 @@ pub fn train(stage: &Stage<'_>, config: &TrainConfig) -> Result<Option<Vec<Dicti
         max_bytes: activation_cache_bytes()?,
     };
     stage.begin("preparing");
+    let from = files(stage, config)?;
     let mut recorder = Recorder::new(stage);
     let outcome = pool.install(|| {
         let backend = stage.workspace.device.backend(&model)?;
         let inputs = Inputs {
             config,
+            from: &from,
             backend: &*backend,
             model_hash: &info.hash,
             tokens: &tokens,
@@ -55,6 +57,17 @@ pub fn train(stage: &Stage<'_>, config: &TrainConfig) -> Result<Option<Vec<Dicti
         Outcome::Stopped { .. } => Ok(None),
         Outcome::Done(trained) => register(stage, config, trained).map(Some),
     }
+}
+
+/// For each dictionary the file of the one that it begins from, where it begins from one.
+fn files(stage: &Stage<'_>, config: &TrainConfig) -> Result<Vec<Option<PathBuf>>> {
+    let file = |dictionary: &DictionaryConfig| {
+        let parent = dictionary.origin.parent();
+        parent
+            .map(|id| Ok(stage.runtime.block_on(stage.workspace.store.verify_dictionary(id))?))
+            .transpose()
+    };
+    config.dictionaries.iter().map(file).collect()
 }
 
 /// How large the activations that are kept on disk may become: 32 GiB, or what the environment says.

@@ -20,11 +20,11 @@ use super::{
     directions::{normalise, remove_parallel},
     forward::{Forward, Seen, error_gradient},
     initial::{tensor, unit_rows},
-    kind::Kind,
+    kind::{Encoder, Kind, not_negative},
     parameters::Parameters,
     tile::{self, Path, Scratch},
 };
-use crate::kernel::Real;
+use crate::kernel::{Real, scale};
 
 /// Positions of the tensors in [`Parameters`].
 const W_ENC: usize = 0;
@@ -119,6 +119,19 @@ impl<R: Real> Kind<R> for Gated<R> {
 
     fn parameters_mut(&mut self) -> &mut Parameters<R> {
         &mut self.parameters
+    }
+
+    /// The magnitude is m = e^r ⟨w, x'⟩ + b_m, and the gate is open where m > b_m − e^r b_g.
+    fn encoder(&self) -> Option<Encoder<R>> {
+        let p = &self.parameters.0;
+        let (b_gate, b_mag) = (&p[B_GATE].data, &p[B_MAG].data);
+        let mut weights = p[W_ENC].data.clone();
+        for (row, gain) in weights.chunks_exact_mut(self.d_in).zip(&self.gain) {
+            scale(row, *gain);
+        }
+        let gates = b_gate.iter().zip(b_mag).zip(&self.gain);
+        let thresholds = gates.map(|((gate, mag), gain)| not_negative(*mag - *gain * *gate)).collect();
+        Some(Encoder::centred(weights, b_mag.clone(), thresholds, &p[B_DEC].data))
     }
 
     fn refresh(&mut self) {

@@ -22,7 +22,7 @@ use super::{
     directions::{normalise, remove_parallel},
     forward::{Forward, Seen},
     initial::{tensor, unit_rows},
-    kind::Kind,
+    kind::{Encoder, Kind, not_negative},
     linear::{Places, add_gradient},
     parameters::{Parameters, Tensor},
     tile::{self, Path, Scratch},
@@ -162,6 +162,15 @@ impl<R: Real> Kind<R> for JumpRelu<R> {
         &mut self.state
     }
 
+    fn encoder(&self) -> Option<Encoder<R>> {
+        let p = &self.parameters.0;
+        Some(Encoder {
+            weights: p[W_ENC].data.clone(),
+            bias: p[B_ENC].data.clone(),
+            thresholds: self.thresholds.clone(),
+        })
+    }
+
     fn refresh(&mut self) {
         let (size, half) = (self.size(), self.width() / R::of(2.0));
         let thresholds = self.thresholds.iter_mut().zip(&mut self.floors);
@@ -236,9 +245,4 @@ impl<R: Real> Kind<R> for JumpRelu<R> {
         }
         self.refresh();
     }
-}
-
-/// At least 0; NaN stays, so that it is noticed.
-fn not_negative<R: Real>(value: R) -> R {
-    if value < R::ZERO { R::ZERO } else { value }
 }

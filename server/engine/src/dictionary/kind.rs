@@ -10,9 +10,35 @@ use super::{
     parameters::{Parameters, Tensor},
     tile::{self, Path, Scratch},
 };
-use crate::kernel::Real;
+use crate::kernel::{Real, dot};
 
-/// A kind of dictionary: codes, x̂, and the explicit gradient of both. Its first parameter is the encoder, [d_sae, d_in].
+/// An encoder that fires by thresholds, z = W x + b, c = z · 1[z > θ], for decoder rows of length 1: where a kind's are not, their
+/// lengths are in the activations.
+#[derive(Clone, Debug)]
+pub struct Encoder<R> {
+    /// W [d_sae, d_in].
+    pub weights: Vec<R>,
+    /// b [d_sae].
+    pub bias: Vec<R>,
+    /// θ ≥ 0 [d_sae].
+    pub thresholds: Vec<R>,
+}
+
+impl<R: Real> Encoder<R> {
+    /// Of an encoder that sees x − `centre`: the bias takes it in.
+    pub(super) fn centred(weights: Vec<R>, mut bias: Vec<R>, thresholds: Vec<R>, centre: &[R]) -> Self {
+        for (bias, row) in bias.iter_mut().zip(weights.chunks_exact(centre.len())) {
+            *bias -= dot(row, centre);
+        }
+        Self {
+            weights,
+            bias,
+            thresholds,
+        }
+    }
+}
+
+/// A kind of dictionary: codes, x̂, and the explicit gradient of both. Its first parameter has a row per feature: [d_sae, d_in].
 pub trait Kind<R: Real>: Debug + Send + Sync {
     /// Which it is, with its settings.
     fn kind(&self) -> DictionaryKind;
@@ -36,6 +62,9 @@ pub trait Kind<R: Real>: Debug + Send + Sync {
     /// What each feature writes, at length 1: [d_sae, d_in].
     fn directions(&self) -> &[R];
 
+    /// What it fires by, where that is a threshold for each feature; of a kind that takes the largest, what they are chosen
+    /// from. None where there is no encoder.
+    fn encoder(&self) -> Option<Encoder<R>>;
     /// What each activation is multiplied with: [d_sae, d_in].
     fn decoder(&self) -> &[R] {
         self.directions()
@@ -103,4 +132,9 @@ pub trait Kind<R: Real>: Debug + Send + Sync {
     /// After an optimiser step: brings the parameters back to where the kind keeps them, and its state forward by what the
     /// step has seen.
     fn settle(&mut self, _seen: &Seen) {}
+}
+
+/// At least 0; NaN stays, so that it is noticed.
+pub(super) fn not_negative<R: Real>(value: R) -> R {
+    if value < R::ZERO { R::ZERO } else { value }
 }

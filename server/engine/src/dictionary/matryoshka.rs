@@ -14,7 +14,7 @@ use api::DictionaryKind;
 use super::{
     codes::{Entries, SparseCodes},
     forward::{Forward, Seen, error_gradient},
-    kind::Kind,
+    kind::{Encoder, Kind},
     parameters::{Parameters, Tensor},
     tile::{self, Path, Scratch},
     topk::{B_DEC, TopK},
@@ -98,6 +98,10 @@ impl<R: Real> Kind<R> for Matryoshka<R> {
 
     fn state_mut(&mut self) -> &mut [Tensor<R>] {
         self.whole.state_mut()
+    }
+
+    fn encoder(&self) -> Option<Encoder<R>> {
+        self.whole.encoder()
     }
 
     fn directions(&self) -> &[R] {

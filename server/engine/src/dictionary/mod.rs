@@ -17,6 +17,8 @@ mod linear;
 mod matryoshka;
 mod orthogonal;
 mod parameters;
+mod posthoc;
+mod pursuit;
 mod relu;
 mod select;
 mod standard;
@@ -33,9 +35,10 @@ pub use file::{DictionaryError, DictionaryFile, load, save};
 pub use forward::{Forward, Seen};
 pub use gated::Gated;
 pub use jumprelu::JumpRelu;
-pub use kind::Kind;
+pub use kind::{Encoder, Kind};
 pub use matryoshka::Matryoshka;
 pub use parameters::{Parameters, Tensor};
+pub use pursuit::Pursuit;
 pub use relu::Relu;
 pub use standard::Standard;
 pub use tied::Tied;
@@ -61,6 +64,8 @@ pub enum Dictionary<R> {
     Matryoshka(Matryoshka<R>),
     /// See [`JumpRelu`].
     JumpRelu(JumpRelu<R>),
+    /// See [`Pursuit`].
+    Pursuit(Pursuit<R>),
 }
 
 impl<R: Real> Dictionary<R> {
@@ -148,6 +153,10 @@ impl<R: Real> Dictionary<R> {
                     None => JumpRelu::new(matrix(), [features(), features()], matrix(), width(), kernel, R::ONE),
                 })
             }
+            DictionaryKind::Pursuit { k } => Self::Pursuit(match seed {
+                Some(seed) => Pursuit::random(k, d_in, d_sae, seed),
+                None => Pursuit::new(k, matrix(), width()),
+            }),
         }
     }
 
@@ -160,6 +169,7 @@ impl<R: Real> Dictionary<R> {
             Self::TopK(topk) => topk,
             Self::Matryoshka(matryoshka) => matryoshka,
             Self::JumpRelu(jump) => jump,
+            Self::Pursuit(pursuit) => pursuit,
         }
     }
 
@@ -172,6 +182,7 @@ impl<R: Real> Dictionary<R> {
             Self::TopK(topk) => topk,
             Self::Matryoshka(matryoshka) => matryoshka,
             Self::JumpRelu(jump) => jump,
+            Self::Pursuit(pursuit) => pursuit,
         }
     }
 

@@ -15,7 +15,7 @@ use super::{
     directions::Directions,
     forward::Forward,
     initial::tensor,
-    kind::Kind,
+    kind::{Encoder, Kind},
     linear::{Places, add_gradient},
     orthogonal::orthogonal,
     parameters::Parameters,
@@ -94,6 +94,15 @@ impl<R: Real> Kind<R> for Relu<R> {
 
     fn directions(&self) -> &[R] {
         self.directions.unit()
+    }
+
+    fn encoder(&self) -> Option<Encoder<R>> {
+        let p = &self.parameters.0;
+        Some(Encoder {
+            weights: p[W_ENC].data.clone(),
+            bias: p[B_ENC].data.clone(),
+            thresholds: vec![R::ZERO; p[B_ENC].data.len()],
+        })
     }
 
     fn refresh(&mut self) {

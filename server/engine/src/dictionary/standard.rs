@@ -22,12 +22,12 @@ use super::{
     directions::{Directions, normalise, remove_parallel},
     forward::{Forward, Seen},
     initial::{tensor, unit_rows},
-    kind::Kind,
+    kind::{Encoder, Kind},
     linear::{Places, add_gradient},
     parameters::{Parameters, Tensor},
     tile::{self, Path, Scratch},
 };
-use crate::kernel::{Real, axpy, simd};
+use crate::kernel::{Real, axpy, scale, simd};
 
 /// Positions of the tensors in [`Parameters`].
 const W_ENC: usize = 0;
@@ -179,6 +179,27 @@ impl<R: Real> Kind<R> for Standard<R> {
 
     fn state_mut(&mut self) -> &mut [Tensor<R>] {
         &mut self.state
+    }
+
+    fn encoder(&self) -> Option<Encoder<R>> {
+        let p = &self.parameters.0;
+        let (mut weights, mut bias) = (p[W_ENC].data.clone(), p[B_ENC].data.clone());
+        if self.penalty == Penalty::Weighted {
+            for (j, (row, bias)) in weights.chunks_exact_mut(self.d_in()).zip(&mut bias).enumerate() {
+                let norm = self.directions.norm(j);
+                scale(row, norm);
+                *bias *= norm;
+            }
+        }
+        let thresholds = vec![R::ZERO; bias.len()];
+        Some(match self.is_centred {
+            true => Encoder::centred(weights, bias, thresholds, &p[B_DEC].data),
+            false => Encoder {
+                weights,
+                bias,
+                thresholds,
+            },
+        })
     }
 
     fn directions(&self) -> &[R] {

@@ -14,7 +14,7 @@ use super::{
     directions::Directions,
     forward::Forward,
     initial::tensor,
-    kind::Kind,
+    kind::{Encoder, Kind},
     linear::{Places, add_gradient},
     parameters::Parameters,
     tile::{self, Path, Scratch},
@@ -79,6 +79,15 @@ impl<R: Real> Kind<R> for Tied<R> {
 
     fn directions(&self) -> &[R] {
         self.directions.unit()
+    }
+
+    fn encoder(&self) -> Option<Encoder<R>> {
+        let bias = self.parameters.0[B_ENC].data.clone();
+        Some(Encoder {
+            weights: self.directions.unit().to_vec(),
+            thresholds: vec![R::ZERO; bias.len()],
+            bias,
+        })
     }
 
     fn refresh(&mut self) {

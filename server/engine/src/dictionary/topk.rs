@@ -19,7 +19,7 @@ use super::{
     directions::{normalise, remove_parallel},
     forward::{Forward, Seen},
     initial::{geometric_median, tensor, unit_rows},
-    kind::Kind,
+    kind::{Encoder, Kind, not_negative},
     linear::{Places, add_gradient},
     parameters::{Parameters, Tensor},
     select::{keep_largest_of_batch, largest_of_row, largest_of_segment},
@@ -189,6 +189,14 @@ impl<R: Real> Kind<R> for TopK<R> {
 
     fn parameters(&self) -> &Parameters<R> {
         &self.parameters
+    }
+
+    fn encoder(&self) -> Option<Encoder<R>> {
+        let p = &self.parameters.0;
+        let bias = p[B_ENC].data.clone();
+        let threshold = self.state.get(THRESHOLD).map_or(R::ZERO, |t| not_negative(t.data[0]));
+        let thresholds = vec![threshold; bias.len()];
+        Some(Encoder::centred(p[W_ENC].data.clone(), bias, thresholds, &p[B_DEC].data))
     }
 
     fn directions(&self) -> &[R] {

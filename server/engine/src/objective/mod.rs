@@ -5,12 +5,14 @@
 //! | local | [`reconstruction`] + sparsity |
 //! | e2e | [`kl`] + sparsity |
 //! | e2e+ds | [`kl`] + [`downstream`] + sparsity |
+//! | kl+mse | ½ (α [`kl`] + [`reconstruction`]) + sparsity, see [`balanced`] |
 //!
 //! A language model's own pretraining has [`cross_entropy`].
 //!
 //! (Braun et al. 2024, section 2, with the normalisations of the e2e_sae code: docs/METHODS.md.) The sparsity term,
 //! λ · mean over tokens of the kind's penalty / d_in, and what other terms a kind has, are the dictionary's own.
 
+pub mod balanced;
 pub mod cross_entropy;
 pub mod downstream;
 pub mod kl;
@@ -19,7 +21,7 @@ pub mod reconstruction;
 /// The terms' values over a batch, without their coefficients.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Terms {
-    /// mse(x, x̂): mean over tokens and dimensions. Measured for every objective, part of the loss of local alone.
+    /// mse(x, x̂): mean over tokens and dimensions. Measured for every objective, by itself part of the loss of local alone.
     pub reconstruction: f64,
     /// How often a local objective has it: once, but where parts of the codes have reconstructions of their own (Matryoshka).
     pub reconstruction_share: f64,
@@ -31,6 +33,8 @@ pub struct Terms {
     pub sparsity: f64,
     /// The kind's own further term as it enters the loss, its weight included: the gate's reconstruction, the dead features'.
     pub auxiliary: f64,
+    /// ½ (α · KL + mse) as it enters the loss of kl+mse; 0 for the others.
+    pub balanced: f64,
 }
 
 impl Default for Terms {
@@ -42,6 +46,7 @@ impl Default for Terms {
             downstream: 0.0,
             sparsity: 0.0,
             auxiliary: 0.0,
+            balanced: 0.0,
         }
     }
 }
@@ -58,6 +63,7 @@ impl Terms {
             + objective.downstream() * self.downstream
             + objective.sparsity() * self.sparsity
             + self.auxiliary
+            + self.balanced
     }
 
     /// Adds `weight` times other values.
@@ -67,5 +73,6 @@ impl Terms {
         self.downstream += weight * other.downstream;
         self.sparsity += weight * other.sparsity;
         self.auxiliary += weight * other.auxiliary;
+        self.balanced += weight * other.balanced;
     }
 }

@@ -128,17 +128,16 @@ impl Backend for OnCpu<'_> {
         self.0
     }
 
+    fn activations(&self, at: HookPoint, contexts: &[&[u32]], x: &mut Vec<f32>) -> Result<(), TrainError> {
+        Ok(Pass::new(self.0, at)?.prefix(self.0, contexts, x)?)
+    }
+
     fn squares(&self, at: HookPoint, contexts: &[&[u32]]) -> Result<f64, TrainError> {
-        let (mut pass, mut x) = (Pass::new(self.0, at)?, Vec::new());
-        pass.prefix(self.0, contexts, &mut x)?;
-        let width = pass.width();
+        let (mut x, width) = (Vec::new(), self.0.width(at)?);
+        self.activations(at, contexts, &mut x)?;
         Ok(par_sum(x.len() / width, &|t| {
             simd(|| sum_squares(&x[t * width..(t + 1) * width])).into()
         }))
-    }
-
-    fn activations(&self, at: HookPoint, contexts: &[&[u32]], x: &mut Vec<f32>) -> Result<(), TrainError> {
-        Ok(Pass::new(self.0, at)?.prefix(self.0, contexts, x)?)
     }
 
     fn steps<'a>(

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, fs, path::Path};
 
 use super::{TrainError, target::Search, trainee::Trainee};
-use crate::dictionary::{Dictionary, Tensor};
+use crate::dictionary::Tensor;
 
 const KEY: &str = "saescope_checkpoint";
 const VERSION: u32 = 1;
@@ -163,16 +163,4 @@ pub fn load(folder: &Path, expected: &State, trainees: &mut [Trainee<f32>]) -> R
         trainee.seconds = state.seconds[k];
     }
     Ok(Some(state))
-}
-
-/// Fresh trainees of a run.
-pub fn fresh(config: &TrainConfig, width: usize) -> Vec<Trainee<f32>> {
-    config
-        .dictionaries
-        .iter()
-        .map(|c| {
-            let dictionary = Dictionary::random(c.kind, width, c.d_sae, c.seed);
-            Trainee::new(c.objective, c.lr, dictionary, config.adam).with_course(&c.course, c.seed, config.n_steps())
-        })
-        .collect()
 }

@@ -12,6 +12,7 @@ mod pass;
 mod resample;
 mod run;
 pub mod schedule;
+mod start;
 mod step;
 mod target;
 mod trainee;

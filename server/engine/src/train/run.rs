@@ -17,6 +17,7 @@ use super::{
     checkpoint::{self, State},
     feed::{Contexts, Feed},
     schedule,
+    start::{self, Start},
     trainee::Trainee,
 };
 use crate::{
@@ -41,6 +42,8 @@ pub struct Inputs<'a> {
     pub model_hash: &'a str,
     /// The text, packed as the config says.
     pub tokens: &'a TokenFile,
+    /// For each dictionary the file of the one that it begins from, where its origin names one.
+    pub from: &'a [Option<PathBuf>],
     /// The run's own folder: its checkpoint and its dictionaries. A checkpoint found there is resumed.
     pub folder: &'a Path,
     /// Where a buffer on disk finds and leaves activations; none where there is no such place.
@@ -94,26 +97,35 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
         backend,
         model_hash,
         tokens,
+        from,
         folder,
         ..
     } = inputs;
     check(inputs)?;
     let inputs_hash = format!("{model_hash} {}", tokens.manifest().train.sha256);
     let mut state = State::new(config, inputs_hash, 1.0);
-    let mut trainees = checkpoint::fresh(config, backend.model().width(config.at)?);
-    match checkpoint::load(folder, &state, &mut trainees)? {
-        Some(found) => state = found,
-        None => state.scale = input_scale(inputs)?,
+    let starts = start::starts(config, from, backend, tokens)?;
+    let scale = start::common_scale(&starts)?;
+    let begin = |(c, start): (&DictionaryConfig, Start)| {
+        Trainee::new(c.objective, c.lr, start.dictionary, config.adam)
+            .from_origin(c.origin.clone())
+            .with_course(&c.course, c.seed, config.n_steps())
+    };
+    let mut trainees: Vec<_> = config.dictionaries.iter().zip(starts).map(begin).collect();
+    match (checkpoint::load(folder, &state, &mut trainees)?, scale) {
+        (Some(found), _) => state = found,
+        (None, Some(scale)) => state.scale = scale,
+        (None, None) => state.scale = input_scale(inputs)?,
     }
+    let n_steps = config.n_steps();
     let mut steps = backend.steps(config, state.scale, trainees)?;
     let Some(mut feed) = Feed::new(inputs, state.step, observer)? else {
         return Ok(Outcome::Stopped { step: state.step });
     };
-    if state.step == 0 {
+    if state.step == 0 && n_steps > 0 {
         feed.prepare(&mut *steps)?;
     }
     observer.resumed(state.step);
-    let n_steps = config.n_steps();
     let mut kept = state.step;
     let mut clock = Clock::new(state.step, config);
     while state.step < n_steps {
@@ -326,7 +338,7 @@ fn history(
             if kind.has_auxiliary() {
                 values.insert("loss/auxiliary".into(), trainee.terms.auxiliary);
             }
-            if trainee.objective.kl() > 0.0 {
+            if trainee.kl_wanted() > 0.0 {
                 values.insert("loss/kl".into(), trainee.terms.kl);
             }
             if trainee.objective.downstream() > 0.0 {
@@ -404,19 +416,8 @@ fn finish(
         let facts = DictionaryFile::new(own.clone(), config.at, config.residual, state.scale, model_hash.to_string());
         let file = folder.join(format!("dictionary-{index}.safetensors"));
         dictionary::save(&trainees[index].dictionary, &facts, WeightType::F32, &file)?;
-        let (sum, n) = state.grad_norms[index];
-        let trained_on = (config.n_steps() * config.accumulation * config.batch_tokens()) as u64;
-        for (name, value) in [("grad_norm", sum / n.max(1) as f64), ("train_seconds", state.seconds[index])] {
-            let version = METRICS.iter().find(|m| m.name == name).map_or(0, |m| m.version);
-            let n_tokens = trained_on;
-            metrics.push(Measurement {
-                name: name.into(),
-                version,
-                at: None,
-                tokens: TokenSet::Ordinary,
-                n_tokens,
-                value,
-            });
+        if config.n_steps() > 0 {
+            metrics.extend(of_the_run(config, state, index));
         }
         trained.push(Trained {
             config: own,
@@ -426,6 +427,22 @@ fn finish(
         });
     }
     Ok(Outcome::Done(trained))
+}
+
+/// The run's own figures of a dictionary: what cannot be measured afterwards.
+fn of_the_run(config: &TrainConfig, state: &State, index: usize) -> Vec<Measurement> {
+    let (sum, n) = state.grad_norms[index];
+    let n_tokens = (config.n_steps() * config.accumulation * config.batch_tokens()) as u64;
+    let measurement = |(name, value): (&str, f64)| Measurement {
+        name: name.into(),
+        version: METRICS.iter().find(|m| m.name == name).map_or(0, |m| m.version),
+        at: None,
+        tokens: TokenSet::Ordinary,
+        n_tokens,
+        value,
+    };
+    let figures = [("grad_norm", sum / n.max(1) as f64), ("train_seconds", state.seconds[index])];
+    figures.map(measurement).into()
 }
 
 /// Tells of progress now and then, with the rate since it last did.

@@ -158,7 +158,7 @@ impl<'m, R: Real> Stepper<'m, R> {
                 .filter(|t| Trainee::looks_past(t))
                 .map(|t| Wanted {
                     x_hat: t.x_hat(),
-                    kl: weight * t.objective.kl() / n as f64,
+                    kl: weight * t.kl_wanted() / n as f64,
                     downstream: downstream * t.objective.downstream(),
                 })
                 .collect();
@@ -170,7 +170,7 @@ impl<'m, R: Real> Stepper<'m, R> {
                 let (kl, squared_error, seconds) = self.pass.answer(answer, trainee.grad_out());
                 answer += 1;
                 scale(trainee.grad_out(), R::of(1.0 / self.scale));
-                trainee.terms.kl += weight * kl / n as f64;
+                trainee.take_kl(kl / n as f64, weight);
                 trainee.terms.downstream += downstream * squared_error;
                 trainee.seconds += seconds;
             }

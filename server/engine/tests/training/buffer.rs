@@ -183,7 +183,7 @@ fn threads_interruptions_and_the_disk_change_no_bit() {
     };
     assert!(left(place.run("order", &in_order, 2, &mut Watch::default()).unwrap()) != expected);
     let run = |name: &str, config: &TrainConfig, n_threads: usize, watch: &mut Watch| {
-        place.run_with(name, config, n_threads, Some(cache(&folder)), watch)
+        place.run_with(name, config, &[], n_threads, Some(cache(&folder)), watch)
     };
     for (name, config) in [("memory", &in_memory), ("disk", &on_disk)] {
         let mut one = Watch::default();
@@ -274,13 +274,13 @@ fn what_is_on_disk_is_of_one_place_and_whole() {
     let place = Place::new();
     let folder = place.folder.path().join("cache");
     let run = |name: &str, config: &TrainConfig, watch: &mut Watch| {
-        place.run_with(name, config, 2, Some(cache(&folder)), watch).map(left)
+        place.run_with(name, config, &[], 2, Some(cache(&folder)), watch).map(left)
     };
     let config = buffered(BufferPlace::Disk);
     // told to stop while it is written: nothing is left behind
     let mut stopped = Watch::stopping_at(1);
     let outcome = place
-        .run_with("stopped", &config, 2, Some(cache(&folder)), &mut stopped)
+        .run_with("stopped", &config, &[], 2, Some(cache(&folder)), &mut stopped)
         .unwrap();
     assert!(matches!(outcome, engine::train::Outcome::Stopped { step: 0 }), "{outcome:?}");
     assert!(entries(&folder).is_empty());
@@ -338,7 +338,7 @@ fn what_is_on_disk_is_of_one_place_and_whole() {
     };
     fs::remove_dir_all(&folder).unwrap();
     let error = place
-        .run_with("small", &config, 2, Some(small), &mut Watch::default())
+        .run_with("small", &config, &[], 2, Some(small), &mut Watch::default())
         .unwrap_err()
         .to_string();
     assert!(

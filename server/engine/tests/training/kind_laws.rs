@@ -234,6 +234,28 @@ fn gradients_are_the_slopes_of_the_formulas() {
 }
 
 #[test]
+fn a_pursuits_gradient_is_the_slope_at_held_codes() {
+    let (n, d, f) = (6, 4, 9);
+    let dictionary = shaken::<f64>(DictionaryKind::Pursuit { k: 3 }, d, f);
+    let g = numbers::<f64>(n * d, 3);
+    let Passed { forward, grads, grad_x } = pass(&dictionary, n, Path::SPARSE);
+    let (codes, rows) = (forward.codes.to_dense(), &dictionary.parameters().0[0].data);
+    assert!(grad_x.iter().all(|v| *v == 0.0) && forward.codes.nnz() > n);
+    for (j, (grad, row)) in grads.0[0].data.chunks(d).zip(rows.chunks(d)).enumerate() {
+        let slope: Vec<f64> = (0..d)
+            .map(|i| (0..n).map(|t| codes[t * f + j] * g[t * d + i]).sum())
+            .collect();
+        // without what would change the row's length
+        let along: f64 = slope.iter().zip(row).map(|(s, r)| s * r).sum();
+        let off = grad
+            .iter()
+            .zip(slope.iter().zip(row))
+            .map(|(g, (s, r))| (g - (s - along * r)).abs());
+        assert!(off.fold(0.0, f64::max) < 1e-12, "{j}");
+    }
+}
+
+#[test]
 fn gated_is_jumprelu_with_its_threshold() {
     let (n, d, f) = (300, 12, 90);
     let Dictionary::Gated(gated) = shaken::<f64>(DictionaryKind::Gated, d, f) else {

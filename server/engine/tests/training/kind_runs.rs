@@ -1,6 +1,6 @@
 //! Runs of every kind of dictionary: with every objective, on any number of threads, interrupted, saved and measured.
 
-use api::{DictionaryConfig, DictionaryKind, InputScale, Objective, TrainConfig};
+use api::{DictionaryConfig, DictionaryKind, InputScale, TrainConfig};
 use engine::{dictionary, train::Outcome};
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Every kind, with settings at which everything happens within ten steps.
-pub fn kinds() -> [DictionaryKind; 11] {
+pub fn kinds() -> [DictionaryKind; 12] {
     [
         DictionaryKind::Relu,
         DictionaryKind::ReluUnit,
@@ -45,11 +45,12 @@ pub fn kinds() -> [DictionaryKind; 11] {
             bandwidth: 0.05,
             initial_threshold: 0.001,
         },
+        DictionaryKind::Pursuit { k: 3 },
     ]
 }
 
 /// The three objectives' dictionaries, all of one kind.
-fn of_kind(kind: DictionaryKind) -> TrainConfig {
+pub fn of_kind(kind: DictionaryKind) -> TrainConfig {
     let mut config = TrainConfig {
         input_scale: InputScale::UnitNorm,
         ..config(at())
@@ -61,15 +62,7 @@ fn of_kind(kind: DictionaryKind) -> TrainConfig {
         } else {
             0.0
         };
-        d.objective = match d.objective {
-            Objective::Local { .. } => Objective::Local { sparsity },
-            Objective::E2e { kl, .. } => Objective::E2e { sparsity, kl },
-            Objective::E2eDs { kl, downstream, .. } => Objective::E2eDs {
-                sparsity,
-                kl,
-                downstream,
-            },
-        };
+        d.objective = d.objective.with_sparsity(sparsity);
     }
     config
 }
@@ -127,7 +120,7 @@ fn files_of_every_kind_come_back() {
     for kind in kinds() {
         let config = DictionaryConfig {
             kind,
-            ..config(at()).dictionaries[0]
+            ..config(at()).dictionaries[0].clone()
         };
         let mut made = dictionary::Dictionary::<f32>::random(kind, 12, config.d_sae, 3);
         assert_eq!(made.kind(), kind);
@@ -138,7 +131,7 @@ fn files_of_every_kind_come_back() {
             kind.name()
         );
         made.update_state(|state| state.iter_mut().for_each(|tensor| tensor.data.fill(0.75)));
-        let file = dictionary::DictionaryFile::new(config, at(), api::ResidualFrame::Raw, 1.0, "abc".into());
+        let file = dictionary::DictionaryFile::new(config.clone(), at(), api::ResidualFrame::Raw, 1.0, "abc".into());
         let path = place.folder.path().join("one.safetensors");
         dictionary::save(&made, &file, api::WeightType::F32, &path).unwrap();
         let (back, facts) = dictionary::load(&path).unwrap();

@@ -285,9 +285,15 @@ fn jumprelu_is_torchs() {
 #[test]
 fn every_kind_has_its_golden_numbers() {
     let golden = Golden::read();
-    // ReLU's are with the training's
     let names: Vec<_> = golden.about.kinds.iter().map(|entry| entry.kind.name()).collect();
-    assert_eq!(names, KindName::ALL[1..]);
+    // ReLU's are with the training's; pursuit, which holds its codes constant, has its own with the origins
+    let elsewhere = [KindName::Relu, KindName::Pursuit];
+    assert!(
+        KindName::ALL
+            .iter()
+            .all(|name| names.contains(name) != elsewhere.contains(name)),
+        "{names:?}"
+    );
 }
 
 #[test]

@@ -4,12 +4,14 @@
 
 mod buffer;
 mod convention_laws;
+mod course;
 mod golden;
 mod kind_laws;
 mod kind_runs;
 mod kinds;
 mod laws;
 mod metrics;
+mod origins;
 mod runs;
 mod sites;
 mod torch;

@@ -13,7 +13,7 @@ use engine::{
 use std::{
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use crate::{
@@ -25,8 +25,8 @@ use crate::{
 #[derive(Default)]
 pub struct Watch {
     pub stop_at: Option<usize>,
-    die_at: Option<usize>,
-    asked: usize,
+    pub die_at: Option<usize>,
+    pub asked: usize,
     pub resumed: Vec<usize>,
     pub history: Vec<HistoryPoint>,
 }
@@ -74,7 +74,19 @@ impl Place {
     }
 
     pub fn run(&self, name: &str, config: &TrainConfig, n_threads: usize, watch: &mut Watch) -> Result<Outcome, TrainError> {
-        self.run_with(name, config, n_threads, None, watch)
+        self.run_with(name, config, &[], n_threads, None, watch)
+    }
+
+    /// A run whose dictionaries begin from files.
+    pub fn run_from(
+        &self,
+        name: &str,
+        config: &TrainConfig,
+        from: &[Option<PathBuf>],
+        n_threads: usize,
+        watch: &mut Watch,
+    ) -> Result<Outcome, TrainError> {
+        self.run_with(name, config, from, n_threads, None, watch)
     }
 
     /// With a place for activations.
@@ -82,6 +94,7 @@ impl Place {
         &self,
         name: &str,
         config: &TrainConfig,
+        from: &[Option<PathBuf>],
         n_threads: usize,
         cache: Option<ActivationCache<'_>>,
         watch: &mut Watch,
@@ -90,6 +103,7 @@ impl Place {
         fs::create_dir_all(&folder).unwrap();
         let inputs = Inputs {
             config,
+            from,
             backend: &*Cpu.backend(&self.model).unwrap(),
             model_hash: "tiny",
             tokens: &self.tokens,
@@ -243,7 +257,7 @@ fn a_run_is_its_steps_in_order() {
         fs::write(&file, bytes).unwrap();
         let (dictionary, facts) = dictionary::load(&file).unwrap();
         assert_eq!(dictionary.parameters(), trainee.dictionary.parameters(), "dictionary {k}");
-        assert_eq!((facts.at, facts.config), (config.at, config.dictionaries[k]));
+        assert_eq!((facts.at, facts.config), (config.at, config.dictionaries[k].clone()));
     }
 }
 
@@ -263,6 +277,7 @@ fn input_is_scaled_to_unit_norm() {
     (config.batch, config.accumulation, config.tokens) = (golden.about.batch, golden.about.accumulation, contexts.len() as u64);
     let inputs = Inputs {
         config: &config,
+        from: &[],
         backend: &*Cpu.backend(&model).unwrap(),
         model_hash: "gpt2",
         tokens: &tokens,

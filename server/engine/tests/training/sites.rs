@@ -111,6 +111,7 @@ fn a_run_at_every_site_trains_measures_and_verifies() {
         let train = |config: &TrainConfig| {
             let inputs = Inputs {
                 config,
+                from: &[],
                 backend: &*backend,
                 model_hash: "abc",
                 tokens: &tokens,

@@ -2,7 +2,7 @@
 
 use api::{
     Adam, BosPolicy, CorpusId, DictionaryConfig, DictionaryKind, EosPolicy, Evaluation, EvaluationSplit, HookPoint, InputScale,
-    ModelId, Objective, Packing, ResidualFrame, Schedule, TrainConfig,
+    ModelId, Objective, Origin, Packing, ResidualFrame, Schedule, TrainConfig,
 };
 use engine::{
     corpus::{Format, Manifest, Split, SplitBy, SplitManifest, TokenFile, pack},
@@ -24,6 +24,7 @@ pub fn config(at: HookPoint) -> TrainConfig {
         lr,
         seed,
         course: api::Course::default(),
+        origin: Origin::Fresh,
     };
     TrainConfig {
         model: ModelId("tiny".into()),

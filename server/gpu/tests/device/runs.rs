@@ -54,6 +54,7 @@ impl Place {
         let backend = device.backend(&self.model).unwrap();
         let inputs = Inputs {
             config: &self.config,
+            from: &[],
             backend: &*backend,
             model_hash: "tiny",
             tokens: &self.tokens,
