@@ -17,6 +17,8 @@ pub type Values = BTreeMap<String, String>;
 
 /// Fills in what a form must have to begin with: a model, a corpus, a hook point in the middle, objectives and coefficients.
 pub fn prefill(values: &mut Values, models: &[ModelInfo], corpora: &[CorpusInfo]) {
+    // what is trained further keeps its λ
+    let begun = values.get("from").is_some_and(|from| !from.is_empty());
     let mut missing = |name: &str, value: Option<String>| {
         if let (false, Some(value)) = (values.contains_key(name), value) {
             values.insert(name.into(), value);
@@ -24,8 +26,8 @@ pub fn prefill(values: &mut Values, models: &[ModelInfo], corpora: &[CorpusInfo]
     };
     missing("model", models.first().map(|model| model.id.to_string()));
     missing("corpus", corpora.first().map(|corpus| corpus.id.to_string()));
-    missing("objective", Some("local,e2e,e2e+ds".into()));
-    missing("coefficient", Some("0.1,0.3,1".into()));
+    missing("objective", Some(if begun { "kl+mse" } else { "local,e2e,e2e+ds" }.into()));
+    missing("coefficient", (!begun).then(|| "0.1,0.3,1".into()));
     prefill_kind(values);
     let model = models.iter().find(|model| values.get("model") == Some(&model.id.0));
     if let (Some(model), None) = (model, values.get("at")) {
@@ -95,7 +97,7 @@ pub fn request(values: &Values) -> Result<SweepRequest, ApiError> {
         model: ModelId(required("model")?.into()),
         corpus: CorpusId(required("corpus")?.into()),
         at: required("at")?.parse()?,
-        from: numbers(values, "from", "numbers of dictionaries, as 3,5")?
+        from: numbers::<u64>(values, "from", "numbers of dictionaries, as 3,5")?
             .into_iter()
             .map(|id| DictionaryId(id as i64))
             .collect(),

@@ -247,6 +247,7 @@ fn every_kind_is_swept_under_every_objective() -> Result<()> {
         ("batchtopk", by_k("batchtopk")),
         ("matryoshka", by_k("matryoshka").with("--groups", 3)),
         ("jumprelu", of("jumprelu").with("--bandwidth", 0.05)),
+        ("pursuit", by_k("pursuit")),
     ];
     for (kind, line) in lines {
         let said = line.expect(0).context(kind)?;
@@ -259,7 +260,7 @@ fn every_kind_is_swept_under_every_objective() -> Result<()> {
         // two of local, one or two of e2e, two of e2e+ds
         ensure!(
             rows.len()
-                == if kind.ends_with("topk") || kind == "matryoshka" {
+                == if kind.ends_with("topk") || matches!(kind, "matryoshka" | "pursuit") {
                     6
                 } else {
                     5

@@ -23,8 +23,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import nn
-from transformers import AutoModelForCausalLM
-from transformers.models.llama.modeling_llama import LlamaRMSNorm
+from transformers import AutoConfig, AutoModelForCausalLM
 
 N_CTX, BATCH, ACCUMULATION, STEPS = 12, 2, 2, 10
 D_SAE = 37
@@ -57,18 +56,26 @@ SETUPS = {
 
 
 def load(folder: Path) -> nn.Module:
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa").eval()
+    # sdpa has no soft caps
+    attention = "eager" if AutoConfig.from_pretrained(folder).model_type == "gemma2" else "sdpa"
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation=attention).eval()
 
 
 def in_f64(folder: Path) -> nn.Module:
-    """The model in f64. transformers takes LLaMA's RMS norms in f32 whatever the model's type; here they are f64 too."""
+    """The model in f64. transformers takes RMS norms and eager attention's softmax in f32 whatever the model's type; here they
+    are f64 too."""
     model = load(folder).double()
+    nn.functional.softmax = lambda x, dim, dtype=None: x.softmax(dim)
 
-    def forward(self, x):
+    def llamas(self, x):
         return self.weight * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.variance_epsilon)
 
+    def gemmas(self, x):
+        return (1 + self.weight) * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.eps)
+
     for module in model.modules():
-        if isinstance(module, LlamaRMSNorm):
+        if type(module).__name__.endswith("RMSNorm"):
+            forward = gemmas if type(module).__name__.startswith("Gemma") else llamas
             module.forward = forward.__get__(module)
     tokens = torch.arange(20)[None]
     with torch.no_grad():

@@ -36,7 +36,7 @@ pub struct ModelInfo {
     pub source: String,
     /// The Hugging Face folder on the server's disk.
     pub folder: String,
-    /// `gpt2`, `gpt_neo`, `gpt_neox` or `llama`.
+    /// Its family, by the name in its config: `gpt2`, `gpt_neo`, `gpt_neox`, `llama`, `mistral`, `qwen2`, `qwen3` or `gemma2`.
     pub family: String,
     /// Blocks.
     pub n_layers: usize,

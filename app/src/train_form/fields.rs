@@ -104,6 +104,11 @@ pub const COEFFICIENTS: &[TextField] = &[
 
 /// The dictionary and its text.
 pub const SIZES: &[TextField] = &[
+    field(
+        "from",
+        "Train further",
+        "Numbers of trained dictionaries, 7,8: each is trained on under every objective. Kind, width and λ stay theirs.",
+    ),
     field("d_sae", "Features, d_sae", "Number of features in each dictionary."),
     field(
         "tokens",

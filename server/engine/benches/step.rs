@@ -11,7 +11,7 @@ use api::{DictionaryKind, HookPoint, Objective, ResidualFrame, SweepRequest};
 use engine::{
     dictionary::{Dictionary, Forward, Path, Relu, Scratch, SparseCodes},
     kernel::{Mat, MatMut, PerThread, par_matmul},
-    model::{Cut, Model, NoHooks, Tape, Work},
+    model::{Cut, LogitSlopes, Model, NoHooks, Tape, Work},
     train::{Stepper, Trainee},
 };
 use rand::{Rng, SeedableRng};
@@ -296,7 +296,7 @@ fn model(rate: f64, shape: Shape) {
                 let mut chunk = vec![1e-3f32; n * vocabulary];
                 for rows in out.chunks_mut(n * d) {
                     let n = rows.len() / d * vocabulary;
-                    model.logits_backward(&chunk[..n], rows);
+                    model.logits_backward(&mut chunk[..n], &LogitSlopes::default(), rows);
                     chunk[0] += 1e-3;
                 }
                 model.backward(tape, out, grad, &mut NoHooks, work);

@@ -16,8 +16,17 @@ use crate::{
     workplace::{config, token_file},
 };
 
-/// One of each way in which a block is put together: learnt positions, windows, parallel branches, gated MLPs.
-const FOLDERS: [&str; 5] = ["gpt2", "gpt_neo", "gpt_neox", "gpt_neox_sequential", "llama"];
+/// One of each way in which a block is put together: learnt positions, windows, parallel branches, gated MLPs, norms of queries
+/// and keys, norms behind the branches and soft caps.
+const FOLDERS: [&str; 7] = [
+    "gpt2",
+    "gpt_neo",
+    "gpt_neox",
+    "gpt_neox_sequential",
+    "llama",
+    "qwen3",
+    "gemma2",
+];
 
 fn load(folder: &str) -> Model<f32> {
     Model::load(&models().join(folder), ResidualFrame::Raw).unwrap()

@@ -226,6 +226,10 @@ fn ten_steps_of_every_family_are_the_engines() {
         ("gpt_neox_sequential", HookPoint::block(1, Site::ResidMid), 1.0),
         ("llama", HookPoint::block(0, Site::MlpPost), 2.0),
         ("llama3", HookPoint::block(1, Site::ResidPost), 1.0),
+        ("mistral", HookPoint::block(0, Site::AttnOut), 1.0),
+        ("qwen2", HookPoint::block(1, Site::Z), 1.0),
+        ("qwen3", HookPoint::resid_pre(1), 1.0),
+        ("gemma2", HookPoint::block(0, Site::AttnOut), 1.0),
         ("tiny", HookPoint::resid_pre(1), 0.1),
     ] {
         as_on_the_processor(&Place::new(folder, at, scale), &format!("{folder} at {at}"));
