@@ -119,6 +119,7 @@ pub fn request(values: &Values) -> Result<SweepRequest, ApiError> {
         final_p: number(&own, "final_p")?,
         anneal_start: whole(&own, "anneal_start")?.map(|n| n as usize),
         anneal_end: whole(&own, "anneal_end")?.map(|n| n as usize),
+        read_at: text(&own, "read_at").map(str::parse).transpose()?,
         kl_coefficient: list(values, "kl_coefficient")?,
         ds_coefficient: number(values, "ds_coefficient")?,
         lr: list(values, "lr")?,

@@ -64,9 +64,19 @@ impl KindName {
     }
 
     /// Whether its dead features can be given a new beginning: the kinds whose features are an encoder's and a decoder's row and
-    /// biases. The TopK kinds have a term for them, and a threshold that is learnt has no value to begin from anew.
+    /// biases. The TopK kinds have a term for them, a threshold that is learnt has no value to begin from anew, and what a
+    /// transcoder reads is no direction to write.
     pub fn can_resample(self) -> bool {
-        self.has_penalty() && self != KindName::JumpRelu
+        matches!(
+            self,
+            KindName::Relu
+                | KindName::ReluUnit
+                | KindName::ReluApril
+                | KindName::ReluSaelens
+                | KindName::PAnneal
+                | KindName::Tied
+                | KindName::Gated
+        )
     }
 }
 
