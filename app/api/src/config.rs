@@ -1,6 +1,6 @@
 //! The resolved config of a training run: every value that the result depends on, none left to a default.
 
-use crate::{Buffer, ConfigError, CorpusId, DictionaryKind, HookPoint, ModelId, Origin, word::words};
+use crate::{Buffer, ConfigError, CorpusId, Course, DictionaryKind, HookPoint, ModelId, Origin, word::words};
 use serde::{Deserialize, Serialize};
 
 /// How the residual stream is read.
@@ -282,6 +282,9 @@ pub struct DictionaryConfig {
     pub lr: f64,
     /// Seed of the initial weights.
     pub seed: u64,
+    /// How λ comes about, and what is done about dead features.
+    #[serde(default, skip_serializing_if = "Course::is_plain")]
+    pub course: Course,
     /// What it begins from.
     #[serde(default, skip_serializing_if = "Origin::is_fresh")]
     pub origin: Origin,
@@ -411,6 +414,7 @@ impl TrainConfig {
             }
             not_negative("coefficient", dictionary.objective.sparsity())?;
             dictionary.check_kind()?;
+            dictionary.check_course(self.n_steps())?;
             if let Some(read_at) = dictionary.kind.read_at().filter(|read_at| *read_at > self.at) {
                 let message = format!("found {read_at}, which comes after {}; expected one before it", self.at);
                 return Err(ConfigError::new("read_at", message));

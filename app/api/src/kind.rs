@@ -422,19 +422,21 @@ const MOST_COUNTED: u64 = 1 << 24;
 
 impl DictionaryConfig {
     /// What its number of active features follows from, as it is called and written: λ, k, the share of its firings that pruning
-    /// kept, or the number of its features.
+    /// kept, where λ is still to be found the L0 that it is found for, or the number of a baseline's features.
     pub fn dial(&self) -> (&'static str, f64) {
-        match (&self.origin, self.kind.k()) {
+        let sparsity = self.objective.sparsity();
+        match (&self.origin, self.kind.k(), self.course.target_l0) {
             (
                 Origin::Derived {
                     by: PostHoc::Prune { keep },
                     ..
                 },
-                _,
+                ..,
             ) => ("keep", *keep),
-            (_, Some(k)) => ("k", k as f64),
-            (_, None) if self.kind.name().is_fitted() => ("d_sae", self.d_sae as f64),
-            (_, None) => ("λ", self.objective.sparsity()),
+            (_, Some(k), _) => ("k", k as f64),
+            (_, None, _) if self.kind.name().is_fitted() => ("d_sae", self.d_sae as f64),
+            (_, None, Some(target)) if sparsity == 0.0 => ("L0", target),
+            (_, None, _) => ("λ", sparsity),
         }
     }
 

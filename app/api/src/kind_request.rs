@@ -123,16 +123,17 @@ impl SweepRequest {
         self.read_at.ok_or_else(missing)
     }
 
-    /// The coefficients of the sparsity term; 0 alone for the kinds that have none.
+    /// The coefficients of the sparsity term; 0 alone for the kinds that have none, and where it is found.
     ///
     /// # Errors
     /// Where they are missing, or given to a kind without one.
     pub(crate) fn sparsity(&self) -> Result<PerObjective, ConfigError> {
         match (&self.coefficient, self.kind.has_penalty()) {
+            (None, true) if !self.target_l0.is_empty() => Ok(PerObjective::All(vec![0.0])),
             (Some(values), true) => Ok(values.clone()),
             (None, false) => Ok(PerObjective::All(vec![0.0])),
             (None, true) => {
-                let expected = "expected 0.1,0.3 or local=0.1;e2e=1,3";
+                let expected = "expected 0.1,0.3 or local=0.1;e2e=1,3, or target_l0 in its place";
                 Err(ConfigError::new("coefficient", format!("nothing is given; {expected}")))
             }
             (Some(values), false) => {
@@ -213,6 +214,26 @@ mod tests {
     }
 
     #[test]
+    fn a_course_is_resolved_and_left_out_where_it_is_plain() {
+        let settings = serde_json::json!({"kind": "gated", "target_l0": [16, 32.5], "sparsity_warmup_steps": 9,
+            "resample_steps": 50, "resample_warmup_steps": 5});
+        let dictionaries = resolve(settings).unwrap();
+        assert_eq!(dictionaries.len(), 4);
+        assert_eq!(dictionaries[1].dial(), ("L0", 32.5));
+        let found = DictionaryConfig {
+            objective: dictionaries[1].objective.with_sparsity(0.3),
+            ..dictionaries[1].clone()
+        };
+        assert_eq!(found.dial(), ("λ", 0.3));
+        let text = serde_json::to_string(&found).unwrap();
+        assert_eq!(serde_json::from_str::<DictionaryConfig>(&text).unwrap(), found, "{text}");
+        let plain = resolve(serde_json::json!({"coefficient": "1"})).unwrap();
+        let text = serde_json::to_string(&plain[0]).unwrap();
+        assert!(!text.contains("course") && plain[0].course.is_plain(), "{text}");
+        assert_eq!(serde_json::from_str::<DictionaryConfig>(&text).unwrap(), plain[0]);
+    }
+
+    #[test]
     fn what_a_kind_does_not_have_is_refused_by_name() {
         for (settings, field, says) in [
             (
@@ -263,6 +284,33 @@ mod tests {
                 serde_json::json!({"kind": "batchtopk", "k": [4], "threshold_decay": 1.0}),
                 "threshold_decay",
                 "below 1",
+            ),
+            (
+                serde_json::json!({"kind": "topk", "k": [4], "target_l0": [4]}),
+                "target_l0",
+                "no sparsity term",
+            ),
+            (
+                serde_json::json!({"coefficient": "1", "target_l0": [4]}),
+                "coefficient",
+                "give one of them",
+            ),
+            (serde_json::json!({"target_l0": [0]}), "target_l0", "above 0"),
+            (serde_json::json!({"target_l0": [1025]}), "target_l0", "1024 or less"),
+            (
+                serde_json::json!({"kind": "jumprelu", "coefficient": "1", "resample_steps": 9}),
+                "resample_steps",
+                "not resampled",
+            ),
+            (
+                serde_json::json!({"coefficient": "1", "resample_steps": 9, "resample_warmup_steps": 9}),
+                "resample_warmup_steps",
+                "fewer than the 9",
+            ),
+            (
+                serde_json::json!({"coefficient": "1", "sparsity_warmup_steps": 99_999}),
+                "sparsity_warmup_steps",
+                "fewer than",
             ),
             (
                 serde_json::json!({"kind": "matryoshka", "k": [4], "groups": 11}),

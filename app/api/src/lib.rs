@@ -4,6 +4,7 @@
 mod basis;
 mod buffer;
 mod config;
+mod course;
 mod derive;
 mod dictionary;
 mod error;
@@ -31,6 +32,7 @@ pub use config::{
     Adam, BosPolicy, DictionaryConfig, EosPolicy, Evaluation, EvaluationSplit, InputScale, Objective, ObjectiveKind, Packing,
     ResidualFrame, Schedule, TrainConfig,
 };
+pub use course::Course;
 pub use derive::DeriveRequest;
 pub use dictionary::{DictionaryInfo, Difference, Measurement, TokenSet, Verified};
 pub use error::{ApiError, ConfigError, ErrorKind};

@@ -34,6 +34,18 @@ pub struct SweepRequest {
     /// Sparsity coefficients λ, per objective: for the kinds that have a sparsity term.
     #[serde(default)]
     pub coefficient: Option<PerObjective>,
+    /// Numbers of active features per token for each of which λ is found while it trains, in place of `coefficient`.
+    #[serde(default)]
+    pub target_l0: Vec<f64>,
+    /// Steps over which λ rises linearly from 0; default 0.
+    #[serde(default)]
+    pub sparsity_warmup_steps: Option<usize>,
+    /// Steps between two resamplings of dead features; default 0, none.
+    #[serde(default)]
+    pub resample_steps: Option<usize>,
+    /// Steps after a resampling over which the learning rate rises to where it was; default 0.
+    #[serde(default)]
+    pub resample_warmup_steps: Option<usize>,
     /// Features per token, a dictionary for each: for topk, batchtopk, matryoshka, pursuit and three of the kinds of PCA in place of
     /// `coefficient`; ica, random and identity may have it.
     #[serde(default)]
@@ -269,6 +281,7 @@ impl SweepRequest {
         };
         let bases = self.bases(facts, (tokens, n_steps), &mut defaults)?;
         let coefficient = self.coefficients()?;
+        let courses = self.courses();
         let lr = match &self.lr {
             _ if self.kind.is_fitted() => PerObjective::All(vec![0.0]),
             Some(lr) => lr.clone(),
@@ -331,7 +344,8 @@ impl SweepRequest {
                     coefficient.as_ref().map(|given| grid("coefficient", given)).transpose()?,
                 );
                 for (&lr, basis) in lrs.iter().flat_map(|lr| bases.iter().map(move |basis| (lr, basis))) {
-                    let own = [basis.sparsity.unwrap_or(0.0)];
+                    // what is searched for begins from nothing
+                    let own = [basis.sparsity.filter(|_| self.target_l0.is_empty()).unwrap_or(0.0)];
                     for &sparsity in sparsities.as_deref().unwrap_or(&own) {
                         let objectives = match objective {
                             ObjectiveKind::Local => vec![Objective::Local { sparsity }],
@@ -349,15 +363,17 @@ impl SweepRequest {
                                 })
                                 .collect(),
                         };
-                        run.dictionaries
-                            .extend(objectives.into_iter().map(|objective| DictionaryConfig {
+                        for objective in objectives {
+                            run.dictionaries.extend(courses.iter().map(|course| DictionaryConfig {
                                 kind: basis.kind,
                                 d_sae: basis.d_sae,
                                 objective,
                                 lr,
                                 seed: basis.seed.unwrap_or(seed),
+                                course: *course,
                                 origin: basis.origin.clone(),
                             }));
+                        }
                     }
                 }
             }

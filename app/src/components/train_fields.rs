@@ -5,8 +5,8 @@ use leptos::prelude::*;
 
 use super::{Choices, ObjectiveKey, TypedField, field::FormState};
 use crate::train_form::{
-    BUFFER, COEFFICIENTS, KIND_SETTINGS, MEASUREMENT, OPTIMISER, SIZES, TextField, kind, middle, objectives, prefill_kind,
-    set_objective,
+    BUFFER, COEFFICIENTS, KIND_SETTINGS, MEASUREMENT, OPTIMISER, SIZES, TextField, has_field, kind, middle, objectives,
+    prefill_kind, set_objective,
 };
 
 /// All fields.
@@ -37,7 +37,7 @@ pub fn TrainFields(
         fields.iter().map(each).collect_view()
     };
     let settings = move |kind: KindName| {
-        let own = KIND_SETTINGS.iter().filter(|field| kind.settings().contains(&field.name));
+        let own = KIND_SETTINGS.iter().filter(|field| has_field(kind, field.name));
         let each = move |field: &'static TextField| {
             view! { <TypedField form field default=Signal::derive(move || defaults.run(field.name)) /> }
         };

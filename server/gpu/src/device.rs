@@ -107,6 +107,23 @@ impl<'m> OnGpu<'m> {
         Err(ConfigError::new("buffer_tokens", message).into())
     }
 
+    /// Refuses the resampling of dead features, which only the engine does.
+    ///
+    /// # Errors
+    /// With what to do.
+    pub(crate) fn no_resampling(&self, config: &TrainConfig) -> Result<(), TrainError> {
+        match config.dictionaries.iter().find(|d| d.course.resample_steps > 0) {
+            None => Ok(()),
+            Some(d) => {
+                let message = format!(
+                    "found {} on {}, which resamples no features; leave --device out to train on the cpu",
+                    d.course.resample_steps, self.name
+                );
+                Err(ConfigError::new("resample_steps", message).into())
+            }
+        }
+    }
+
     /// What only the engine checks: that the model can read the contexts.
     pub(crate) fn check(&self, contexts: &[&[u32]]) -> Result<(), TrainError> {
         Ok(contexts.iter().try_for_each(|context| self.model.host.check(context))?)

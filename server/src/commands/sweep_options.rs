@@ -32,6 +32,18 @@ pub struct SweepOptions {
     /// Coefficients of the sparsity term: 0.1,0.3 for every objective, or "local=0.1;e2e=1,3"; topk, batchtopk and matryoshka have --k in its place
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub coefficient: Option<PerObjective>,
+    /// Numbers of active features per token for each of which the coefficient is found, in place of --coefficient: 16,32
+    #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true, value_parser = number)]
+    pub target_l0: Vec<f64>,
+    /// Optimiser steps over which the sparsity coefficient rises linearly from 0 [default: 0]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
+    pub sparsity_warmup_steps: Option<usize>,
+    /// Optimiser steps between two resamplings of dead features, for the ReLU kinds, tied and gated; 0 for none [default: 0]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
+    pub resample_steps: Option<usize>,
+    /// Optimiser steps after a resampling over which the learning rate rises linearly to where it was [default: 0]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
+    pub resample_warmup_steps: Option<usize>,
     /// Features per token of topk, batchtopk, matryoshka, pursuit and three of the kinds of PCA, a dictionary for each: 8,16,32; ica, random
     /// and identity may have it
     #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true, value_parser = whole::<usize>)]
@@ -175,6 +187,10 @@ impl SweepOptions {
             kind: self.kind.unwrap_or_default(),
             objectives: self.objective.clone(),
             coefficient: self.coefficient.clone(),
+            target_l0: self.target_l0.clone(),
+            sparsity_warmup_steps: self.sparsity_warmup_steps,
+            resample_steps: self.resample_steps,
+            resample_warmup_steps: self.resample_warmup_steps,
             k: self.k.clone(),
             aux_coefficient: self.aux_coefficient,
             dead_tokens: self.dead_tokens,
@@ -285,6 +301,14 @@ mod tests {
             "0.02",
             "--initial-threshold",
             "0.003",
+            "--target-l0",
+            "16,32.5",
+            "--sparsity-warmup-steps",
+            "13",
+            "--resample-steps",
+            "40",
+            "--resample-warmup-steps",
+            "14",
             "--groups",
             "4",
             "--final-p",

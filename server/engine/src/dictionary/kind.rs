@@ -77,6 +77,11 @@ pub trait Kind<R: Real>: Debug + Send + Sync {
         tensor.map(|tensor| &tensor.data[..])
     }
 
+    /// What is taken from the input before it is encoded [d_in].
+    fn centre(&self) -> Option<&[R]> {
+        None
+    }
+
     /// Brings what follows from parameters and state up to date.
     fn refresh(&mut self) {}
 

@@ -272,6 +272,11 @@ impl<R: Real> Dictionary<R> {
         self.of_kind().directions()
     }
 
+    /// What is taken from the input before it is encoded [d_in]; none where nothing is.
+    pub fn centre(&self) -> Option<&[R]> {
+        self.of_kind().centre()
+    }
+
     /// Changes the parameters, then brings what follows from them up to date.
     pub fn update(&mut self, change: impl FnOnce(&mut Parameters<R>)) {
         let kind = self.of_kind_mut();

@@ -10,10 +10,12 @@ mod checkpoint;
 mod feed;
 mod fit;
 mod pass;
+mod resample;
 mod run;
 pub mod schedule;
 mod start;
 mod step;
+mod target;
 mod trainee;
 
 pub use backend::{Backend, Cpu, Device, Steps};

@@ -77,6 +77,8 @@ pub enum Outcome {
 /// A finished dictionary.
 #[derive(Clone, Debug)]
 pub struct Trained {
+    /// Its config: the run's, with the λ that was found where one was searched for.
+    pub config: DictionaryConfig,
     /// Its file, in the run's folder.
     pub file: PathBuf,
     /// Everything measured on the text of `config.evaluation`, and the run's own figures.
@@ -108,7 +110,9 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
     let starts = start::starts(config, from, backend, tokens)?;
     let scale = start::common_scale(&starts)?;
     let begin = |(c, start): (&DictionaryConfig, Start)| {
-        Trainee::new(c.objective, c.lr, start.dictionary, config.adam).from_origin(c.origin.clone())
+        Trainee::new(c.objective, c.lr, start.dictionary, config.adam)
+            .from_origin(c.origin.clone())
+            .with_course(&c.course, c.seed, config.n_steps())
     };
     let mut trainees: Vec<_> = config.dictionaries.iter().zip(starts).map(begin).collect();
     match (checkpoint::load(folder, &state, &mut trainees)?, scale) {
@@ -297,6 +301,7 @@ fn save(state: &mut State, steps: &mut dyn Steps, folder: &Path) -> Result<(), T
         }
     }
     state.seconds = trainees.iter().map(|t| t.seconds).collect();
+    state.searches = trainees.iter().map(Trainee::search).collect();
     checkpoint::save(folder, state, trainees)
 }
 
@@ -336,6 +341,9 @@ fn history(
             let kind = trainee.dictionary.kind().name();
             if kind.has_penalty() {
                 values.insert("loss/sparsity".into(), trainee.terms.sparsity);
+                if !config.dictionaries[index].course.is_plain() {
+                    values.insert("coefficient".into(), trainee.objective.sparsity());
+                }
             }
             if kind.has_auxiliary() {
                 values.insert("loss/auxiliary".into(), trainee.terms.auxiliary);
@@ -413,19 +421,20 @@ pub(super) fn finish(
     let n_passes = n_contexts / tokens.n_contexts(Split::Train) as f64;
     let mut trained = Vec::with_capacity(measured.len());
     for (index, mut metrics) in measured.into_iter().enumerate() {
-        let facts = DictionaryFile::new(
-            config.dictionaries[index].clone(),
-            config.at,
-            config.residual,
-            state.scale,
-            model_hash.to_string(),
-        );
+        let mut own = config.dictionaries[index].clone();
+        own.objective = own.objective.with_sparsity(trainees[index].coefficient());
+        let facts = DictionaryFile::new(own.clone(), config.at, config.residual, state.scale, model_hash.to_string());
         let file = folder.join(format!("dictionary-{index}.safetensors"));
         dictionary::save(&trainees[index].dictionary, &facts, WeightType::F32, &file)?;
         if config.n_steps() > 0 {
             metrics.extend(of_the_run(config, state, index));
         }
-        trained.push(Trained { file, metrics, n_passes });
+        trained.push(Trained {
+            config: own,
+            file,
+            metrics,
+            n_passes,
+        });
     }
     Ok(Outcome::Done(trained))
 }

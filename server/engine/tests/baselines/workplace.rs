@@ -1,6 +1,6 @@
 //! What the tests start from: activations in memory, and dictionaries fitted to them.
 
-use api::{ConfigError, DictionaryConfig, DictionaryKind, Objective, Origin};
+use api::{ConfigError, Course, DictionaryConfig, DictionaryKind, Objective, Origin};
 use engine::{
     baseline::{Stream, fit},
     dictionary::{Dictionary, Path, Scratch, SparseCodes},
@@ -61,6 +61,7 @@ pub fn config(kind: DictionaryKind, d_sae: usize) -> DictionaryConfig {
         lr: 0.0,
         seed: 1,
         origin: Origin::Fresh,
+        course: Course::default(),
     }
 }
 

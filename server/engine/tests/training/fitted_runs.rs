@@ -1,7 +1,7 @@
 //! Runs whose dictionaries are fitted: on any number of threads, interrupted, saved, read and measured again; and what is known of
 //! their metrics without measuring.
 
-use api::{DictionaryConfig, DictionaryKind, InputScale, Objective, Origin, TrainConfig};
+use api::{Course, DictionaryConfig, DictionaryKind, InputScale, Objective, Origin, TrainConfig};
 use engine::{
     dictionary::{self, Scratch, SparseCodes},
     train::{Cpu, Device as _, Outcome, Trained, evaluate},
@@ -20,6 +20,7 @@ fn fitted(kinds: &[(DictionaryKind, usize)]) -> TrainConfig {
         lr: 0.0,
         seed: 3,
         origin: Origin::Fresh,
+        course: Course::default(),
     };
     let config = TrainConfig {
         input_scale: InputScale::UnitNorm,
