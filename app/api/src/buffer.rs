@@ -62,6 +62,13 @@ impl TrainConfig {
             );
             return Err(ConfigError::new("buffer_tokens", message));
         }
+        if let Some(transcoder) = self.dictionaries.iter().find(|d| d.kind.read_at().is_some()) {
+            let message = format!(
+                "found with {}, which reads at one hook point and writes at another; a buffer holds the activations of one",
+                transcoder.kind.name()
+            );
+            return Err(ConfigError::new("buffer_tokens", message));
+        }
         at_least("buffer_tokens", tokens, self.batch_tokens())?;
         below_one("buffer_mixing", mixing)?;
         let n_ctx = self.packing.n_ctx;
@@ -116,6 +123,7 @@ mod tests {
         request.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
         let facts = ResolvedAgainst {
             width: 64,
+            d_vocab: 512,
             max_n_ctx: 128,
             has_bos: true,
             parents: &[],

@@ -1,6 +1,6 @@
 //! How a request comes to a kind of dictionary with its settings: which are the kind's own, and their defaults.
 
-use crate::{ConfigError, DictionaryKind, KindName, PerObjective, SweepRequest, sweep::or_default};
+use crate::{ConfigError, DictionaryKind, HookPoint, KindName, PerObjective, SweepRequest, sweep::or_default};
 
 impl SweepRequest {
     /// The kind with its settings: one, or one for each k.
@@ -24,6 +24,7 @@ impl SweepRequest {
             ("final_p", self.final_p.is_some()),
             ("anneal_start", self.anneal_start.is_some()),
             ("anneal_end", self.anneal_end.is_some()),
+            ("read_at", self.read_at.is_some()),
         ];
         for (field, is_given) in given {
             if is_given && !self.kind.settings().contains(&field) {
@@ -35,6 +36,9 @@ impl SweepRequest {
                 );
                 return Err(ConfigError::new(field, message));
             }
+        }
+        if self.kind.is_fitted() {
+            return self.fitted_kinds();
         }
         match self.kind {
             KindName::Relu => return Ok(vec![DictionaryKind::Relu]),
@@ -57,7 +61,19 @@ impl SweepRequest {
                     initial_threshold: or_default(self.initial_threshold, "initial_threshold", 0.001, defaults),
                 }]);
             }
-            KindName::TopK | KindName::BatchTopK | KindName::Matryoshka | KindName::Pursuit => {}
+            KindName::Transcoder => {
+                let read_at = self.read_at()?;
+                return Ok(vec![DictionaryKind::Transcoder { read_at }]);
+            }
+            KindName::JumpReluTranscoder => {
+                return Ok(vec![DictionaryKind::JumpReluTranscoder {
+                    read_at: self.read_at()?,
+                    bandwidth: or_default(self.bandwidth, "bandwidth", 0.001, defaults),
+                    initial_threshold: or_default(self.initial_threshold, "initial_threshold", 0.001, defaults),
+                }]);
+            }
+            // those that are given k; the fitted ones have been dealt with
+            _ => {}
         }
         if self.k.is_empty() {
             let message = format!("nothing is given; {} needs features per token, as 8,16,32", self.kind);
@@ -100,20 +116,32 @@ impl SweepRequest {
         Ok(self.k.iter().map(kind).collect())
     }
 
-    /// The coefficients of the sparsity term; 0 alone for the kinds that have none.
+    /// Where a transcoder reads.
+    fn read_at(&self) -> Result<HookPoint, ConfigError> {
+        let expected = format!("expected a hook point before {}, as blocks.2.hook_resid_mid", self.at);
+        let missing = || ConfigError::new("read_at", format!("nothing is given; {expected}"));
+        self.read_at.ok_or_else(missing)
+    }
+
+    /// The coefficients of the sparsity term; 0 alone for the kinds that have none, and where it is found.
     ///
     /// # Errors
     /// Where they are missing, or given to a kind without one.
     pub(crate) fn sparsity(&self) -> Result<PerObjective, ConfigError> {
         match (&self.coefficient, self.kind.has_penalty()) {
+            (None, true) if !self.target_l0.is_empty() => Ok(PerObjective::All(vec![0.0])),
             (Some(values), true) => Ok(values.clone()),
             (None, false) => Ok(PerObjective::All(vec![0.0])),
             (None, true) => {
-                let expected = "expected 0.1,0.3 or local=0.1;e2e=1,3";
+                let expected = "expected 0.1,0.3 or local=0.1;e2e=1,3, or target_l0 in its place";
                 Err(ConfigError::new("coefficient", format!("nothing is given; {expected}")))
             }
             (Some(values), false) => {
-                let message = format!("found '{values}'; {} has no sparsity term: give k in its place", self.kind);
+                let instead = match self.kind.settings().contains(&"k") {
+                    true => "give k in its place",
+                    false => "leave it out",
+                };
+                let message = format!("found '{values}'; {} has no sparsity term: {instead}", self.kind);
                 Err(ConfigError::new("coefficient", message))
             }
         }
@@ -132,6 +160,7 @@ mod tests {
         request.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
         let facts = ResolvedAgainst {
             width: 64,
+            d_vocab: 512,
             max_n_ctx: 512,
             has_bos: true,
             parents: &[],
@@ -156,7 +185,15 @@ mod tests {
             let mut settings = serde_json::json!({"kind": name});
             match name.has_penalty() {
                 true => settings["coefficient"] = "0.5".into(),
-                false => settings["k"] = serde_json::json!([4]),
+                false if name.settings().contains(&"k") => settings["k"] = serde_json::json!([4]),
+                false => {}
+            }
+            if name.is_fitted() {
+                settings["objectives"] = serde_json::json!(["local"]);
+            }
+            let reads_elsewhere = name.settings().contains(&"read_at");
+            if reads_elsewhere {
+                settings["read_at"] = "blocks.1.hook_resid_mid".into();
             }
             let dictionaries = resolve(settings).unwrap();
             assert_eq!(dictionaries[0].kind.name(), name);
@@ -168,11 +205,32 @@ mod tests {
             );
             let mut own: Vec<_> = dictionaries[0].kind.settings().into_iter().map(|(name, _)| name).collect();
             own.extend(name.has_penalty().then_some("coefficient"));
+            own.extend(dictionaries[0].kind.read_at().map(|_| "read_at"));
             own.sort_unstable();
             let mut named = name.settings().to_vec();
             named.sort_unstable();
             assert_eq!(own, named);
         }
+    }
+
+    #[test]
+    fn a_course_is_resolved_and_left_out_where_it_is_plain() {
+        let settings = serde_json::json!({"kind": "gated", "target_l0": [16, 32.5], "sparsity_warmup_steps": 9,
+            "resample_steps": 50, "resample_warmup_steps": 5});
+        let dictionaries = resolve(settings).unwrap();
+        assert_eq!(dictionaries.len(), 4);
+        assert_eq!(dictionaries[1].dial(), ("L0", 32.5));
+        let found = DictionaryConfig {
+            objective: dictionaries[1].objective.with_sparsity(0.3),
+            ..dictionaries[1].clone()
+        };
+        assert_eq!(found.dial(), ("λ", 0.3));
+        let text = serde_json::to_string(&found).unwrap();
+        assert_eq!(serde_json::from_str::<DictionaryConfig>(&text).unwrap(), found, "{text}");
+        let plain = resolve(serde_json::json!({"coefficient": "1"})).unwrap();
+        let text = serde_json::to_string(&plain[0]).unwrap();
+        assert!(!text.contains("course") && plain[0].course.is_plain(), "{text}");
+        assert_eq!(serde_json::from_str::<DictionaryConfig>(&text).unwrap(), plain[0]);
     }
 
     #[test]
@@ -195,6 +253,26 @@ mod tests {
                 "bandwidth",
                 "jumprelu",
             ),
+            (
+                serde_json::json!({"kind": "transcoder", "coefficient": "1"}),
+                "read_at",
+                "nothing is given",
+            ),
+            (
+                serde_json::json!({"kind": "transcoder", "coefficient": "1", "read_at": "blocks.2.hook_mlp_out"}),
+                "read_at",
+                "comes after blocks.2.hook_resid_pre",
+            ),
+            (
+                serde_json::json!({"kind": "transcoder", "coefficient": "1", "read_at": "hook_embed", "buffer_tokens": 9000, "objectives": ["local"]}),
+                "buffer_tokens",
+                "found with transcoder",
+            ),
+            (
+                serde_json::json!({"kind": "topk", "k": [4], "read_at": "hook_embed"}),
+                "read_at",
+                "it belongs to transcoder and jumprelu-transcoder",
+            ),
             (serde_json::json!({"kind": "topk", "k": [4, 1025]}), "k", "1024 or less"),
             (serde_json::json!({"kind": "topk", "k": [0]}), "k", "1 or more"),
             (
@@ -206,6 +284,33 @@ mod tests {
                 serde_json::json!({"kind": "batchtopk", "k": [4], "threshold_decay": 1.0}),
                 "threshold_decay",
                 "below 1",
+            ),
+            (
+                serde_json::json!({"kind": "topk", "k": [4], "target_l0": [4]}),
+                "target_l0",
+                "no sparsity term",
+            ),
+            (
+                serde_json::json!({"coefficient": "1", "target_l0": [4]}),
+                "coefficient",
+                "give one of them",
+            ),
+            (serde_json::json!({"target_l0": [0]}), "target_l0", "above 0"),
+            (serde_json::json!({"target_l0": [1025]}), "target_l0", "1024 or less"),
+            (
+                serde_json::json!({"kind": "jumprelu", "coefficient": "1", "resample_steps": 9}),
+                "resample_steps",
+                "not resampled",
+            ),
+            (
+                serde_json::json!({"coefficient": "1", "resample_steps": 9, "resample_warmup_steps": 9}),
+                "resample_warmup_steps",
+                "fewer than the 9",
+            ),
+            (
+                serde_json::json!({"coefficient": "1", "sparsity_warmup_steps": 99_999}),
+                "sparsity_warmup_steps",
+                "fewer than",
             ),
             (
                 serde_json::json!({"kind": "matryoshka", "k": [4], "groups": 11}),

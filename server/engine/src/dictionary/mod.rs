@@ -15,15 +15,18 @@ mod jumprelu;
 mod kind;
 mod linear;
 mod matryoshka;
+mod nmf;
 mod orthogonal;
 mod parameters;
 mod posthoc;
+mod projection;
 mod pursuit;
 mod relu;
 mod select;
 mod standard;
 mod tied;
 mod tile;
+mod token_mean;
 mod topk;
 
 use anneal::Anneal;
@@ -36,12 +39,15 @@ pub use gated::Gated;
 pub use jumprelu::JumpRelu;
 pub use kind::{Encoder, Kind};
 pub use matryoshka::Matryoshka;
+pub use nmf::{Nmf, gram, non_negative_least_squares, shifted};
 pub use parameters::{Parameters, Tensor};
+pub use projection::Projection;
 pub use pursuit::Pursuit;
 pub use relu::Relu;
 pub use standard::{Penalty, Standard};
 pub use tied::Tied;
 pub use tile::{Path, Scratch, encode};
+pub use token_mean::TokenMean;
 pub use topk::{Among, Settings, TopK};
 
 use crate::kernel::Real;
@@ -65,20 +71,31 @@ pub enum Dictionary<R> {
     JumpRelu(JumpRelu<R>),
     /// See [`Pursuit`].
     Pursuit(Pursuit<R>),
+    /// See [`Projection`].
+    Projection(Projection<R>),
+    /// See [`Nmf`].
+    Nmf(Nmf<R>),
+    /// See [`TokenMean`].
+    TokenMean(TokenMean<R>),
 }
 
 impl<R: Real> Dictionary<R> {
-    /// Fresh weights.
+    /// Fresh weights; zeros for the kinds that are fitted.
     pub fn random(kind: DictionaryKind, d_in: usize, d_sae: usize, seed: u64) -> Self {
-        Self::new(kind, d_in, d_sae, Some(seed))
+        Self::new(kind, (d_in, d_in), d_sae, Some(seed))
+    }
+
+    /// Fresh weights of a dictionary that may be a transcoder, which reads `d_in` numbers and writes `d_out`.
+    pub fn between(kind: DictionaryKind, widths: (usize, usize), d_sae: usize, seed: u64) -> Self {
+        Self::new(kind, widths, d_sae, Some(seed))
     }
 
     /// Weights that are all 0, to be read from a file.
-    fn zeros(kind: DictionaryKind, d_in: usize, d_sae: usize) -> Self {
-        Self::new(kind, d_in, d_sae, None)
+    fn zeros(kind: DictionaryKind, widths: (usize, usize), d_sae: usize) -> Self {
+        Self::new(kind, widths, d_sae, None)
     }
 
-    fn new(kind: DictionaryKind, d_in: usize, d_sae: usize, seed: Option<u64>) -> Self {
+    fn new(kind: DictionaryKind, (d_in, d_out): (usize, usize), d_sae: usize, seed: Option<u64>) -> Self {
         let matrix = || vec![R::ZERO; d_sae * d_in];
         let [features, width] = [d_sae, d_in].map(|n| move || vec![R::ZERO; n]);
         let topk = |k, among, aux_coefficient, dead_tokens| {
@@ -152,10 +169,39 @@ impl<R: Real> Dictionary<R> {
                     None => JumpRelu::new(matrix(), [features(), features()], matrix(), width(), kernel, R::ONE),
                 })
             }
+            DictionaryKind::Transcoder { read_at } => {
+                let relu = match seed {
+                    Some(seed) => Relu::between((d_in, d_out), d_sae, seed),
+                    None => Relu::new(matrix(), features(), vec![R::ZERO; d_sae * d_out], vec![R::ZERO; d_out]),
+                };
+                Self::Relu(relu.reading_at(read_at))
+            }
+            DictionaryKind::JumpReluTranscoder {
+                read_at,
+                bandwidth,
+                initial_threshold,
+            } => {
+                let kernel = (bandwidth, initial_threshold);
+                let (rows, bias) = (vec![R::ZERO; d_sae * d_out], vec![R::ZERO; d_out]);
+                let jump = match seed {
+                    Some(seed) => JumpRelu::between(kernel, (d_in, d_out), d_sae, seed),
+                    None => JumpRelu::new(matrix(), [features(), features()], rows, bias, kernel, R::ONE),
+                };
+                Self::JumpRelu(jump.reading_at(read_at))
+            }
             DictionaryKind::Pursuit { k } => Self::Pursuit(match seed {
                 Some(seed) => Pursuit::random(k, d_in, d_sae, seed),
                 None => Pursuit::new(k, matrix(), width()),
             }),
+            DictionaryKind::Nmf => Self::Nmf(Nmf::new(matrix(), width())),
+            DictionaryKind::TokenMean => Self::TokenMean(TokenMean::new(matrix(), width())),
+            DictionaryKind::PcaStatic { .. }
+            | DictionaryKind::PcaDynamic { .. }
+            | DictionaryKind::PcaTopK { .. }
+            | DictionaryKind::PcaNonNegative
+            | DictionaryKind::Ica { .. }
+            | DictionaryKind::Random { .. }
+            | DictionaryKind::Identity { .. } => Self::Projection(Projection::new(kind, matrix(), matrix(), width())),
         }
     }
 
@@ -169,6 +215,9 @@ impl<R: Real> Dictionary<R> {
             Self::Matryoshka(matryoshka) => matryoshka,
             Self::JumpRelu(jump) => jump,
             Self::Pursuit(pursuit) => pursuit,
+            Self::Projection(projection) => projection,
+            Self::Nmf(nmf) => nmf,
+            Self::TokenMean(means) => means,
         }
     }
 
@@ -182,6 +231,9 @@ impl<R: Real> Dictionary<R> {
             Self::Matryoshka(matryoshka) => matryoshka,
             Self::JumpRelu(jump) => jump,
             Self::Pursuit(pursuit) => pursuit,
+            Self::Projection(projection) => projection,
+            Self::Nmf(nmf) => nmf,
+            Self::TokenMean(means) => means,
         }
     }
 
@@ -190,9 +242,14 @@ impl<R: Real> Dictionary<R> {
         self.of_kind().kind()
     }
 
-    /// Width of input and output.
+    /// Width of the input, and but for transcoders of the output.
     pub fn d_in(&self) -> usize {
         self.parameters().0[0].shape[1]
+    }
+
+    /// Width of the output.
+    pub fn d_out(&self) -> usize {
+        self.directions().len() / self.d_sae()
     }
 
     /// Number of features.
@@ -213,6 +270,11 @@ impl<R: Real> Dictionary<R> {
     /// What each feature writes, at length 1: [d_sae, d_in].
     pub fn directions(&self) -> &[R] {
         self.of_kind().directions()
+    }
+
+    /// What is taken from the input before it is encoded [d_in]; none where nothing is.
+    pub fn centre(&self) -> Option<&[R]> {
+        self.of_kind().centre()
     }
 
     /// Changes the parameters, then brings what follows from them up to date.
@@ -239,7 +301,12 @@ impl<R: Real> Dictionary<R> {
         self.of_kind().encode(x, codes, scratch);
     }
 
-    /// x̂ [n_tokens, d_in] of `codes`.
+    /// The same where the tokens [n_tokens] at which x stands are known; see [`Kind::encode_tokens`].
+    pub fn encode_tokens(&self, tokens: &[u32], x: &[R], codes: &mut SparseCodes<R>, scratch: &Scratch<R>) {
+        self.of_kind().encode_tokens(tokens, x, codes, scratch);
+    }
+
+    /// x̂ [n_tokens, d_out] of `codes`.
     pub fn decode(&self, codes: &SparseCodes<R>, out: &mut [R], path: Path, scratch: &Scratch<R>) {
         self.of_kind().decode(codes, out, path, scratch);
     }
