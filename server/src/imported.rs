@@ -3,8 +3,8 @@
 
 use anyhow::{Context as _, Result};
 use api::{
-    BosPolicy, ConfigError, CorpusId, DictionaryConfig, EosPolicy, EvaluationSplit, HookPoint, ModelInfo, Objective, Origin,
-    ResidualFrame, TrainConfig, WeightType,
+    BosPolicy, ConfigError, CorpusId, Course, DictionaryConfig, EosPolicy, EvaluationSplit, HookPoint, ModelInfo, Objective,
+    Origin, ResidualFrame, TrainConfig, WeightType,
 };
 use engine::{
     dictionary::{DictionaryFile, save},
@@ -105,6 +105,7 @@ pub async fn stage(store: &Store, wanted: Wanted) -> Result<Staged> {
         objective: facts.objective.unwrap_or(Objective::Local { sparsity: 0.0 }),
         lr: facts.lr.unwrap_or(0.0),
         seed: facts.seed.unwrap_or(0),
+        course: Course::default(),
         origin: Origin::Imported {
             source: match wanted.number {
                 Some(number) => format!("{}, number {number}", wanted.source),

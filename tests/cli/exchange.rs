@@ -52,6 +52,10 @@ fn a_dictionary_goes_out_and_comes_back_with_its_figures() -> Result<()> {
             .with("--csv", place.path(&csv).display())
             .expect(0)?;
         said.tells(&["blocks.1.hook_resid_pre, residual raw"])?;
+        // no λ of ours is known of it: it is told by its width
+        for part in ["imported", "d_sae 64"] {
+            ensure!(said.out.contains(part), "{part} is not in {said}");
+        }
         let after = rows(&place, &csv)?.remove(0);
         for column in ["l0", "ce_model", "ce_spliced", "ce_increase", "kl", "explained_variance"] {
             let number = |row: &HashMap<String, String>| -> Result<f64> { Ok(row.get(column).context(column)?.parse()?) };

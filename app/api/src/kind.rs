@@ -422,7 +422,8 @@ const MOST_COUNTED: u64 = 1 << 24;
 
 impl DictionaryConfig {
     /// What its number of active features follows from, as it is called and written: λ, k, the share of its firings that pruning
-    /// kept, where λ is still to be found the L0 that it is found for, or the number of a baseline's features.
+    /// kept, where λ is still to be found the L0 that it is found for, or the number of features of a baseline and of another tool's
+    /// dictionary that says no λ in our units.
     pub fn dial(&self) -> (&'static str, f64) {
         let sparsity = self.objective.sparsity();
         match (&self.origin, self.kind.k(), self.course.target_l0) {
@@ -436,6 +437,7 @@ impl DictionaryConfig {
             (_, Some(k), _) => ("k", k as f64),
             (_, None, _) if self.kind.name().is_fitted() => ("d_sae", self.d_sae as f64),
             (_, None, Some(target)) if sparsity == 0.0 => ("L0", target),
+            (Origin::Imported { .. }, None, _) if sparsity == 0.0 => ("d_sae", self.d_sae as f64),
             (_, None, _) => ("λ", sparsity),
         }
     }
