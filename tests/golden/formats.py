@@ -295,14 +295,17 @@ def e2e_sae(golden: Golden) -> None:
 def published(folder: Path) -> None:
     """Three of the published checkpoints' names, for the tiny seeded model (32 wide, three blocks)."""
     folder.mkdir()
-    for seed, kind in enumerate(["local", "e2e", "downstream"]):
+    e2e = YAML.replace("total_coeff: 2.5", "total_coeff: 0.0").replace("logits_kl:\n    coeff: 0.5", "logits_kl:\n    coeff: 1.0")
+    local = e2e.replace("logits_kl:\n    coeff: 1.0", "logits_kl:\n    coeff: 0.0").replace("out_to_in:\n    coeff: 0.0", "out_to_in:\n    coeff: 1.0")
+    configs = {"local": local, "e2e": e2e, "downstream": YAML}
+    for seed, kind in enumerate(configs):
         w_enc, w_dec = draw(500 + seed, 40, 32), draw(510 + seed, 32, 40)
         flat = {
             "encoder.weight": 0.3 * w_enc, "encoder.bias": 0.1 * draw(520 + seed, 40),
             "decoder.weight": w_dec / w_dec.norm(dim=0, keepdim=True), "decoder.bias": 0.1 * draw(530 + seed, 32),
         }
         torch.save(flat, folder / f"{kind}_similar_ce_layer_2.pt")
-        (folder / f"{kind}_similar_ce_layer_2.yaml").write_text(YAML.replace("blocks.1", "blocks.2"))
+        (folder / f"{kind}_similar_ce_layer_2.yaml").write_text(configs[kind])
 
 
 def sparse_coding(golden: Golden) -> None:
