@@ -2,10 +2,12 @@
 //! results and errors. Data and validation only: nothing here computes, stores or sends anything.
 
 mod config;
+mod density;
 mod dictionary;
 mod error;
 mod hook;
 mod id;
+mod interval;
 mod job;
 mod kind;
 mod known;
@@ -23,10 +25,12 @@ pub use config::{
     Adam, BosPolicy, DictionaryConfig, EosPolicy, Evaluation, EvaluationSplit, InputScale, Objective, ObjectiveKind, Packing,
     ResidualFrame, Schedule, TrainConfig,
 };
+pub use density::Density;
 pub use dictionary::{DictionaryInfo, Difference, Measurement, TokenSet, Verified};
 pub use error::{ApiError, ConfigError, ErrorKind};
 pub use hook::{HookPoint, Site};
 pub use id::{CorpusId, DictionaryId, JobId, ModelId};
+pub use interval::{Interval, Resampled};
 pub use job::{Event, HistoryPoint, Job, JobConfig, JobState, Progress, VerifyConfig};
 pub use kind::{DictionaryKind, KindName, series};
 pub use known::{BestFeature, CausalUse, Estimate, KnownFeatures, KnownLabel, KnownScores, KnownSummary, LabelKind, Reading};

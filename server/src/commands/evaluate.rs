@@ -1,8 +1,9 @@
 //! `saescope evaluate`: the metrics of a dictionary, computed again.
 
 use anyhow::{Context as _, Result, bail};
-use api::{ConfigError, DictionaryId, DictionaryInfo, EvaluationSplit, Measurement, TrainConfig, metric};
+use api::{ConfigError, Density, DictionaryId, DictionaryInfo, EvaluationSplit, Interval, Measurement, TrainConfig, metric};
 use clap::Args;
+use engine::metrics::Evaluated;
 use std::{process::ExitCode, sync::Arc};
 
 use super::{
@@ -65,19 +66,21 @@ impl Evaluate {
             let split = config.evaluation.split;
             let measured = measure(&workspace, &info, config).await?;
             note!("dictionary {id}, measured on {}", split.text());
-            for measurement in &measured {
+            for measurement in &measured.metrics {
                 let stored = stored(&info, measurement).filter(|_| split == info.evaluated_on);
                 say!("{}", line(measurement, stored))?;
             }
             if self.store {
-                workspace.store.set_metrics(id, &with_the_runs_own(&info, measured)).await?;
+                let density = Density::new(&measured.firings, measured.n_tokens);
+                let metrics = with_the_runs_own(&info, measured.metrics);
+                workspace.store.set_metrics(id, &metrics, Some(&density)).await?;
             }
             Ok(ExitCode::SUCCESS)
         })
     }
 }
 
-async fn measure(workspace: &Arc<Workspace>, info: &DictionaryInfo, config: TrainConfig) -> Result<Vec<Measurement>> {
+async fn measure(workspace: &Arc<Workspace>, info: &DictionaryInfo, config: TrainConfig) -> Result<Evaluated> {
     let file = workspace.store.verify_dictionary(info.id).await?;
     let model = workspace
         .store
@@ -109,7 +112,7 @@ async fn measure(workspace: &Arc<Workspace>, info: &DictionaryInfo, config: Trai
         let backend = workspace.device.backend(&weights)?;
         let measured = engine::train::evaluate(&[file], &*backend, &tokens, &config, &mut |_, _| true)?;
         report.end("done");
-        Ok(measured.into_iter().flatten().collect())
+        measured.into_iter().next().context("nothing was measured")
     };
     tokio::task::spawn_blocking(move || pool.install(work)).await?
 }
@@ -144,9 +147,13 @@ fn line(measured: &Measurement, stored: Option<f64>) -> String {
         || "not stored".into(),
         |stored| format!("stored {stored:.6}, differs by {:.1e}", measured.value - stored),
     );
+    let interval = measured.interval.map_or_else(String::new, |interval| {
+        let Interval { low, high, over, n } = interval;
+        format!(" [{low:.6}, {high:.6}] over {n} {over}")
+    });
     let value = format!("{:.6} {unit}", measured.value);
     format!(
-        "{name}: {} ({compared}; {} tokens): {definition}",
+        "{name}: {}{interval} ({compared}; {} tokens): {definition}",
         value.trim_end(),
         measured.n_tokens
     )
@@ -165,6 +172,7 @@ mod tests {
             tokens: api::TokenSet::Ordinary,
             n_tokens: 500,
             value: 0.25,
+            interval: None,
         };
         let text = line(&measured, Some(0.125));
         for part in [

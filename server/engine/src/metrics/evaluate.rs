@@ -1,11 +1,11 @@
 //! One pass over text that measures any number of dictionaries at one hook point, on the processor.
 
-use api::{HookPoint, Measurement};
+use api::HookPoint;
 use rayon::prelude::*;
 
 use super::{
     logits::{self, Compared},
-    totals::{self, Answer, Batch, Text},
+    pass::{Answer, Batch, Evaluated, Passes, Text, measure, points},
 };
 use crate::{
     dictionary::{Dictionary, Path, Scratch, SparseCodes},
@@ -83,13 +83,17 @@ struct Slot {
     cut: Cut<f32>,
     kept: Keep,
     spliced: Vec<Spliced>,
+    ablated: Vec<Compared>,
 }
 
 #[derive(Default)]
 struct Thread {
     work: Work<f32>,
     clean: Vec<f32>,
-    spliced: Vec<f32>,
+    /// The inputs of the unembedding, per dictionary and then per ablation.
+    spliced: Vec<Vec<f32>>,
+    /// An ablation's activations.
+    ablated: Vec<f32>,
     logits: logits::Scratch,
 }
 
@@ -104,24 +108,13 @@ pub fn evaluate(
     subjects: &[Subject<'_>],
     text: Text<'_>,
     progress: &mut dyn FnMut(u64, u64) -> bool,
-) -> Result<Vec<Vec<Measurement>>, ModelError> {
+) -> Result<Vec<Evaluated>, ModelError> {
     let d_sae: Vec<usize> = subjects.iter().map(|s| s.dictionary.d_sae()).collect();
-    let mut passes = Passes {
-        model,
-        at,
-        subjects,
-        points: totals::points(model, at),
-        slots: Vec::new(),
-        threads: PerThread::new(),
-        scratch: Scratch::new(),
-    };
-    totals::measure(model, at, &d_sae, text, progress, &mut |contexts, ordinary| {
-        passes.batch(contexts, ordinary)
-    })
+    measure(model, at, &d_sae, text, progress, &mut Processor::new(model, at, subjects))
 }
 
-/// What computes the batches; its memory is kept from batch to batch.
-struct Passes<'a> {
+/// What computes the batches on the processor; its memory is kept from batch to batch.
+pub struct Processor<'a> {
     model: &'a Model<f32>,
     at: HookPoint,
     subjects: &'a [Subject<'a>],
@@ -131,23 +124,54 @@ struct Passes<'a> {
     scratch: Scratch<f32>,
 }
 
-impl Passes<'_> {
-    fn batch(&mut self, contexts: &[&[u32]], ordinary: &[bool]) -> Result<Batch, ModelError> {
-        let Self {
+impl<'a> Processor<'a> {
+    /// For dictionaries at `at`, which the model has.
+    pub fn new(model: &'a Model<f32>, at: HookPoint, subjects: &'a [Subject<'a>]) -> Self {
+        Self {
             model,
             at,
+            subjects,
+            points: points(model, at),
+            slots: Vec::new(),
+            threads: PerThread::new(),
+            scratch: Scratch::new(),
+        }
+    }
+}
+
+impl<E: From<ModelError>> Passes<E> for Processor<'_> {
+    fn activations(&mut self, contexts: &[&[u32]]) -> Result<Vec<f32>, E> {
+        Ok(self.prefix(contexts)?)
+    }
+
+    fn batch(&mut self, contexts: &[&[u32]], ordinary: &[bool], ablations: &[Vec<f32>]) -> Result<Batch, E> {
+        Ok(self.all(contexts, ordinary, ablations)?)
+    }
+}
+
+impl Processor<'_> {
+    /// The activations at the hook point, of which cuts are kept.
+    fn prefix(&mut self, contexts: &[&[u32]]) -> Result<Vec<f32>, ModelError> {
+        let (model, at, threads) = (self.model, self.at, &self.threads);
+        self.slots.resize_with(contexts.len(), Slot::default);
+        self.slots.par_iter_mut().zip(contexts).try_for_each(|(slot, tokens)| {
+            threads.with(|t| model.prefix(tokens, at, &mut slot.cut, &mut NoHooks, &mut t.work))
+        })?;
+        Ok(self.slots.iter().flat_map(|s| s.cut.value.iter().copied()).collect())
+    }
+
+    fn all(&mut self, contexts: &[&[u32]], ordinary: &[bool], ablations: &[Vec<f32>]) -> Result<Batch, ModelError> {
+        let x = self.prefix(contexts)?;
+        let Self {
+            model,
             subjects,
             points,
             slots,
             threads,
             scratch,
+            ..
         } = self;
         let later = &points[1..];
-        slots.resize_with(contexts.len(), Slot::default);
-        slots.par_iter_mut().zip(contexts).try_for_each(|(slot, tokens)| {
-            threads.with(|t| model.prefix(tokens, *at, &mut slot.cut, &mut NoHooks, &mut t.work))
-        })?;
-        let x: Vec<f32> = slots.iter().flat_map(|s| s.cut.value.iter().copied()).collect();
         let outputs: Vec<(SparseCodes<f32>, Vec<f32>)> = subjects.iter().map(|s| output(s, &x, scratch)).collect();
         slots
             .par_iter_mut()
@@ -156,7 +180,7 @@ impl Passes<'_> {
             .try_for_each(|(index, (slot, tokens))| {
                 let n = slot.cut.value.len();
                 let outputs = outputs.iter().map(|(_, x_hat)| &x_hat[index * n..(index + 1) * n]);
-                threads.with(|t| context(model, slot, tokens, later, outputs, t))
+                threads.with(|t| context(model, slot, tokens, later, outputs, ablations, t))
             })?;
         let slots = &*slots;
         let mut clean = vec![x];
@@ -181,7 +205,16 @@ impl Passes<'_> {
                 answer
             })
             .collect();
-        Ok(Batch { clean, answers })
+        let ablated = |index: usize| {
+            let mut all = Compared::default();
+            slots.iter().for_each(|slot| all.extend(&slot.ablated[index]));
+            all
+        };
+        Ok(Batch {
+            clean,
+            answers,
+            ablations: (0..ablations.len()).map(ablated).collect(),
+        })
     }
 }
 
@@ -217,21 +250,30 @@ fn output(subject: &Subject<'_>, x: &[f32], scratch: &Scratch<f32>) -> (SparseCo
     (codes, x_hat)
 }
 
-/// The clean pass of one context, and the spliced pass of each dictionary.
+/// The clean pass of one context, the spliced pass of each dictionary, and one for each ablation.
 fn context<'a>(
     model: &Model<f32>,
     slot: &mut Slot,
     tokens: &[u32],
     later: &[HookPoint],
     outputs: impl ExactSizeIterator<Item = &'a [f32]>,
+    ablations: &[Vec<f32>],
     t: &mut Thread,
 ) -> Result<(), ModelError> {
-    let Slot { cut, kept, spliced } = slot;
+    let Slot {
+        cut,
+        kept,
+        spliced,
+        ablated,
+    } = slot;
     kept.points = later.to_vec();
     kept.values.resize_with(later.len(), Vec::new);
     spliced.resize_with(outputs.len(), Spliced::default);
+    ablated.resize_with(ablations.len(), Compared::default);
+    t.spliced.resize_with(outputs.len() + ablations.len(), Vec::new);
     model.suffix(cut, &cut.value, &mut t.clean, kept, None, &mut t.work)?;
-    for (x_hat, answer) in outputs.zip(spliced) {
+    let (of_dictionaries, of_ablations) = t.spliced.split_at_mut(outputs.len());
+    for ((x_hat, answer), out) in outputs.zip(&mut *spliced).zip(of_dictionaries) {
         answer.squared_errors.resize_with(later.len() + 1, Vec::new);
         squared_errors(
             &cut.value,
@@ -244,8 +286,15 @@ fn context<'a>(
             per_token: &mut answer.squared_errors,
             n_tokens: tokens.len(),
         };
-        model.suffix(cut, x_hat, &mut t.spliced, &mut errors, None, &mut t.work)?;
-        logits::compare(model, tokens, &t.clean, &t.spliced, &mut t.logits, &mut answer.compared);
+        model.suffix(cut, x_hat, out, &mut errors, None, &mut t.work)?;
     }
+    for (vector, out) in ablations.iter().zip(of_ablations) {
+        t.ablated.clear();
+        (0..tokens.len()).for_each(|_| t.ablated.extend_from_slice(vector));
+        model.suffix(cut, &t.ablated, out, &mut NoHooks, None, &mut t.work)?;
+    }
+    let outs = spliced.iter_mut().map(|spliced| &mut spliced.compared).chain(ablated);
+    let pairs = t.spliced.iter().map(Vec::as_slice).zip(outs);
+    logits::compare(model, tokens, &t.clean, pairs, &mut t.logits);
     Ok(())
 }

@@ -7,6 +7,7 @@ pub mod adam;
 mod backend;
 mod checkpoint;
 mod pass;
+mod results;
 mod run;
 pub mod schedule;
 mod step;
@@ -14,7 +15,8 @@ mod trainee;
 
 pub use backend::{Backend, Cpu, Device, Steps};
 pub use checkpoint::discard as discard_checkpoint;
-pub use run::{Inputs, Observer, Outcome, Trained, evaluate, run};
+pub use results::evaluate;
+pub use run::{Inputs, Observer, Outcome, Trained, run};
 pub use step::Stepper;
 pub use trainee::Trainee;
 

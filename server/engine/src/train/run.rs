@@ -1,9 +1,6 @@
 //! A training run from its config to measured dictionaries on disk.
 
-use api::{
-    ConfigError, EvaluationSplit, HistoryPoint, InputScale, METRICS, Measurement, Objective, Progress, TokenSet, TrainConfig,
-    WeightType,
-};
+use api::{ConfigError, Density, HistoryPoint, InputScale, Measurement, Objective, Progress, TokenSet, TrainConfig, WeightType};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -14,13 +11,13 @@ use super::{
     TrainError,
     backend::{Backend, Steps},
     checkpoint::{self, State},
-    schedule,
+    results, schedule,
     trainee::Trainee,
 };
 use crate::{
     corpus::{Order, Split, TokenFile},
-    dictionary::{self, Dictionary, DictionaryFile},
-    metrics::{Subject, Text},
+    dictionary::{self, DictionaryFile},
+    metrics::Subject,
 };
 
 /// Tokens over which the input's scale is measured, rounded up to whole steps.
@@ -74,6 +71,8 @@ pub struct Trained {
     pub file: PathBuf,
     /// Everything measured on the text of `config.evaluation`, and the run's own figures.
     pub metrics: Vec<Measurement>,
+    /// How often its features fire on that text.
+    pub density: Density,
     /// How often the training text was passed over.
     pub n_passes: f64,
 }
@@ -149,66 +148,6 @@ fn at(step: usize, kept: usize) -> impl FnOnce(TrainError) -> TrainError {
         step,
         kept,
         cause: Box::new(cause),
-    }
-}
-
-/// Measures dictionaries at `config.at` again, all in one pass: the same metrics as at the end of their run, on the text of
-/// `config.evaluation`. `progress` is told the tokens done and wanted and may end the pass by answering false; what was measured
-/// until then is given.
-///
-/// # Errors
-/// When a file cannot be read, or its dictionary belongs elsewhere or does not fit the model.
-pub fn evaluate(
-    files: &[PathBuf],
-    backend: &dyn Backend,
-    tokens: &TokenFile,
-    config: &TrainConfig,
-    progress: &mut dyn FnMut(u64, u64) -> bool,
-) -> Result<Vec<Vec<Measurement>>, TrainError> {
-    let width = backend.model().width(config.at)?;
-    let load = |file: &PathBuf| -> Result<(Dictionary<f32>, f64), TrainError> {
-        let (dictionary, facts) = dictionary::load(file)?;
-        if (dictionary.d_in(), facts.at) != (width, config.at) {
-            let (file, at, d_in) = (file.display(), facts.at, dictionary.d_in());
-            let message = format!("{file} is {d_in} wide, at {at}; expected {width}, at {}", config.at);
-            return Err(ConfigError::new("dictionary", message).into());
-        }
-        Ok((dictionary, facts.scale))
-    };
-    let loaded = files.iter().map(load).collect::<Result<Vec<_>, _>>()?;
-    let subjects: Vec<_> = loaded
-        .iter()
-        .map(|(dictionary, scale)| Subject {
-            dictionary,
-            scale: *scale,
-        })
-        .collect();
-    let contexts = final_contexts(tokens, config);
-    backend.evaluate(config.at, &subjects, text(tokens, &contexts, config), progress)
-}
-
-/// The first contexts of a split, as many as hold `n_tokens`, or all.
-fn contexts(tokens: &TokenFile, split: Split, n_tokens: usize) -> Vec<&[u32]> {
-    let wanted = n_tokens.div_ceil(tokens.manifest().packing.n_ctx);
-    (0..tokens.n_contexts(split).min(wanted))
-        .map(|i| tokens.context(split, i))
-        .collect()
-}
-
-/// What a run is measured on at its end.
-fn final_contexts<'a>(tokens: &'a TokenFile, config: &TrainConfig) -> Vec<&'a [u32]> {
-    let split = match config.evaluation.split {
-        EvaluationSplit::HeldOut => Split::HeldOut,
-        EvaluationSplit::Validation => Split::Validation,
-    };
-    contexts(tokens, split, config.evaluation.n_tokens)
-}
-
-fn text<'a>(tokens: &'a TokenFile, contexts: &'a [&'a [u32]], config: &TrainConfig) -> Text<'a> {
-    Text {
-        contexts,
-        special: &tokens.manifest().special,
-        batch: config.batch,
     }
 }
 
@@ -304,9 +243,7 @@ fn history(
     } = inputs;
     let validation = if measured {
         steps.fetch()?;
-        let contexts = contexts(tokens, Split::Validation, config.evaluation.validation_tokens);
-        let text = text(tokens, &contexts, config);
-        backend.evaluate(config.at, &subjects(steps.trainees(), scale), text, &mut |_, _| true)?
+        results::curves(backend, tokens, config, &subjects(steps.trainees(), scale))?
     } else {
         vec![Vec::new(); config.dictionaries.len()]
     };
@@ -376,32 +313,36 @@ fn finish(
         tokens,
         folder,
     } = inputs;
-    let contexts = final_contexts(tokens, config);
-    let text = text(tokens, &contexts, config);
     let mut told = Instant::now();
     let mut stopped = false;
-    let measured = backend.evaluate(config.at, &subjects(trainees, state.scale), text, &mut |done, total| {
-        if told.elapsed() > PROGRESS {
-            told = Instant::now();
-            let stage = format!("measuring on {}", config.evaluation.split.text());
-            observer.progress(Progress {
-                stage,
-                done,
-                total,
-                unit: "tokens".into(),
-                rate: 0.0,
-            });
-        }
-        stopped = observer.stop();
-        !stopped
-    })?;
+    let measured = results::measure(
+        backend,
+        tokens,
+        config,
+        &subjects(trainees, state.scale),
+        &mut |done, total| {
+            if told.elapsed() > PROGRESS {
+                told = Instant::now();
+                let stage = format!("measuring on {}", config.evaluation.split.text());
+                observer.progress(Progress {
+                    stage,
+                    done,
+                    total,
+                    unit: "tokens".into(),
+                    rate: 0.0,
+                });
+            }
+            stopped = observer.stop();
+            !stopped
+        },
+    )?;
     if stopped {
         return Ok(Outcome::Stopped { step: state.step });
     }
     let n_contexts = (config.n_steps() * config.accumulation * config.batch) as f64;
     let n_passes = n_contexts / tokens.n_contexts(Split::Train) as f64;
     let mut trained = Vec::with_capacity(measured.len());
-    for (index, mut metrics) in measured.into_iter().enumerate() {
+    for (index, measured) in measured.into_iter().enumerate() {
         let facts = DictionaryFile::new(
             config.dictionaries[index],
             config.at,
@@ -411,21 +352,19 @@ fn finish(
         );
         let file = folder.join(format!("dictionary-{index}.safetensors"));
         dictionary::save(&trainees[index].dictionary, &facts, WeightType::F32, &file)?;
+        let mut metrics = measured.metrics;
         let (sum, n) = state.grad_norms[index];
         let trained_on = (config.n_steps() * config.accumulation * config.batch_tokens()) as u64;
         for (name, value) in [("grad_norm", sum / n.max(1) as f64), ("train_seconds", state.seconds[index])] {
-            let version = METRICS.iter().find(|m| m.name == name).map_or(0, |m| m.version);
-            let n_tokens = trained_on;
-            metrics.push(Measurement {
-                name: name.into(),
-                version,
-                at: None,
-                tokens: TokenSet::Ordinary,
-                n_tokens,
-                value,
-            });
+            metrics.push(Measurement::new(name, trained_on, value));
         }
-        trained.push(Trained { file, metrics, n_passes });
+        let density = Density::new(&measured.firings, measured.n_tokens);
+        trained.push(Trained {
+            file,
+            metrics,
+            density,
+            n_passes,
+        });
     }
     Ok(Outcome::Done(trained))
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
+mod core_metrics;
 mod golden;
 mod kind_laws;
 mod kind_runs;

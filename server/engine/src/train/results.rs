@@ -1,0 +1,114 @@
+//! Which text dictionaries are measured on: the curves' during a run, and the results' at its end and whenever they are computed
+//! again.
+
+use api::{ConfigError, EvaluationSplit, Measurement, TrainConfig};
+use std::path::PathBuf;
+
+use super::{Backend, TrainError};
+use crate::{
+    corpus::{Split, TokenFile},
+    dictionary::{self, Dictionary},
+    metrics::{Depth, Evaluated, Subject, Text, of_weights},
+};
+
+/// Measures dictionaries at `config.at` again, all in one pass: the same metrics as at the end of their run, on the text of
+/// `config.evaluation`. `progress` is told the tokens done and wanted and may end the pass by answering false; what was measured
+/// until then is given.
+///
+/// # Errors
+/// When a file cannot be read, or its dictionary belongs elsewhere or does not fit the model.
+pub fn evaluate(
+    files: &[PathBuf],
+    backend: &dyn Backend,
+    tokens: &TokenFile,
+    config: &TrainConfig,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Vec<Evaluated>, TrainError> {
+    let width = backend.model().width(config.at)?;
+    let load = |file: &PathBuf| -> Result<(Dictionary<f32>, f64), TrainError> {
+        let (dictionary, facts) = dictionary::load(file)?;
+        if (dictionary.d_in(), facts.at) != (width, config.at) {
+            let (file, at, d_in) = (file.display(), facts.at, dictionary.d_in());
+            let message = format!("{file} is {d_in} wide, at {at}; expected {width}, at {}", config.at);
+            return Err(ConfigError::new("dictionary", message).into());
+        }
+        Ok((dictionary, facts.scale))
+    };
+    let loaded = files.iter().map(load).collect::<Result<Vec<_>, _>>()?;
+    let subjects: Vec<_> = loaded
+        .iter()
+        .map(|(dictionary, scale)| Subject {
+            dictionary,
+            scale: *scale,
+        })
+        .collect();
+    measure(backend, tokens, config, &subjects, progress)
+}
+
+/// What [`evaluate`] measures, of dictionaries that are here.
+///
+/// # Errors
+/// The model's and the device's.
+pub fn measure(
+    backend: &dyn Backend,
+    tokens: &TokenFile,
+    config: &TrainConfig,
+    subjects: &[Subject<'_>],
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Vec<Evaluated>, TrainError> {
+    let (split, contexts) = final_contexts(tokens, config);
+    let documents = tokens.documents(split, contexts.len());
+    let text = Text {
+        documents: documents.as_deref(),
+        depth: Depth::Results,
+        ..text(tokens, &contexts, config)
+    };
+    let mut measured = backend.evaluate(config.at, subjects, text, progress)?;
+    for (measured, subject) in measured.iter_mut().zip(subjects) {
+        let of_weights = of_weights(subject.dictionary, &measured.firings, measured.n_tokens);
+        measured.metrics.extend(of_weights);
+    }
+    Ok(measured)
+}
+
+/// What a run's curves show of its dictionaries: the metrics on the first of the validation text.
+///
+/// # Errors
+/// The model's and the device's.
+pub fn curves(
+    backend: &dyn Backend,
+    tokens: &TokenFile,
+    config: &TrainConfig,
+    subjects: &[Subject<'_>],
+) -> Result<Vec<Vec<Measurement>>, TrainError> {
+    let contexts = contexts(tokens, Split::Validation, config.evaluation.validation_tokens);
+    let measured = backend.evaluate(config.at, subjects, text(tokens, &contexts, config), &mut |_, _| true)?;
+    Ok(measured.into_iter().map(|measured| measured.metrics).collect())
+}
+
+/// The first contexts of a split, as many as hold `n_tokens`, or all.
+fn contexts(tokens: &TokenFile, split: Split, n_tokens: usize) -> Vec<&[u32]> {
+    let wanted = n_tokens.div_ceil(tokens.manifest().packing.n_ctx);
+    (0..tokens.n_contexts(split).min(wanted))
+        .map(|i| tokens.context(split, i))
+        .collect()
+}
+
+/// What a run is measured on at its end.
+fn final_contexts<'a>(tokens: &'a TokenFile, config: &TrainConfig) -> (Split, Vec<&'a [u32]>) {
+    let split = match config.evaluation.split {
+        EvaluationSplit::HeldOut => Split::HeldOut,
+        EvaluationSplit::Validation => Split::Validation,
+    };
+    (split, contexts(tokens, split, config.evaluation.n_tokens))
+}
+
+fn text<'a>(tokens: &'a TokenFile, contexts: &'a [&'a [u32]], config: &TrainConfig) -> Text<'a> {
+    Text {
+        contexts,
+        special: &tokens.manifest().special,
+        batch: config.batch,
+        documents: None,
+        depth: Depth::Curves,
+    }
+}
