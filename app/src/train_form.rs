@@ -4,8 +4,8 @@
 use std::{collections::BTreeMap, str::FromStr};
 
 use api::{
-    ApiError, ConfigError, CorpusId, CorpusInfo, ErrorKind, HookPoint, KindName, ModelId, ModelInfo, ObjectiveKind, PerObjective,
-    Site, SweepRequest,
+    ApiError, ConfigError, CorpusId, CorpusInfo, DictionaryId, ErrorKind, HookPoint, KindName, ModelId, ModelInfo, ObjectiveKind,
+    PerObjective, Site, SweepRequest,
 };
 
 /// The form's values by field; a field that is left empty has none.
@@ -37,7 +37,7 @@ pub const KIND_SETTINGS: &[TextField] = &[
     TextField {
         name: "coefficient",
         label: "Sparsity coefficient λ",
-        help: "Weight of the sparsity term: the mean L1 norm of the codes (gated: of the open gates; jumprelu: their number) over d_in. A dictionary is trained for each value, so several draw a Pareto \
+        help: "Weight of the sparsity term: the mean L1 norm of the codes (gated: of the open gates; jumprelu: their number; relu-april and relu-saelens: times the length of what they write; p-anneal: Σ cᵖ) over d_in. A dictionary is trained for each value, so several draw a Pareto \
                curve: 0.1,0.3,1 for every objective or, per objective, local=0.1,0.3;e2e=1,3.",
         is_wide: true,
     },
@@ -68,6 +68,14 @@ pub const KIND_SETTINGS: &[TextField] = &[
         "Width of the window around a threshold in which it has a gradient, in units of the input's size.",
     ),
     field("initial_threshold", "First threshold", "In units of the input's size."),
+    field(
+        "groups",
+        "Groups",
+        "Of features, each prefix of which reconstructs by itself: 1/32, 1/16, 1/8, 1/4 of them and the rest are five.",
+    ),
+    field("final_p", "Last p", "Of the penalty Σ cᵖ, which begins at 1."),
+    field("anneal_start", "p falls from", "The optimiser step at which it begins to."),
+    field("anneal_end", "p falls until", "The optimiser step at which it is the last."),
 ];
 
 /// The objectives' own numbers.
@@ -128,6 +136,20 @@ pub const OPTIMISER: &[TextField] = &[
     field("adam_beta1", "Adam β₁", "Decay of the mean of the gradient."),
     field("adam_beta2", "Adam β₂", "Decay of the mean of its square."),
     field("adam_eps", "Adam ε", "Added to the root of that mean."),
+];
+
+/// The buffer of activations.
+pub const BUFFER: &[TextField] = &[
+    field(
+        "buffer_tokens",
+        "Buffer",
+        "Activation vectors of many contexts, mixed, that steps draw from; for the local objective alone. Empty: contexts in order.",
+    ),
+    field(
+        "buffer_mixing",
+        "Kept back",
+        "Share of the buffer that is mixed with the next vectors when the others have been served.",
+    ),
 ];
 
 /// What is measured and kept.
@@ -221,6 +243,10 @@ pub fn request(values: &Values) -> Result<SweepRequest, ApiError> {
         model: ModelId(required("model")?.into()),
         corpus: CorpusId(required("corpus")?.into()),
         at: required("at")?.parse()?,
+        from: numbers(values, "from", "numbers of dictionaries, as 3,5")?
+            .into_iter()
+            .map(|id| DictionaryId(id as i64))
+            .collect(),
         kind: chosen,
         objectives: objectives(values),
         coefficient: list(&own, "coefficient")?,
@@ -230,6 +256,10 @@ pub fn request(values: &Values) -> Result<SweepRequest, ApiError> {
         threshold_decay: number(&own, "threshold_decay")?,
         bandwidth: number(&own, "bandwidth")?,
         initial_threshold: number(&own, "initial_threshold")?,
+        groups: whole(&own, "groups")?.map(|n| n as usize),
+        final_p: number(&own, "final_p")?,
+        anneal_start: whole(&own, "anneal_start")?.map(|n| n as usize),
+        anneal_end: whole(&own, "anneal_end")?.map(|n| n as usize),
         kl_coefficient: list(values, "kl_coefficient")?,
         ds_coefficient: number(values, "ds_coefficient")?,
         lr: list(values, "lr")?,
@@ -238,6 +268,9 @@ pub fn request(values: &Values) -> Result<SweepRequest, ApiError> {
         batch: whole(values, "batch")?.map(|n| n as usize),
         accumulation: whole(values, "accumulation")?.map(|n| n as usize),
         tokens: whole(values, "tokens")?,
+        buffer_tokens: whole(values, "buffer_tokens")?.map(|n| n as usize),
+        buffer_mixing: number(values, "buffer_mixing")?,
+        buffer_on: word(values, "buffer_on")?,
         seeds: numbers(values, "seeds", "whole numbers, as 0,1,2")?,
         warmup_steps: whole(values, "warmup_steps")?.map(|n| n as usize),
         min_lr_factor: number(values, "min_lr_factor")?,

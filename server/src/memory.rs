@@ -35,11 +35,20 @@ impl Memory {
     /// # Errors
     /// With the sizes, and what to do.
     pub fn check(self, run: &TrainConfig, width: usize) -> Result<(), ConfigError> {
+        let gib = |bytes: u128| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
+        let (buffer, here) = (run.buffer_bytes(width), gib(self.with_swap.into()));
+        if buffer > u128::from(self.with_swap) {
+            let message = format!(
+                "{width} numbers each would take {}, and this machine has {here}; expected fewer",
+                gib(buffer)
+            );
+            let found = run.buffer.map_or(0, |buffer| buffer.tokens);
+            return Err(ConfigError::new("buffer_tokens", format!("found {found}; {message}")));
+        }
         let needed = run.state_bytes(width);
         if needed <= u128::from(self.with_swap) {
             return Ok(());
         }
-        let gib = |bytes: u128| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
         let widest = run.dictionaries.iter().map(|d| d.d_sae).max().unwrap_or(0);
         Err(ConfigError::new(
             "d_sae",
@@ -48,7 +57,7 @@ impl Memory {
                  expected fewer features, or fewer dictionaries in one run",
                 run.dictionaries.len(),
                 gib(needed),
-                gib(self.with_swap.into())
+                here
             ),
         ))
     }

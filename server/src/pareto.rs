@@ -3,7 +3,7 @@
 use anyhow::Result;
 use api::{
     ConfigError, DictionaryInfo, Direction, EvaluationSplit, HookPoint, JobId, KindName, METRICS, MetricDefinition, ModelId,
-    ObjectiveKind, ParetoFront, ParetoQuery, ParetoView, metric,
+    ParetoFront, ParetoQuery, ParetoView, Series, metric,
 };
 use app::charts::{Theme, pareto_chart, pareto_csv};
 use engine::experiment::pareto::{self, Run};
@@ -150,18 +150,15 @@ fn nothing(query: &ParetoQuery, choices: &[(ModelId, Vec<HookPoint>)]) -> Config
 fn fronts(dictionaries: &[DictionaryInfo], x: &MetricDefinition, y: &MetricDefinition) -> Vec<ParetoFront> {
     // what is neither better nor worse is read as a cost: fewer features at the same loss
     let lower = |metric: &MetricDefinition| metric.direction != Direction::HigherIsBetter;
-    let series = KindName::ALL
+    let every: BTreeSet<Series> = dictionaries.iter().map(|d| d.config.series()).collect();
+    every
         .into_iter()
-        .flat_map(|kind| ObjectiveKind::ALL.map(|objective| (kind, objective)));
-    series
-        .filter_map(|(kind, objective)| {
-            let is_of = |d: &&DictionaryInfo| (d.config.kind.name(), d.config.objective.kind()) == (kind, objective);
-            let of: Vec<_> = dictionaries.iter().filter(is_of).collect();
+        .filter_map(|series| {
+            let of: Vec<_> = dictionaries.iter().filter(|d| d.config.series() == series).collect();
             let points: Vec<_> = of.iter().map(|d| (value(d, x), value(d, y))).collect();
             let front = pareto::front(&points, lower(x), lower(y));
             (!front.is_empty()).then(|| ParetoFront {
-                kind,
-                objective,
+                series,
                 dictionaries: front.into_iter().map(|i| of[i].id).collect(),
             })
         })
@@ -178,7 +175,9 @@ fn summary(dictionaries: &[DictionaryInfo], x: &MetricDefinition, y: &MetricDefi
     };
     // within a kind: what differs is the objective alone
     let of_kind = |kind| {
-        let of = dictionaries.iter().filter(|d| d.config.kind.name() == kind);
+        let of = dictionaries
+            .iter()
+            .filter(|d| d.config.kind.name() == kind && d.config.origin.is_fresh());
         pareto::summary(kind, &of.map(run).collect::<Vec<_>>())
     };
     KindName::ALL.into_iter().flat_map(of_kind).collect()
@@ -262,7 +261,7 @@ mod tests {
         let ids: Vec<_> = view
             .fronts
             .iter()
-            .map(|f| (f.kind, f.dictionaries.iter().map(|id| id.0).collect::<Vec<_>>()))
+            .map(|f| (f.series.kind, f.dictionaries.iter().map(|id| id.0).collect::<Vec<_>>()))
             .collect();
         assert_eq!(
             ids,

@@ -78,7 +78,7 @@ fn unusable_models(place: &Place) -> Result<Vec<(PathBuf, Vec<&'static str>)>> {
                 "family/config.json'",
                 "model_type",
                 "\"mamba\"",
-                "gpt2, gpt_neo, gpt_neox, llama",
+                "gpt2, gpt_neo, gpt_neox, llama, mistral, qwen2, qwen3, gemma2",
             ],
         ),
         (

@@ -80,7 +80,7 @@ fn what_cannot_be_measured_is_said() -> Result<()> {
         (Line::on(&place, &["known", "--dictionary", "7;8"]), 2, ["'7;8'", "7,8"]),
         (
             Line::on(&place, &["known", "--dictionary", "7"]),
-            1,
+            2,
             ["there is no dictionary 7", ""],
         ),
         (

@@ -237,10 +237,15 @@ fn every_kind_is_swept_under_every_objective() -> Result<()> {
     let of = |kind: &str| Line::sweep(&place).with("--kind", kind).with("--input-scale", "unit_norm");
     let by_k = |kind: &str| of(kind).without("--coefficient").with("--k", "2,4");
     let lines = [
+        ("relu-unit", of("relu-unit")),
+        ("relu-april", of("relu-april")),
+        ("relu-saelens", of("relu-saelens")),
+        ("p-anneal", of("p-anneal").with("--final-p", 0.4)),
         ("tied", of("tied")),
         ("gated", of("gated")),
         ("topk", by_k("topk").with("--dead-tokens", 500)),
         ("batchtopk", by_k("batchtopk")),
+        ("matryoshka", by_k("matryoshka").with("--groups", 3)),
         ("jumprelu", of("jumprelu").with("--bandwidth", 0.05)),
     ];
     for (kind, line) in lines {
@@ -252,7 +257,15 @@ fn every_kind_is_swept_under_every_objective() -> Result<()> {
         let (kinds, k, l0) = (column("kind")?, column("k")?, column("l0")?);
         let rows: Vec<Vec<&str>> = table.lines().skip(1).map(|row| row.split(',').collect()).collect();
         // two of local, one or two of e2e, two of e2e+ds
-        ensure!(rows.len() == if kind.ends_with("topk") { 6 } else { 5 }, "{kind}: {table}");
+        ensure!(
+            rows.len()
+                == if kind.ends_with("topk") || kind == "matryoshka" {
+                    6
+                } else {
+                    5
+                },
+            "{kind}: {table}"
+        );
         for row in rows {
             ensure!(row[kinds] == kind, "{table}");
             if kind == "topk" {
@@ -261,4 +274,73 @@ fn every_kind_is_swept_under_every_objective() -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[test]
+fn dictionaries_at_every_site_are_swept_and_verified() -> Result<()> {
+    let place = Place::new()?;
+    // the tiny model's width is 32, its MLP's hidden layer's 128
+    let sites = [
+        ("hook_mlp_out", 32),
+        ("mlp.hook_post", 128),
+        ("attn.hook_z", 32),
+        ("hook_attn_out", 32),
+        ("hook_resid_mid", 32),
+        ("hook_resid_post", 32),
+    ];
+    for (k, (site, width)) in sites.into_iter().enumerate() {
+        let said = Line::sweep(&place)
+            .with("--at", format!("blocks.0.{site}"))
+            .with("--coefficient", "0.1")
+            .without("--d-sae")
+            .expect(0)
+            .context(site)?;
+        said.tells(&[&format!("default: d_sae = {}", 16 * width)])?;
+        ensure!(dictionaries(&place.data())?.len() == 3 * (k + 1), "{site}: {said}");
+    }
+    let verified = Line::on(&place, &["verify", "--dictionary", "all"]).expect(0)?;
+    ensure!(verified.out.matches("verified,").count() == 18, "{verified}");
+    // nothing is downstream of the last block
+    Line::sweep(&place)
+        .with("--at", "blocks.2.mlp.hook_post")
+        .expect(2)?
+        .complains(&["e2e+ds at blocks.2.mlp.hook_post", "use e2e there"])
+}
+
+#[test]
+fn a_sweep_from_a_buffer_leaves_its_activations_for_later_runs() -> Result<()> {
+    let place = Place::new()?;
+    let line = Line::sweep(&place)
+        .with("--objective", "local")
+        .with("--coefficient", "0.03,0.3")
+        .without("--kl-coefficient")
+        .without("--ds-coefficient")
+        .with("--buffer-tokens", 512);
+    line.expect(0)?
+        .tells(&["default: buffer_mixing = 0.5", "default: buffer_on = memory"])?;
+    let in_memory = dictionaries(&place.data())?;
+    let on_disk = line.with("--buffer-on", "disk");
+    on_disk.expect(0)?;
+    let made = dictionaries(&place.data())?;
+    ensure!(made.len() == 4, "{} dictionaries", made.len());
+    for (memory, disk) in in_memory.iter().zip(&made[2..]) {
+        ensure!(memory.1 == disk.1, "{} and {} differ", memory.0, disk.0);
+    }
+    on_disk.clone().with("--lr", "2e-3").expect(0)?;
+    let kept = place.data().join("cache/activations");
+    let entries: Vec<_> = fs::read_dir(&kept)?.collect::<Result<_, _>>()?;
+    ensure!(entries.len() == 1, "{} entries", entries.len());
+    let file = entries[0].path().join("activations.bin");
+    let mut bytes = fs::read(&file)?;
+    bytes[77] ^= 1;
+    fs::write(&file, bytes)?;
+    on_disk
+        .clone()
+        .with("--lr", "3e-3")
+        .expect(1)?
+        .complains(&["activations.bin: damaged", "remove the folder"])?;
+    on_disk
+        .with("--objective", "local,e2e")
+        .expect(2)?
+        .complains(&["buffer_tokens", "found with e2e", "only local"])
 }

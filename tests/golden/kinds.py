@@ -45,6 +45,8 @@ class Kind(nn.Module):
     """A dictionary whose parameters have this project's names and shapes."""
 
     unit_decoder = True
+    share = 1.0
+    first_seed = 0
     state: dict[str, torch.Tensor] = {}
 
     def own(self, name: str, value: torch.Tensor) -> None:
@@ -62,6 +64,91 @@ class Kind(nn.Module):
 
     def begin(self) -> None:
         """Before the first batch of a step."""
+
+
+class ReluUnit(Kind):
+    """dictionary_learning's AutoEncoder and StandardTrainer, with the squared error of its later versions."""
+
+    kind = "relu-unit"
+    is_centred = True
+
+    def __init__(self, w, x):
+        super().__init__()
+        self.own("W_enc", w)
+        self.own("b_dec", 0.1 * torch.randn(x.shape[1]))
+        self.own("b_enc", -0.8 * (x @ w.T).std() + 0.3 * torch.randn(D_SAE))
+        rows = unit_rows(torch.randn(D_SAE, x.shape[1]))
+        self.own("W_dec", rows if self.unit_decoder else rows * (0.3 + torch.rand(D_SAE, 1)))
+
+    def pre(self, x):
+        return (x - self.b_dec if self.is_centred else x) @ self.W_enc.T + self.b_enc
+
+    def encode(self, x):
+        return F.relu(self.pre(x))
+
+    def penalty(self, c):
+        return c.sum()
+
+    def forward(self, x):
+        c = self.encode(x)
+        return c, c @ self.W_dec + self.b_dec, self.penalty(c), torch.tensor(0.0)
+
+    def doubt(self, x):
+        return [self.pre(x)]
+
+
+class ReluApril(ReluUnit):
+    """dictionary_learning's AutoEncoderNew and StandardTrainerAprilUpdate."""
+
+    kind = "relu-april"
+    unit_decoder = is_centred = False
+
+    def penalty(self, c):
+        return (c * self.W_dec.norm(dim=1)).sum()
+
+
+class ReluSaelens(ReluApril):
+    """SAELens' StandardTrainingSAE with apply_b_dec_to_input, its default."""
+
+    kind = "relu-saelens"
+    is_centred = True
+
+
+class PAnneal(ReluUnit):
+    """dictionary_learning's PAnnealTrainer with sparsity_function Lp^p, here at the fifth of its ten moves."""
+
+    settings = dict(final_p=0.4, anneal_start=0, anneal_end=9)
+    kind = {"p-anneal": settings}
+    # with 0 an activation of the eighth step is so small that c^(p - 1) magnifies round-off ten thousand times
+    first_seed = 1
+
+    def __init__(self, w, x):
+        super().__init__(w, x)
+        self.state = {"annealing": torch.tensor([4.0, 4.0, 1.25]).double(), "recent": torch.zeros(10, 2).double()}
+        self.begin()
+
+    def begin(self):
+        self.powers = torch.zeros(2).double()
+
+    def p(self, moves):
+        return torch.linspace(1, self.settings["final_p"], 10, dtype=torch.float64)[moves - 1].item()
+
+    def penalty(self, c):
+        moves = int(self.state["annealing"][1])
+        powers = [c.pow(self.p(min(each, 10))).sum() for each in (moves, moves + 1)]
+        self.powers = self.powers + torch.stack(powers).detach()
+        return self.state["annealing"][2] * powers[0]
+
+    def after_step(self, n_tokens):
+        super().after_step(n_tokens)
+        step, moves, factor = self.state["annealing"].tolist()
+        recent = torch.cat([self.state["recent"][1:], self.powers[None] / n_tokens])
+        times = torch.linspace(self.settings["anneal_start"], self.settings["anneal_end"], 10, dtype=int)
+        if step in times and moves < 10:
+            queue = recent[recent[:, 0] > 0]
+            factor *= (queue[:, 0].mean() / queue[:, 1].mean()).item()
+            moves += 1
+        self.state = {"annealing": torch.tensor([step + 1, moves, factor]).double(), "recent": recent}
 
 
 class Tied(Kind):
@@ -212,6 +299,20 @@ class BatchTopK(TopK):
         return [(x - self.b_dec) @ self.W_enc.T + self.b_enc, first[:, -2] - first[:, -1]]
 
 
+class Matryoshka(BatchTopK):
+    """Bussmann et al. 2025, as dictionary_learning's MatryoshkaBatchTopKTrainer has it, but for the second 1/G (see METHODS)."""
+
+    settings = BatchTopK.settings | dict(groups=3)
+    kind = dict(matryoshka=settings)
+    share = 1 / 3
+
+    def forward(self, x):
+        c, x_hat, penalty, aux = super().forward(x)
+        for end in (D_SAE // 8, D_SAE // 8 + D_SAE // 4):
+            aux = aux + F.mse_loss(c[:, :end] @ self.W_dec[:end] + self.b_dec, x) * self.share
+        return c, x_hat, penalty, aux
+
+
 class Jump(torch.autograd.Function):
     """c = z 1[z > theta]."""
 
@@ -281,7 +382,7 @@ class JumpRelu(Kind):
         return [z - theta, z - theta - width / 2, z - theta + width / 2]
 
 
-KINDS = [Tied, Gated, TopK, BatchTopK, JumpRelu]
+KINDS = [ReluUnit, ReluApril, ReluSaelens, PAnneal, Tied, Gated, TopK, BatchTopK, Matryoshka, JumpRelu]
 
 
 def terms_of(spliced, sae, tokens, objective):
@@ -310,8 +411,8 @@ def terms_of(spliced, sae, tokens, objective):
     return terms
 
 
-def loss_of(terms, objective):
-    coefficients = {"reconstruction": 1.0 if objective["name"] == "local" else 0.0, "auxiliary": 1.0}
+def loss_of(terms, objective, share):
+    coefficients = {"reconstruction": share if objective["name"] == "local" else 0.0, "auxiliary": 1.0}
     coefficients |= {name: objective[name] for name in ("sparsity", "kl", "downstream") if name in objective}
     return sum(coefficient * terms[name] for name, coefficient in coefficients.items())
 
@@ -327,7 +428,7 @@ def train(spliced, sae, tokens, objective):
         sums, loss = {}, 0.0
         for batch in batches:
             terms = terms_of(spliced, sae, batch, objective)
-            part = loss_of(terms, objective) / ACCUMULATION
+            part = loss_of(terms, objective, sae.share) / ACCUMULATION
             part.backward()
             loss += part.item()
             for name, value in terms.items():
@@ -374,7 +475,7 @@ def generate(folder: Path) -> None:
         median = (weights / weights.sum()) @ x
     tensors["median"] = median
     for cls in KINDS:
-        for attempt in range(200):
+        for attempt in range(cls.first_seed, 200):
             torch.manual_seed(attempt)
             w = torch.randn(D_SAE, x.shape[1]).double()
             sae = cls(w / (x @ w.T).std(), x).double()

@@ -20,11 +20,15 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoModelForCausalLM,
+    Gemma2Config,
     GPT2Config,
     GPTNeoConfig,
     GPTNeoXConfig,
     LlamaConfig,
+    MistralConfig,
     PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen3Config,
 )
 
 LLAMA = dict(
@@ -38,6 +42,12 @@ NEOX = dict(
 LLAMA3 = dict(
     rope_type="llama3", rope_theta=500.0, factor=4.0, low_freq_factor=1.0, high_freq_factor=4.0,
     original_max_position_embeddings=64,
+)  # fmt: skip
+
+# heads that are not d_model / n_heads wide; a context of 72 tokens is longer than the window and than a tile of query rows
+GROUPED = dict(
+    vocab_size=64, hidden_size=16, intermediate_size=32, num_hidden_layers=3, num_attention_heads=4,
+    num_key_value_heads=2, head_dim=6, sliding_window=20, max_position_embeddings=128, bos_token_id=1, eos_token_id=2,
 )  # fmt: skip
 
 # name: config, tokens of the context, block whose input is replaced
@@ -81,6 +91,28 @@ CASES = {
     "llama_linear": (LlamaConfig(**LLAMA, rope_parameters=dict(rope_type="linear", factor=2.0, rope_theta=100.0)), 24, 2),
     "llama_f16": (LlamaConfig(**LLAMA, dtype="float16"), 24, 1),
     "llama_bf16": (LlamaConfig(**LLAMA, dtype="bfloat16"), 24, 1),
+    # caps that bend most scores and logits
+    "gemma2": (
+        Gemma2Config(
+            **GROUPED, query_pre_attn_scalar=3, attn_logit_softcapping=2.0, final_logit_softcapping=1.5, rms_norm_eps=1e-3,
+            pad_token_id=None,
+        ),
+        72,
+        1,
+    ),
+    "gemma2_variant": (
+        Gemma2Config(
+            **GROUPED, attn_logit_softcapping=None, final_logit_softcapping=None, attention_bias=True, pad_token_id=None,
+            tie_word_embeddings=False, hidden_activation="silu", rope_parameters=dict(rope_type="default", rope_theta=100.0),
+            layer_types=["full_attention", "sliding_attention", "sliding_attention"],
+        ),
+        72,
+        0,
+    ),
+    "mistral": (MistralConfig(**GROUPED), 72, 1),
+    "qwen2": (Qwen2Config(**GROUPED, use_sliding_window=True, max_window_layers=1), 72, 0),
+    "qwen3": (Qwen3Config(**GROUPED, use_sliding_window=True, max_window_layers=2, rms_norm_eps=1e-3), 72, 0),
+    "qwen3_variant": (Qwen3Config(**GROUPED, attention_bias=True, tie_word_embeddings=True), 24, 1),
 }  # fmt: skip
 SHARDED = {"llama": "12KB"}
 
@@ -102,6 +134,8 @@ def generate(folder: Path) -> None:
 
 def randomise(model: torch.nn.Module) -> None:
     """Numbers at which every part of the forward pass matters: torch's own init leaves biases 0 and attention flat."""
+    # Gemma stores gains less 1
+    gain = 0 if model.config.model_type == "gemma2" else 1
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.ndim == 2:
@@ -109,7 +143,7 @@ def randomise(model: torch.nn.Module) -> None:
             elif name.endswith("bias"):
                 parameter.normal_(0, 0.1)
             else:
-                parameter.normal_(1, 0.2)
+                parameter.normal_(gain, 0.2)
 
 
 def blocks_of(model: torch.nn.Module) -> torch.nn.ModuleList:

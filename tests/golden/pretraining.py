@@ -22,7 +22,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 N, BATCH, STEPS = 20, 5, 10
 WARMUP, MIN_LR_FACTOR = 3, 0.1
 LR, BETAS, EPS, WEIGHT_DECAY = 3e-3, (0.9, 0.95), 1e-8, 0.1
-MODELS = ["gpt2", "gpt2_variant", "gpt_neox", "gpt_neox_sequential", "llama", "llama3"]
+MODELS = ["gpt2", "gpt2_variant", "gpt_neox", "gpt_neox_sequential", "llama", "llama3", "mistral", "qwen2", "qwen3", "gemma2"]
 STEPPED = "gpt2"
 TEXT = "One day, Lily went to the park. She saw a little dog."
 

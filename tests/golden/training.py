@@ -23,8 +23,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import nn
-from transformers import AutoModelForCausalLM
-from transformers.models.llama.modeling_llama import LlamaRMSNorm
+from transformers import AutoConfig, AutoModelForCausalLM
 
 N_CTX, BATCH, ACCUMULATION, STEPS = 12, 2, 2, 10
 D_SAE = 37
@@ -35,6 +34,7 @@ OBJECTIVES = {
     "local": dict(name="local", sparsity=0.7),
     "e2e": dict(name="e2e", sparsity=0.3, kl=0.9),
     "e2e_ds": dict(name="e2e+ds", sparsity=0.4, kl=0.5, downstream=2.5),
+    "kl_mse": dict(name="kl+mse", sparsity=0.6),
 }
 # name: model folder, hook point, residual frame, whether E|x|^2 is scaled to 1, share of the features that fire at first
 SETUPS = {
@@ -47,22 +47,35 @@ SETUPS = {
     "llama_mlp": ("llama", "blocks.1.hook_mlp_out", "raw", False, 0.5),
     # a dictionary that is wider than the residual stream
     "llama_post": ("llama", "blocks.0.mlp.hook_post", "raw", False, 0.2),
+    # the heads' outputs, before the output projection
+    "gpt2_z": ("gpt2", "blocks.0.attn.hook_z", "raw", False, 0.2),
+    # attention and MLP in parallel: what replaces one branch is not seen by the other
+    "neox_z": ("gpt_neox", "blocks.0.attn.hook_z", "raw", True, 0.4),
+    "neox_post": ("gpt_neox", "blocks.1.mlp.hook_post", "raw", False, 0.3),
 }
 
 
 def load(folder: Path) -> nn.Module:
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa").eval()
+    # sdpa has no soft caps
+    attention = "eager" if AutoConfig.from_pretrained(folder).model_type == "gemma2" else "sdpa"
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation=attention).eval()
 
 
 def in_f64(folder: Path) -> nn.Module:
-    """The model in f64. transformers takes LLaMA's RMS norms in f32 whatever the model's type; here they are f64 too."""
+    """The model in f64. transformers takes RMS norms and eager attention's softmax in f32 whatever the model's type; here they
+    are f64 too."""
     model = load(folder).double()
+    nn.functional.softmax = lambda x, dim, dtype=None: x.softmax(dim)
 
-    def forward(self, x):
+    def llamas(self, x):
         return self.weight * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.variance_epsilon)
 
+    def gemmas(self, x):
+        return (1 + self.weight) * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.eps)
+
     for module in model.modules():
-        if isinstance(module, LlamaRMSNorm):
+        if type(module).__name__.endswith("RMSNorm"):
+            forward = gemmas if type(module).__name__.startswith("Gemma") else llamas
             module.forward = forward.__get__(module)
     tokens = torch.arange(20)[None]
     with torch.no_grad():
@@ -85,12 +98,30 @@ def centre(model: nn.Module) -> nn.Module:
     return model
 
 
+# the families' names of the same modules
+BLOCKS = ("transformer.h", "gpt_neox.layers", "model.layers")
+OUTPUTS = {
+    "attn.hook_z": ("attn.c_proj", "attention.dense", "self_attn.o_proj"),
+    "mlp.hook_post": ("mlp.c_proj", "mlp.dense_4h_to_h", "mlp.down_proj"),
+}
+
+
+def submodule(module: nn.Module, paths: tuple[str, ...]) -> nn.Module:
+    """The one of `paths` that is there."""
+    for path in paths:
+        try:
+            return module.get_submodule(path)
+        except AttributeError:
+            continue
+    raise ValueError(f"none of {paths} in {type(module)}")
+
+
 class Spliced:
     """A model with a place where an activation is read and may be replaced."""
 
     def __init__(self, model: nn.Module, at: str) -> None:
         self.model = model
-        self.blocks = model.transformer.h if hasattr(model, "transformer") else model.model.layers
+        self.blocks = submodule(model, BLOCKS)
         _, layer, site = at.split(".", 2)
         block, self.layer = self.blocks[int(layer)], int(layer)
         self.replace, self.seen, self.inputs, self.last = None, None, {}, None
@@ -101,8 +132,8 @@ class Spliced:
             block.register_forward_pre_hook(self.on_input)
         elif site == "hook_mlp_out":
             block.mlp.register_forward_hook(lambda _, __, out: self.visit(out))
-        elif site == "mlp.hook_post":
-            block.mlp.down_proj.register_forward_pre_hook(self.on_input)
+        elif site in OUTPUTS:
+            submodule(block, OUTPUTS[site]).register_forward_pre_hook(self.on_input)
         else:
             raise ValueError(site)
 
@@ -163,7 +194,7 @@ def terms_of(spliced: Spliced, sae: SAE, tokens, objective) -> dict[str, torch.T
         "reconstruction": F.mse_loss(x_hat, x),
         "sparsity": c.norm(p=1, dim=-1).mean() / x.shape[-1],
     }
-    if "kl" in objective:
+    if "kl" in objective or objective["name"] == "kl+mse":
         log_p, log_q = (F.log_softmax(l, dim=-1).flatten(0, 1) for l in (logits, new_logits))
         terms["kl"] = F.kl_div(log_q, log_p, log_target=True, reduction="batchmean")
     if "downstream" in objective:
@@ -172,6 +203,10 @@ def terms_of(spliced: Spliced, sae: SAE, tokens, objective) -> dict[str, torch.T
 
 
 def loss_of(terms, objective):
+    if objective["name"] == "kl+mse":
+        alpha = (terms["reconstruction"] / (terms["kl"] + 1e-8)).detach()
+        balanced = 0.5 * (alpha * terms["kl"] + terms["reconstruction"])
+        return balanced + objective["sparsity"] * terms["sparsity"]
     coefficients = {"reconstruction": 1.0 if objective["name"] == "local" else 0.0}
     coefficients |= {name: objective[name] for name in ("sparsity", "kl", "downstream") if name in objective}
     for name, coefficient in coefficients.items():

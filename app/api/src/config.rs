@@ -1,6 +1,6 @@
 //! The resolved config of a training run: every value that the result depends on, none left to a default.
 
-use crate::{ConfigError, CorpusId, DictionaryKind, HookPoint, ModelId, word::words};
+use crate::{Buffer, ConfigError, CorpusId, DictionaryKind, HookPoint, ModelId, Origin, word::words};
 use serde::{Deserialize, Serialize};
 
 /// How the residual stream is read.
@@ -83,7 +83,8 @@ words!(EosPolicy, "eos", "document" => EosPolicy::Document, "none" => EosPolicy:
 words!(EvaluationSplit, "evaluate_on",
     "held_out" => EvaluationSplit::HeldOut, "validation" => EvaluationSplit::Validation);
 words!(ObjectiveKind, "objective",
-    "local" => ObjectiveKind::Local, "e2e" => ObjectiveKind::E2e, "e2e+ds" => ObjectiveKind::E2eDs);
+    "local" => ObjectiveKind::Local, "e2e" => ObjectiveKind::E2e, "e2e+ds" => ObjectiveKind::E2eDs,
+    "kl+mse" => ObjectiveKind::KlMse);
 
 /// How documents become contexts: tokenised, joined, cut every `n_ctx` tokens, the remainder dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -175,11 +176,19 @@ pub enum ObjectiveKind {
     /// Reproduce the output distribution and the later layers' activations.
     #[serde(rename = "e2e+ds")]
     E2eDs,
+    /// Reproduce the activation and the output distribution, in equal parts.
+    #[serde(rename = "kl+mse")]
+    KlMse,
 }
 
 impl ObjectiveKind {
     /// All objectives, in the order in which pages and tables list them.
-    pub const ALL: [ObjectiveKind; 3] = [ObjectiveKind::Local, ObjectiveKind::E2e, ObjectiveKind::E2eDs];
+    pub const ALL: [ObjectiveKind; 4] = [
+        ObjectiveKind::Local,
+        ObjectiveKind::E2e,
+        ObjectiveKind::E2eDs,
+        ObjectiveKind::KlMse,
+    ];
 }
 
 /// What a dictionary is trained to do: a sum of named terms, each with its coefficient (Braun et al. 2024, section 2).
@@ -211,6 +220,13 @@ pub enum Objective {
         /// Total coefficient of the downstream terms; each of the n later blocks has downstream / n.
         downstream: f64,
     },
+    /// ½ (α · KL(model ‖ spliced) + mse(x, x̂)) + sparsity, α = mse / KL of the batch, held constant (Karvonen 2025,
+    /// arXiv 2503.17272).
+    #[serde(rename = "kl+mse")]
+    KlMse {
+        /// λ, as in `local`.
+        sparsity: f64,
+    },
 }
 
 impl Objective {
@@ -220,20 +236,24 @@ impl Objective {
             Objective::Local { .. } => ObjectiveKind::Local,
             Objective::E2e { .. } => ObjectiveKind::E2e,
             Objective::E2eDs { .. } => ObjectiveKind::E2eDs,
+            Objective::KlMse { .. } => ObjectiveKind::KlMse,
         }
     }
 
     /// λ.
     pub fn sparsity(&self) -> f64 {
         match *self {
-            Objective::Local { sparsity } | Objective::E2e { sparsity, .. } | Objective::E2eDs { sparsity, .. } => sparsity,
+            Objective::Local { sparsity }
+            | Objective::E2e { sparsity, .. }
+            | Objective::E2eDs { sparsity, .. }
+            | Objective::KlMse { sparsity } => sparsity,
         }
     }
 
-    /// The coefficient of the KL term; 0 where there is none.
+    /// The coefficient of the KL term; 0 where there is none, or where it follows from the batch.
     pub fn kl(&self) -> f64 {
         match *self {
-            Objective::Local { .. } => 0.0,
+            Objective::Local { .. } | Objective::KlMse { .. } => 0.0,
             Objective::E2e { kl, .. } | Objective::E2eDs { kl, .. } => kl,
         }
     }
@@ -248,7 +268,7 @@ impl Objective {
 }
 
 /// One dictionary of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DictionaryConfig {
@@ -258,10 +278,13 @@ pub struct DictionaryConfig {
     pub d_sae: usize,
     /// What it is trained to do.
     pub objective: Objective,
-    /// Peak learning rate.
+    /// Peak learning rate; 0 where nothing is trained.
     pub lr: f64,
     /// Seed of the initial weights.
     pub seed: u64,
+    /// What it begins from.
+    #[serde(default, skip_serializing_if = "Origin::is_fresh")]
+    pub origin: Origin,
 }
 
 /// What is measured at the end of a run, and on how much text.
@@ -302,7 +325,7 @@ pub struct TrainConfig {
     pub batch: usize,
     /// Batches per optimiser step.
     pub accumulation: usize,
-    /// Tokens to train on; documents repeat, reshuffled, when they run out.
+    /// Tokens to train on; documents repeat, reshuffled, when they run out. 0 where nothing is trained.
     pub tokens: u64,
     /// The learning rate's course.
     pub schedule: Schedule,
@@ -310,6 +333,9 @@ pub struct TrainConfig {
     pub adam: Adam,
     /// Largest norm of a dictionary's gradient, all its parameters together; larger ones are scaled down to it.
     pub max_grad_norm: f64,
+    /// The buffer of activations that steps draw from; without one, each batch is some contexts' tokens in order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buffer: Option<Buffer>,
     /// Seed of the order of the contexts.
     pub data_seed: u64,
     /// Optimiser steps between two log points.
@@ -334,6 +360,22 @@ impl TrainConfig {
         self.tokens.div_ceil(per_step) as usize
     }
 
+    /// Whether optimiser steps are made.
+    ///
+    /// # Errors
+    /// When some of the dictionaries are trained and some are not: they are no one run.
+    pub fn trains(&self) -> Result<bool, ConfigError> {
+        let n = self.dictionaries.iter().filter(|d| d.origin.is_trained()).count();
+        if n != 0 && n != self.dictionaries.len() {
+            let message = format!(
+                "found {n} of {} that are trained; expected all or none",
+                self.dictionaries.len()
+            );
+            return Err(ConfigError::new("dictionaries", message));
+        }
+        Ok(n != 0)
+    }
+
     /// Checks what can be checked without the model and the corpus.
     ///
     /// # Errors
@@ -342,7 +384,6 @@ impl TrainConfig {
         at_least("n_ctx", self.packing.n_ctx, 2)?;
         at_least("batch", self.batch, 1)?;
         at_least("accumulation", self.accumulation, 1)?;
-        at_least("tokens", usize::from(self.tokens > 0), 1)?;
         self.check_sizes()?;
         at_least("log_every_steps", self.log_every_steps, 1)?;
         at_least("checkpoint_every_steps", self.checkpoint_every_steps, 1)?;
@@ -350,18 +391,27 @@ impl TrainConfig {
         at_least("validation_tokens", self.evaluation.validation_tokens, 1)?;
         at_least("eval_every_steps", self.evaluation.every_steps, 1)?;
         at_least("dictionaries", self.dictionaries.len(), 1)?;
-        self.schedule.validate(self.n_steps())?;
+        if self.trains()? {
+            at_least("tokens", usize::from(self.tokens > 0), 1)?;
+            self.schedule.validate(self.n_steps())?;
+        } else if self.tokens != 0 {
+            let message = format!("found {}; nothing is trained: expected 0", self.tokens);
+            return Err(ConfigError::new("tokens", message));
+        }
         below_one("adam_beta1", self.adam.beta1)?;
         below_one("adam_beta2", self.adam.beta2)?;
         positive("adam_eps", self.adam.eps)?;
         positive("max_grad_norm", self.max_grad_norm)?;
+        self.check_buffer()?;
         for dictionary in &self.dictionaries {
             at_least("d_sae", dictionary.d_sae, 1)?;
-            positive("lr", dictionary.lr)?;
+            if dictionary.origin.is_trained() {
+                positive("lr", dictionary.lr)?;
+            }
             not_negative("coefficient", dictionary.objective.sparsity())?;
             dictionary.check_kind()?;
             match dictionary.objective {
-                Objective::Local { .. } => {}
+                Objective::Local { .. } | Objective::KlMse { .. } => {}
                 Objective::E2e { kl, .. } => positive("kl_coefficient", kl)?,
                 Objective::E2eDs { kl, downstream, .. } => {
                     not_negative("kl_coefficient", kl)?;

@@ -1,11 +1,10 @@
-//! The kinds of dictionary: their names, their settings, and how a request comes to them. Formulas: docs/METHODS.md.
+//! The kinds of dictionary: their names and their settings. Formulas: docs/METHODS.md.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ConfigError, DictionaryConfig, PerObjective, SweepRequest,
-    config::{at_least, below_one, not_negative, positive},
-    sweep::or_default,
+    ConfigError, DictionaryConfig, Origin, PostHoc,
+    config::{at_least, below_one, fraction, not_negative, positive},
     word::words,
 };
 
@@ -17,6 +16,18 @@ pub enum KindName {
     /// See [`DictionaryKind::Relu`].
     #[default]
     Relu,
+    /// See [`DictionaryKind::ReluUnit`].
+    #[serde(rename = "relu-unit")]
+    ReluUnit,
+    /// See [`DictionaryKind::ReluApril`].
+    #[serde(rename = "relu-april")]
+    ReluApril,
+    /// See [`DictionaryKind::ReluSaelens`].
+    #[serde(rename = "relu-saelens")]
+    ReluSaelens,
+    /// See [`DictionaryKind::PAnneal`].
+    #[serde(rename = "p-anneal")]
+    PAnneal,
     /// See [`DictionaryKind::Tied`].
     Tied,
     /// See [`DictionaryKind::Gated`].
@@ -25,41 +36,67 @@ pub enum KindName {
     TopK,
     /// See [`DictionaryKind::BatchTopK`].
     BatchTopK,
+    /// See [`DictionaryKind::Matryoshka`].
+    Matryoshka,
     /// See [`DictionaryKind::JumpRelu`].
     JumpRelu,
+    /// See [`DictionaryKind::Pursuit`].
+    Pursuit,
 }
 
-words!(KindName, "kind", "relu" => KindName::Relu, "tied" => KindName::Tied, "gated" => KindName::Gated,
-    "topk" => KindName::TopK, "batchtopk" => KindName::BatchTopK, "jumprelu" => KindName::JumpRelu);
+words!(KindName, "kind", "relu" => KindName::Relu, "relu-unit" => KindName::ReluUnit, "relu-april" => KindName::ReluApril,
+    "relu-saelens" => KindName::ReluSaelens, "p-anneal" => KindName::PAnneal, "tied" => KindName::Tied,
+    "gated" => KindName::Gated, "topk" => KindName::TopK, "batchtopk" => KindName::BatchTopK,
+    "matryoshka" => KindName::Matryoshka, "jumprelu" => KindName::JumpRelu, "pursuit" => KindName::Pursuit);
 
 impl KindName {
     /// All kinds, in the order in which pages and tables list them.
-    pub const ALL: [KindName; 6] = [
+    pub const ALL: [KindName; 12] = [
         KindName::Relu,
+        KindName::ReluUnit,
+        KindName::ReluApril,
+        KindName::ReluSaelens,
+        KindName::PAnneal,
         KindName::Tied,
         KindName::Gated,
         KindName::TopK,
         KindName::BatchTopK,
+        KindName::Matryoshka,
         KindName::JumpRelu,
+        KindName::Pursuit,
     ];
 
     /// Whether a sparsity term, taken λ times, is part of its loss. The others are given how many features fire.
     pub fn has_penalty(self) -> bool {
-        !matches!(self, KindName::TopK | KindName::BatchTopK)
+        !matches!(
+            self,
+            KindName::TopK | KindName::BatchTopK | KindName::Matryoshka | KindName::Pursuit
+        )
     }
 
     /// Whether its loss has a term of its own beside sparsity.
     pub fn has_auxiliary(self) -> bool {
-        matches!(self, KindName::Gated | KindName::TopK | KindName::BatchTopK)
+        matches!(
+            self,
+            KindName::Gated | KindName::TopK | KindName::BatchTopK | KindName::Matryoshka
+        )
     }
 
     /// The request's fields that are its settings, by name.
     pub fn settings(self) -> &'static [&'static str] {
         match self {
-            KindName::Relu | KindName::Tied | KindName::Gated => &["coefficient"],
+            KindName::Relu
+            | KindName::ReluUnit
+            | KindName::ReluApril
+            | KindName::ReluSaelens
+            | KindName::Tied
+            | KindName::Gated => &["coefficient"],
+            KindName::PAnneal => &["coefficient", "final_p", "anneal_start", "anneal_end"],
             KindName::TopK => &["k", "aux_coefficient", "dead_tokens"],
             KindName::BatchTopK => &["k", "aux_coefficient", "dead_tokens", "threshold_decay"],
+            KindName::Matryoshka => &["k", "aux_coefficient", "dead_tokens", "threshold_decay", "groups"],
             KindName::JumpRelu => &["coefficient", "bandwidth", "initial_threshold"],
+            KindName::Pursuit => &["k"],
         }
     }
 }
@@ -72,6 +109,25 @@ pub enum DictionaryKind {
     /// c = ReLU(W_e x + b_e), x̂ = D̂ c + b_d with unit decoder directions D̂ (Braun et al. 2024, section 2).
     #[default]
     Relu,
+    /// c = ReLU(W_e (x − b_d) + b_e), x̂ = D c + b_d, rows of D kept at unit length (dictionary_learning's standard trainer).
+    #[serde(rename = "relu-unit")]
+    ReluUnit,
+    /// c = ReLU(W_e x + b_e), x̂ = D c + b_d with a free D, penalty Σ c_j ‖d_j‖ (Anthropic, April 2024).
+    #[serde(rename = "relu-april")]
+    ReluApril,
+    /// As [`DictionaryKind::ReluApril`], with b_d taken from the input (SAELens' defaults).
+    #[serde(rename = "relu-saelens")]
+    ReluSaelens,
+    /// As [`DictionaryKind::ReluUnit`], with the penalty Σ c_j^p and a falling p (Karvonen et al. 2024).
+    #[serde(rename = "p-anneal")]
+    PAnneal {
+        /// The last p; the first is 1.
+        final_p: f64,
+        /// The optimiser step at which p begins to fall.
+        anneal_start: usize,
+        /// The optimiser step at which it has fallen.
+        anneal_end: usize,
+    },
     /// c = ReLU(M̂ x + b), x̂ = M̂ᵀ c with unit rows M̂ (Cunningham et al. 2023).
     Tied,
     /// A gate says which features fire, a magnitude how strongly (Rajamanoharan et al. 2024, Gated).
@@ -96,12 +152,30 @@ pub enum DictionaryKind {
         /// Decay of the threshold's mean, per optimiser step.
         threshold_decay: f64,
     },
+    /// BatchTopK whose first features are dictionaries by themselves (Bussmann et al. 2025).
+    Matryoshka {
+        /// Features per token, on average.
+        k: usize,
+        /// Weight of the dead features' term.
+        aux_coefficient: f64,
+        /// Tokens without firing after which a feature is dead.
+        dead_tokens: u64,
+        /// Decay of the threshold's mean, per optimiser step.
+        threshold_decay: f64,
+        /// Groups of features: G of them hold 1/2^G, 1/2^(G−1), …, 1/4 of the features, and the rest.
+        groups: usize,
+    },
     /// A feature fires above its own threshold, which is learnt (Rajamanoharan et al. 2024, JumpReLU).
     JumpRelu {
         /// Width of the window around a threshold in which it has a gradient, in units of the input's size.
         bandwidth: f64,
         /// The thresholds' initial value, in the same units.
         initial_threshold: f64,
+    },
+    /// A decoder alone, whose codes are found by gradient pursuit (Blumensath and Davies 2008): sparse coding without an encoder.
+    Pursuit {
+        /// The most features per token.
+        k: usize,
     },
 }
 
@@ -110,18 +184,38 @@ impl DictionaryKind {
     pub fn name(&self) -> KindName {
         match self {
             DictionaryKind::Relu => KindName::Relu,
+            DictionaryKind::ReluUnit => KindName::ReluUnit,
+            DictionaryKind::ReluApril => KindName::ReluApril,
+            DictionaryKind::ReluSaelens => KindName::ReluSaelens,
+            DictionaryKind::PAnneal { .. } => KindName::PAnneal,
             DictionaryKind::Tied => KindName::Tied,
             DictionaryKind::Gated => KindName::Gated,
             DictionaryKind::TopK { .. } => KindName::TopK,
             DictionaryKind::BatchTopK { .. } => KindName::BatchTopK,
+            DictionaryKind::Matryoshka { .. } => KindName::Matryoshka,
             DictionaryKind::JumpRelu { .. } => KindName::JumpRelu,
+            DictionaryKind::Pursuit { .. } => KindName::Pursuit,
         }
     }
 
     /// Its settings by the names of the request's fields.
     pub fn settings(&self) -> Vec<(&'static str, f64)> {
         match *self {
-            DictionaryKind::Relu | DictionaryKind::Tied | DictionaryKind::Gated => Vec::new(),
+            DictionaryKind::Relu
+            | DictionaryKind::ReluUnit
+            | DictionaryKind::ReluApril
+            | DictionaryKind::ReluSaelens
+            | DictionaryKind::Tied
+            | DictionaryKind::Gated => Vec::new(),
+            DictionaryKind::PAnneal {
+                final_p,
+                anneal_start,
+                anneal_end,
+            } => vec![
+                ("final_p", final_p),
+                ("anneal_start", anneal_start as f64),
+                ("anneal_end", anneal_end as f64),
+            ],
             DictionaryKind::TopK {
                 k,
                 aux_coefficient,
@@ -142,17 +236,34 @@ impl DictionaryKind {
                 ("dead_tokens", dead_tokens as f64),
                 ("threshold_decay", threshold_decay),
             ],
+            DictionaryKind::Matryoshka {
+                k,
+                aux_coefficient,
+                dead_tokens,
+                threshold_decay,
+                groups,
+            } => vec![
+                ("k", k as f64),
+                ("aux_coefficient", aux_coefficient),
+                ("dead_tokens", dead_tokens as f64),
+                ("threshold_decay", threshold_decay),
+                ("groups", groups as f64),
+            ],
             DictionaryKind::JumpRelu {
                 bandwidth,
                 initial_threshold,
             } => vec![("bandwidth", bandwidth), ("initial_threshold", initial_threshold)],
+            DictionaryKind::Pursuit { k } => vec![("k", k as f64)],
         }
     }
 
     /// Features per token, for the kinds that are told.
     pub fn k(&self) -> Option<usize> {
         match *self {
-            DictionaryKind::TopK { k, .. } | DictionaryKind::BatchTopK { k, .. } => Some(k),
+            DictionaryKind::TopK { k, .. }
+            | DictionaryKind::BatchTopK { k, .. }
+            | DictionaryKind::Matryoshka { k, .. }
+            | DictionaryKind::Pursuit { k } => Some(k),
             _ => None,
         }
     }
@@ -162,28 +273,39 @@ impl DictionaryKind {
         let (d_in, d_sae) = (d_in as u128, d_sae as u128);
         match self.name() {
             KindName::Tied => d_in * d_sae + d_sae,
-            KindName::Relu | KindName::TopK | KindName::BatchTopK => 2 * d_in * d_sae + d_in + d_sae,
+            KindName::Pursuit => d_in * d_sae + d_in,
+            KindName::Relu
+            | KindName::ReluUnit
+            | KindName::ReluApril
+            | KindName::ReluSaelens
+            | KindName::PAnneal
+            | KindName::TopK
+            | KindName::BatchTopK
+            | KindName::Matryoshka => 2 * d_in * d_sae + d_in + d_sae,
             KindName::JumpRelu => 2 * d_in * d_sae + d_in + 2 * d_sae,
             KindName::Gated => 2 * d_in * d_sae + d_in + 3 * d_sae,
         }
     }
 }
 
-/// The most tokens without firing that are counted: whole numbers up to here are exact in f32, in which they are kept.
-const MOST_DEAD_TOKENS: u64 = 1 << 24;
+/// The most tokens without firing, or steps, that are counted: whole numbers up to here are exact in f32, in which they are kept.
+const MOST_COUNTED: u64 = 1 << 24;
 
 impl DictionaryConfig {
-    /// What its number of active features follows from, as it is called and written: λ, or k.
+    /// What its number of active features follows from, as it is called and written: λ, k, or the share of its firings that pruning
+    /// kept.
     pub fn dial(&self) -> (&'static str, f64) {
-        match self.kind.k() {
-            Some(k) => ("k", k as f64),
-            None => ("λ", self.objective.sparsity()),
+        match (&self.origin, self.kind.k()) {
+            (
+                Origin::Derived {
+                    by: PostHoc::Prune { keep },
+                    ..
+                },
+                _,
+            ) => ("keep", *keep),
+            (_, Some(k)) => ("k", k as f64),
+            (_, None) => ("λ", self.objective.sparsity()),
         }
-    }
-
-    /// Kind and objective, as a series is called: `e2e` for the ReLU dictionary, `gated, e2e` for others.
-    pub fn series(&self) -> String {
-        series(self.kind.name(), self.objective.kind())
     }
 
     /// Checks the kind's settings.
@@ -198,14 +320,19 @@ impl DictionaryConfig {
         }
         for (field, value) in self.kind.settings() {
             match field {
-                "k" | "dead_tokens" => at_least(field, value as usize, 1)?,
+                "k" | "dead_tokens" | "groups" => at_least(field, value as usize, 1)?,
                 "threshold_decay" => below_one(field, value)?,
                 "bandwidth" => positive(field, value)?,
+                "final_p" => positive(field, value).and(fraction(field, value))?,
                 _ => not_negative(field, value)?,
             }
-            let most = match field {
-                "k" => self.d_sae as u64,
-                "dead_tokens" => MOST_DEAD_TOKENS,
+            let most = match (field, self.kind) {
+                ("k", _) => self.d_sae as u64,
+                ("dead_tokens", _) => MOST_COUNTED,
+                // the first group has a feature at least
+                ("groups", _) => u64::from(self.d_sae.max(2).ilog2()),
+                ("anneal_start", DictionaryKind::PAnneal { anneal_end, .. }) => anneal_end as u64,
+                ("anneal_end", _) => MOST_COUNTED,
                 _ => continue,
             };
             if value > most as f64 {
@@ -213,197 +340,5 @@ impl DictionaryConfig {
             }
         }
         Ok(())
-    }
-}
-
-/// As [`DictionaryConfig::series`].
-pub fn series(kind: KindName, objective: crate::ObjectiveKind) -> String {
-    match kind {
-        KindName::Relu => objective.to_string(),
-        _ => format!("{kind}, {objective}"),
-    }
-}
-
-impl SweepRequest {
-    /// The kind with its settings: one, or one for each k.
-    ///
-    /// # Errors
-    /// A setting that the kind does not have, and k where it is missing.
-    pub(crate) fn kinds(
-        &self,
-        tokens: u64,
-        n_steps: usize,
-        defaults: &mut Vec<String>,
-    ) -> Result<Vec<DictionaryKind>, ConfigError> {
-        let given = [
-            ("k", !self.k.is_empty()),
-            ("aux_coefficient", self.aux_coefficient.is_some()),
-            ("dead_tokens", self.dead_tokens.is_some()),
-            ("threshold_decay", self.threshold_decay.is_some()),
-            ("bandwidth", self.bandwidth.is_some()),
-            ("initial_threshold", self.initial_threshold.is_some()),
-        ];
-        for (field, is_given) in given {
-            if is_given && !self.kind.settings().contains(&field) {
-                let owners: Vec<_> = KindName::ALL.iter().filter(|kind| kind.settings().contains(&field)).collect();
-                let owners = owners.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
-                let message = format!(
-                    "found with kind {}, which has no such setting; it belongs to {owners}",
-                    self.kind
-                );
-                return Err(ConfigError::new(field, message));
-            }
-        }
-        if self.kind == KindName::JumpRelu {
-            return Ok(vec![DictionaryKind::JumpRelu {
-                bandwidth: or_default(self.bandwidth, "bandwidth", 0.001, defaults),
-                initial_threshold: or_default(self.initial_threshold, "initial_threshold", 0.001, defaults),
-            }]);
-        }
-        match self.kind {
-            KindName::Tied => return Ok(vec![DictionaryKind::Tied]),
-            KindName::Gated => return Ok(vec![DictionaryKind::Gated]),
-            KindName::TopK | KindName::BatchTopK => {}
-            _ => return Ok(vec![DictionaryKind::Relu]),
-        }
-        if self.k.is_empty() {
-            let message = format!("nothing is given; {} needs features per token, as 8,16,32", self.kind);
-            return Err(ConfigError::new("k", message));
-        }
-        let aux_coefficient = or_default(self.aux_coefficient, "aux_coefficient", 1.0 / 32.0, defaults);
-        let dead_tokens = (tokens / 10).clamp(1, 10_000_000);
-        let dead_tokens = or_default(self.dead_tokens, "dead_tokens", dead_tokens, defaults);
-        if self.kind == KindName::TopK {
-            let kind = |k: &usize| DictionaryKind::TopK {
-                k: *k,
-                aux_coefficient,
-                dead_tokens,
-            };
-            return Ok(self.k.iter().map(kind).collect());
-        }
-        // a mean that reaches back a tenth of the run, so that a short run's threshold is that of its end
-        let decay = (1.0 - 10.0 / n_steps.max(10) as f64).min(0.999);
-        let threshold_decay = or_default(self.threshold_decay, "threshold_decay", decay, defaults);
-        let kind = |k: &usize| DictionaryKind::BatchTopK {
-            k: *k,
-            aux_coefficient,
-            dead_tokens,
-            threshold_decay,
-        };
-        Ok(self.k.iter().map(kind).collect())
-    }
-
-    /// The coefficients of the sparsity term; 0 alone for the kinds that have none.
-    ///
-    /// # Errors
-    /// Where they are missing, or given to a kind without one.
-    pub(crate) fn sparsity(&self) -> Result<PerObjective, ConfigError> {
-        match (&self.coefficient, self.kind.has_penalty()) {
-            (Some(values), true) => Ok(values.clone()),
-            (None, false) => Ok(PerObjective::All(vec![0.0])),
-            (None, true) => {
-                let expected = "expected 0.1,0.3 or local=0.1;e2e=1,3";
-                Err(ConfigError::new("coefficient", format!("nothing is given; {expected}")))
-            }
-            (Some(values), false) => {
-                let message = format!("found '{values}'; {} has no sparsity term: give k in its place", self.kind);
-                Err(ConfigError::new("coefficient", message))
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ResolvedAgainst;
-
-    fn resolve(settings: serde_json::Value) -> Result<Vec<DictionaryConfig>, ConfigError> {
-        let mut request = serde_json::json!({
-            "model": "m", "corpus": "c", "at": "blocks.2.hook_resid_pre", "objectives": ["local", "e2e"], "tokens": 1_000_000,
-        });
-        request.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
-        let facts = ResolvedAgainst {
-            width: 64,
-            max_n_ctx: 512,
-            has_bos: true,
-        };
-        let request: SweepRequest = serde_json::from_value(request).unwrap();
-        let mut resolved = request.resolve(facts)?;
-        Ok(resolved.runs.swap_remove(0).dictionaries)
-    }
-
-    #[test]
-    fn each_kind_is_resolved_with_its_settings() {
-        let dictionaries = resolve(serde_json::json!({"kind": "topk", "k": [8, 16]})).unwrap();
-        assert_eq!(dictionaries.len(), 4);
-        let second = DictionaryKind::TopK {
-            k: 16,
-            aux_coefficient: 1.0 / 32.0,
-            dead_tokens: 100_000,
-        };
-        assert_eq!((dictionaries[1].kind, dictionaries[1].dial()), (second, ("k", 16.0)));
-        assert_eq!(dictionaries[3].series(), "topk, e2e");
-        for name in KindName::ALL {
-            let mut settings = serde_json::json!({"kind": name});
-            match name.has_penalty() {
-                true => settings["coefficient"] = "0.5".into(),
-                false => settings["k"] = serde_json::json!([4]),
-            }
-            let dictionaries = resolve(settings).unwrap();
-            assert_eq!(dictionaries[0].kind.name(), name);
-            let text = serde_json::to_string(&dictionaries[0].kind).unwrap();
-            assert_eq!(
-                serde_json::from_str::<DictionaryKind>(&text).unwrap(),
-                dictionaries[0].kind,
-                "{text}"
-            );
-            let mut own: Vec<_> = dictionaries[0].kind.settings().into_iter().map(|(name, _)| name).collect();
-            own.extend(name.has_penalty().then_some("coefficient"));
-            own.sort_unstable();
-            let mut named = name.settings().to_vec();
-            named.sort_unstable();
-            assert_eq!(own, named);
-        }
-    }
-
-    #[test]
-    fn what_a_kind_does_not_have_is_refused_by_name() {
-        for (settings, field, says) in [
-            (
-                serde_json::json!({"kind": "topk", "coefficient": "0.1", "k": [4]}),
-                "coefficient",
-                "give k",
-            ),
-            (serde_json::json!({"kind": "topk"}), "k", "8,16,32"),
-            (serde_json::json!({"kind": "gated"}), "coefficient", "nothing is given"),
-            (serde_json::json!({"coefficient": "1", "k": [4]}), "k", "topk and batchtopk"),
-            (
-                serde_json::json!({"kind": "gated", "coefficient": "1", "bandwidth": 0.1}),
-                "bandwidth",
-                "jumprelu",
-            ),
-            (serde_json::json!({"kind": "topk", "k": [4, 1025]}), "k", "1024 or less"),
-            (serde_json::json!({"kind": "topk", "k": [0]}), "k", "1 or more"),
-            (
-                serde_json::json!({"kind": "topk", "k": [4], "dead_tokens": 20_000_000}),
-                "dead_tokens",
-                "16777216",
-            ),
-            (
-                serde_json::json!({"kind": "batchtopk", "k": [4], "threshold_decay": 1.0}),
-                "threshold_decay",
-                "below 1",
-            ),
-            (
-                serde_json::json!({"kind": "jumprelu", "coefficient": "1", "bandwidth": 0.0}),
-                "bandwidth",
-                "above 0",
-            ),
-        ] {
-            let error = resolve(settings.clone()).unwrap_err();
-            assert_eq!(error.field, field, "{settings}");
-            assert!(error.message.contains(says), "{settings}: {error}");
-        }
     }
 }

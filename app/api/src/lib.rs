@@ -1,8 +1,11 @@
 //! The vocabulary that the page, the server and the engine speak: ids, hook points, configs,
 //! results and errors. Data and validation only: nothing here computes, stores or sends anything.
 
+mod basis;
+mod buffer;
 mod config;
 mod density;
+mod derive;
 mod dictionary;
 mod error;
 mod hook;
@@ -10,33 +13,40 @@ mod id;
 mod interval;
 mod job;
 mod kind;
+mod kind_request;
 mod known;
 mod limits;
 mod metric;
+mod origin;
 mod pareto;
 mod per_objective;
 mod pretrain;
 mod registry;
+mod series;
 mod sweep;
 mod sweep_command;
 mod word;
 
+pub use buffer::{Buffer, BufferPlace};
 pub use config::{
     Adam, BosPolicy, DictionaryConfig, EosPolicy, Evaluation, EvaluationSplit, InputScale, Objective, ObjectiveKind, Packing,
     ResidualFrame, Schedule, TrainConfig,
 };
 pub use density::Density;
+pub use derive::DeriveRequest;
 pub use dictionary::{DictionaryInfo, Difference, Measurement, TokenSet, Verified};
 pub use error::{ApiError, ConfigError, ErrorKind};
 pub use hook::{HookPoint, Site};
 pub use id::{CorpusId, DictionaryId, JobId, ModelId};
 pub use interval::{Interval, Resampled};
 pub use job::{Event, HistoryPoint, Job, JobConfig, JobState, Progress, VerifyConfig};
-pub use kind::{DictionaryKind, KindName, series};
+pub use kind::{DictionaryKind, KindName};
 pub use known::{BestFeature, CausalUse, Estimate, KnownFeatures, KnownLabel, KnownScores, KnownSummary, LabelKind, Reading};
 pub use metric::{Direction, METRICS, MetricDefinition, metric};
+pub use origin::{Making, Origin, PostHoc};
 pub use pareto::{AgainstLocal, ParetoFront, ParetoQuery, ParetoSummary, ParetoView};
 pub use per_objective::PerObjective;
 pub use pretrain::{ModelShape, PretrainConfig, TokenizerSource, WeightType};
 pub use registry::{CorpusInfo, CorpusSource, DictionaryGroup, Health, ModelInfo, ModelSource, Overview};
+pub use series::Series;
 pub use sweep::{ResolvedAgainst, ResolvedSweep, SweepRequest};

@@ -10,6 +10,8 @@ const BATCH_TOKENS: u64 = 1 << 28;
 const STEP_TOKENS: u64 = 1 << 32;
 /// Tokens of a run.
 const TOKENS: u64 = 1 << 50;
+/// Vectors of a buffer.
+const BUFFER_TOKENS: u64 = 1 << 36;
 /// Features of a dictionary; the widest that were published have some 2^25.
 const D_SAE: u64 = 1 << 28;
 /// Dictionaries of a run.
@@ -31,6 +33,7 @@ impl TrainConfig {
             "an optimiser step",
         )?;
         at_most("tokens", self.tokens, TOKENS)?;
+        at_most("buffer_tokens", self.buffer.map_or(0, |b| b.tokens as u64), BUFFER_TOKENS)?;
         at_most("dictionaries", self.dictionaries.len() as u64, DICTIONARIES)?;
         let mut widths = self.dictionaries.iter().map(|dictionary| dictionary.d_sae as u64);
         widths.try_for_each(|d_sae| at_most("d_sae", d_sae, D_SAE))

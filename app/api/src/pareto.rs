@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DictionaryId, DictionaryInfo, EvaluationSplit, HookPoint, JobId, KindName, ModelId, ObjectiveKind};
+use crate::{DictionaryId, DictionaryInfo, EvaluationSplit, HookPoint, JobId, KindName, ModelId, ObjectiveKind, Series};
 
 /// The Pareto page's state, which is its URL.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -59,14 +59,13 @@ pub struct ParetoSummary {
     pub n_seeds: usize,
 }
 
-/// The Pareto front of one kind of dictionary under one objective.
+/// The Pareto front of one series.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ParetoFront {
-    /// The kind.
-    pub kind: KindName,
-    /// The objective.
-    pub objective: ObjectiveKind,
+    /// The series.
+    #[serde(flatten)]
+    pub series: Series,
     /// The dictionaries on it, in the order of x.
     pub dictionaries: Vec<DictionaryId>,
 }
@@ -83,7 +82,7 @@ pub struct ParetoView {
     pub sweeps: Vec<JobId>,
     /// The dictionaries in the plot.
     pub dictionaries: Vec<DictionaryInfo>,
-    /// Per kind and objective, those on its Pareto front.
+    /// Per series, those on its Pareto front.
     pub fronts: Vec<ParetoFront>,
     /// Within each kind, each objective against local; empty where local or the range they share is missing.
     pub summary: Vec<ParetoSummary>,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CorpusId, HookPoint, Job, KindName, ModelId, ObjectiveKind};
+use crate::{CorpusId, HookPoint, Job, ModelId, Series};
 
 /// Where a model comes from: exactly one of the two.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ pub struct ModelInfo {
     pub source: String,
     /// The Hugging Face folder on the server's disk.
     pub folder: String,
-    /// `gpt2`, `gpt_neo`, `gpt_neox` or `llama`.
+    /// Its family, by the name in its config: `gpt2`, `gpt_neo`, `gpt_neox`, `llama`, `mistral`, `qwen2`, `qwen3` or `gemma2`.
     pub family: String,
     /// Blocks.
     pub n_layers: usize,
@@ -104,8 +104,8 @@ pub struct DictionaryGroup {
     pub model: ModelId,
     /// The hook point.
     pub at: HookPoint,
-    /// How many there are of each kind and objective, in their order.
-    pub series: Vec<(KindName, ObjectiveKind, u64)>,
+    /// How many there are of each series, in their order.
+    pub series: Vec<(Series, u64)>,
     /// The smallest and the largest L0; none where none was measured.
     pub l0: Option<(f64, f64)>,
     /// The smallest and the largest CE increase, in nats per token.
@@ -119,7 +119,7 @@ pub struct DictionaryGroup {
 impl DictionaryGroup {
     /// Dictionaries.
     pub fn n(&self) -> u64 {
-        self.series.iter().map(|(_, _, n)| n).sum()
+        self.series.iter().map(|(_, n)| n).sum()
     }
 }
 

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
 use crate::{
-    Adam, BosPolicy, ConfigError, CorpusId, DictionaryConfig, EosPolicy, Evaluation, EvaluationSplit, HookPoint, InputScale,
-    KindName, ModelId, Objective, ObjectiveKind, Packing, PerObjective, ResidualFrame, Schedule, TrainConfig,
+    Adam, BosPolicy, BufferPlace, ConfigError, CorpusId, DictionaryConfig, DictionaryId, DictionaryInfo, EosPolicy, Evaluation,
+    EvaluationSplit, HookPoint, InputScale, KindName, ModelId, Objective, ObjectiveKind, Packing, PerObjective, ResidualFrame,
+    Schedule, TrainConfig,
 };
 
 /// A grid of dictionaries: every objective at each of its coefficients, for each seed.
@@ -20,6 +21,10 @@ pub struct SweepRequest {
     pub corpus: CorpusId,
     /// Where the dictionaries read and write.
     pub at: HookPoint,
+    /// Trained dictionaries to be trained further, each under every objective, in place of fresh weights. Kind, width, residual frame and
+    /// input scale are theirs, and λ where `coefficient` gives none.
+    #[serde(default)]
+    pub from: Vec<DictionaryId>,
     /// The kind; default relu.
     #[serde(default)]
     pub kind: KindName,
@@ -28,16 +33,16 @@ pub struct SweepRequest {
     /// Sparsity coefficients λ, per objective: for the kinds that have a sparsity term.
     #[serde(default)]
     pub coefficient: Option<PerObjective>,
-    /// Features per token, a dictionary for each: for topk and batchtopk, in place of `coefficient`.
+    /// Features per token, a dictionary for each: for topk, batchtopk and matryoshka, in place of `coefficient`.
     #[serde(default)]
     pub k: Vec<usize>,
-    /// Weight of the dead features' term of topk and batchtopk; default 1/32.
+    /// Weight of the dead features' term of topk, batchtopk and matryoshka; default 1/32.
     #[serde(default)]
     pub aux_coefficient: Option<f64>,
-    /// Tokens without firing after which a feature of topk or batchtopk is dead; default a tenth of the run's, at most 10,000,000.
+    /// Tokens without firing after which a feature of topk, batchtopk or matryoshka is dead; default a tenth of the run's, at most 10,000,000.
     #[serde(default)]
     pub dead_tokens: Option<u64>,
-    /// Decay of the mean of batchtopk's threshold; default 0.999, less in runs of fewer than 10,000 steps.
+    /// Decay of the mean of batchtopk's and matryoshka's threshold; default 0.999, less in runs of fewer than 10,000 steps.
     #[serde(default)]
     pub threshold_decay: Option<f64>,
     /// Width of the window in which jumprelu's thresholds have a gradient, in units of the input's size; default 0.001.
@@ -46,13 +51,25 @@ pub struct SweepRequest {
     /// Where jumprelu's thresholds begin, in units of the input's size; default 0.001.
     #[serde(default)]
     pub initial_threshold: Option<f64>,
+    /// Groups of matryoshka's features; default 5.
+    #[serde(default)]
+    pub groups: Option<usize>,
+    /// The last p of p-anneal; default 0.2.
+    #[serde(default)]
+    pub final_p: Option<f64>,
+    /// The step at which p-anneal's p begins to fall; default a tenth of the run's.
+    #[serde(default)]
+    pub anneal_start: Option<usize>,
+    /// The step at which it has fallen; default a tenth of the run's before the end.
+    #[serde(default)]
+    pub anneal_end: Option<usize>,
     /// KL coefficient; default e2e=1;e2e+ds=0.5.
     #[serde(default)]
     pub kl_coefficient: Option<PerObjective>,
     /// Total downstream coefficient of e2e+ds; default 2.5.
     #[serde(default)]
     pub ds_coefficient: Option<f64>,
-    /// Peak learning rates; default 1e-3.
+    /// Peak learning rates; default 1e-3, and 1e-4 with `from`.
     #[serde(default)]
     pub lr: Option<PerObjective>,
     /// Number of features; default 16 · the width of the hook point.
@@ -70,6 +87,15 @@ pub struct SweepRequest {
     /// Tokens to train on; default 2,000,000.
     #[serde(default)]
     pub tokens: Option<u64>,
+    /// Vectors in a buffer that mixes the activations of many contexts, for the local objective; default no buffer.
+    #[serde(default)]
+    pub buffer_tokens: Option<usize>,
+    /// Share of the buffer that is kept back to be mixed with the next vectors; default 0.5.
+    #[serde(default)]
+    pub buffer_mixing: Option<f64>,
+    /// Where the buffer's activations are kept between runs; default memory, which is nowhere.
+    #[serde(default)]
+    pub buffer_on: Option<BufferPlace>,
     /// Seeds; default 0. Each seed sets the initial weights and the order of the text.
     #[serde(default)]
     pub seeds: Vec<u64>,
@@ -126,15 +152,17 @@ pub struct SweepRequest {
     pub checkpoint_every_steps: Option<usize>,
 }
 
-/// The facts about a model that a request is resolved against.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ResolvedAgainst {
+/// The facts that a request is resolved against.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ResolvedAgainst<'a> {
     /// Width of the tensor at the request's hook point.
     pub width: usize,
     /// The longest context the model takes.
     pub max_n_ctx: usize,
     /// Whether its tokenizer has a BOS token.
     pub has_bos: bool,
+    /// The dictionaries that `from` names.
+    pub parents: &'a [DictionaryInfo],
 }
 
 /// What a request came to.
@@ -154,7 +182,7 @@ impl SweepRequest {
     ///
     /// # Errors
     /// The first field that cannot be used.
-    pub fn resolve(&self, facts: ResolvedAgainst) -> Result<ResolvedSweep, ConfigError> {
+    pub fn resolve(&self, facts: ResolvedAgainst<'_>) -> Result<ResolvedSweep, ConfigError> {
         let mut defaults = Vec::new();
         let n_ctx = or_default(self.n_ctx, "n_ctx", facts.max_n_ctx.min(256), &mut defaults);
         if n_ctx > facts.max_n_ctx {
@@ -183,12 +211,13 @@ impl SweepRequest {
             ));
         }
         let adam = Adam::default();
+        let (_, residual, input_scale) = self.reading(facts.parents)?;
         let shared = TrainConfig {
             model: self.model.clone(),
             corpus: self.corpus.clone(),
             at: self.at,
-            residual: self.residual,
-            input_scale: self.input_scale,
+            residual,
+            input_scale,
             packing: Packing {
                 n_ctx,
                 bos,
@@ -208,6 +237,7 @@ impl SweepRequest {
                 eps: or_default(self.adam_eps, "adam_eps", adam.eps, &mut defaults),
             },
             max_grad_norm: or_default(self.max_grad_norm, "max_grad_norm", 10.0, &mut defaults),
+            buffer: self.buffer(&mut defaults)?,
             data_seed: 0,
             log_every_steps: or_default(self.log_every_steps, "log_every_steps", (n_steps / 200).max(1), &mut defaults),
             checkpoint_every_steps: or_default(
@@ -229,14 +259,14 @@ impl SweepRequest {
             },
             dictionaries: Vec::new(),
         };
-        let kinds = self.kinds(tokens, n_steps, &mut defaults)?;
-        let coefficient = self.sparsity()?;
-        let d_sae = or_default(self.d_sae, "d_sae", 16 * facts.width, &mut defaults);
+        let bases = self.bases((facts.width, facts.parents), (tokens, n_steps), &mut defaults)?;
+        let coefficient = self.coefficients()?;
         let lr = match &self.lr {
             Some(lr) => lr.clone(),
             None => {
-                defaults.push("lr = 0.001".into());
-                PerObjective::All(vec![1e-3])
+                let lr = if self.from.is_empty() { 1e-3 } else { 1e-4 };
+                defaults.push(format!("lr = {lr}"));
+                PerObjective::All(vec![lr])
             }
         };
         let kl = match &self.kl_coefficient {
@@ -247,7 +277,11 @@ impl SweepRequest {
                     .filter(|(o, _)| self.objectives.contains(o))
                     .collect();
                 let kl = PerObjective::Each(by);
-                if self.objectives.iter().any(|o| *o != ObjectiveKind::Local) {
+                if self
+                    .objectives
+                    .iter()
+                    .any(|o| matches!(o, ObjectiveKind::E2e | ObjectiveKind::E2eDs))
+                {
                     defaults.push(format!("kl_coefficient = {kl}"));
                 }
                 kl
@@ -267,7 +301,7 @@ impl SweepRequest {
         if self.objectives.is_empty() {
             return Err(ConfigError::new(
                 "objective",
-                "none is given; expected at least one of local, e2e, e2e+ds",
+                "none is given; expected at least one of local, e2e, e2e+ds, kl+mse",
             ));
         }
         let mut runs = Vec::with_capacity(seeds.len());
@@ -284,10 +318,16 @@ impl SweepRequest {
                         .map(<[f64]>::to_vec)
                         .ok_or_else(|| ConfigError::new(field, format!("found '{values}', which gives none for {objective}")))
                 };
-                for &lr in &grid("lr", &lr)? {
-                    for &sparsity in &grid("coefficient", &coefficient)? {
+                let (lrs, sparsities) = (
+                    grid("lr", &lr)?,
+                    coefficient.as_ref().map(|given| grid("coefficient", given)).transpose()?,
+                );
+                for (&lr, basis) in lrs.iter().flat_map(|lr| bases.iter().map(move |basis| (lr, basis))) {
+                    let own = [basis.sparsity.unwrap_or(0.0)];
+                    for &sparsity in sparsities.as_deref().unwrap_or(&own) {
                         let objectives = match objective {
                             ObjectiveKind::Local => vec![Objective::Local { sparsity }],
+                            ObjectiveKind::KlMse => vec![Objective::KlMse { sparsity }],
                             ObjectiveKind::E2e => grid("kl_coefficient", &kl)?
                                 .into_iter()
                                 .map(|kl| Objective::E2e { sparsity, kl })
@@ -301,15 +341,15 @@ impl SweepRequest {
                                 })
                                 .collect(),
                         };
-                        for (objective, kind) in objectives.into_iter().flat_map(|o| kinds.iter().map(move |k| (o, *k))) {
-                            run.dictionaries.push(DictionaryConfig {
-                                kind,
-                                d_sae,
+                        run.dictionaries
+                            .extend(objectives.into_iter().map(|objective| DictionaryConfig {
+                                kind: basis.kind,
+                                d_sae: basis.d_sae,
                                 objective,
                                 lr,
-                                seed,
-                            });
-                        }
+                                seed: basis.seed.unwrap_or(seed),
+                                origin: basis.origin.clone(),
+                            }));
                     }
                 }
             }
@@ -344,10 +384,11 @@ mod tests {
         .unwrap()
     }
 
-    const FACTS: ResolvedAgainst = ResolvedAgainst {
+    const FACTS: ResolvedAgainst<'static> = ResolvedAgainst {
         width: 64,
         max_n_ctx: 512,
         has_bos: true,
+        parents: &[],
     };
 
     #[test]

@@ -11,12 +11,14 @@ impl SweepRequest {
             format!("--model {}", self.model),
             format!("--corpus {}", self.corpus),
             format!("--at {}", self.at),
-            format!("--kind {}", self.kind),
             format!(
                 "--objective {}",
                 join(self.objectives.iter().map(ToString::to_string).collect())
             ),
         ];
+        if self.from.is_empty() {
+            words.insert(4, format!("--kind {}", self.kind));
+        }
         let mut option = |name: &str, value: Option<String>| {
             if let Some(value) = value {
                 let quoted = if value.contains([';', '=']) {
@@ -27,6 +29,10 @@ impl SweepRequest {
                 words.push(format!("--{name} {quoted}"));
             }
         };
+        option(
+            "from",
+            (!self.from.is_empty()).then(|| join(self.from.iter().map(ToString::to_string).collect())),
+        );
         option("coefficient", self.coefficient.as_ref().map(ToString::to_string));
         option(
             "k",
@@ -37,6 +43,10 @@ impl SweepRequest {
         option("threshold-decay", self.threshold_decay.map(|v| v.to_string()));
         option("bandwidth", self.bandwidth.map(|v| v.to_string()));
         option("initial-threshold", self.initial_threshold.map(|v| v.to_string()));
+        option("groups", self.groups.map(|v| v.to_string()));
+        option("final-p", self.final_p.map(|v| v.to_string()));
+        option("anneal-start", self.anneal_start.map(|v| v.to_string()));
+        option("anneal-end", self.anneal_end.map(|v| v.to_string()));
         option("kl-coefficient", self.kl_coefficient.as_ref().map(ToString::to_string));
         option("ds-coefficient", self.ds_coefficient.map(|v| v.to_string()));
         option("lr", self.lr.as_ref().map(ToString::to_string));
@@ -45,6 +55,9 @@ impl SweepRequest {
         option("batch", self.batch.map(|v| v.to_string()));
         option("accumulation", self.accumulation.map(|v| v.to_string()));
         option("tokens", self.tokens.map(|v| v.to_string()));
+        option("buffer-tokens", self.buffer_tokens.map(|v| v.to_string()));
+        option("buffer-mixing", self.buffer_mixing.map(|v| v.to_string()));
+        option("buffer-on", self.buffer_on.map(|v| v.to_string()));
         option(
             "seed",
             (!self.seeds.is_empty()).then(|| join(self.seeds.iter().map(ToString::to_string).collect())),

@@ -97,7 +97,7 @@ impl Canvas {
 
     /// A mark with a thin edge in the ground's colour, so that marks that overlap stay apart.
     pub(super) fn mark(&mut self, attributes: &str, title: Option<&str>, style: Style, (x, y): (f64, f64), radius: f64) {
-        let edge = Ink::Paper.css(self.theme);
+        let edge = if style.hollow { Ink::Series(style) } else { Ink::Paper }.css(self.theme);
         let width = if style.marker == Marker::Cross { 2.0 } else { 1.0 };
         let stroke = (width * FINE) as u32;
         let shape = ShapeStyle {
@@ -105,7 +105,8 @@ impl Canvas {
             filled: style.marker != Marker::Cross,
             stroke_width: stroke,
         };
-        let attributes = format!("{attributes} stroke=\"{edge}\" stroke-width=\"{stroke}\"");
+        let pale = if style.hollow { " fill-opacity=\"0.25\"" } else { "" };
+        let attributes = format!("{attributes} stroke=\"{edge}\" stroke-width=\"{stroke}\"{pale}");
         let corners = |offsets: &[(f64, f64)]| {
             offsets
                 .iter()
@@ -148,6 +149,24 @@ impl Canvas {
                 };
                 area.draw(&Polygon::new(corners(&std::array::from_fn::<_, 10, _>(point)), shape))
             }
+            Marker::TriangleLeft => area.draw(&Polygon::new(corners(&[(-1.25, 0.0), (0.7, 1.1), (0.7, -1.1)]), shape)),
+            Marker::Hourglass => {
+                let points = [(-1.0, -1.0), (1.0, -1.0), (0.0, 0.0), (1.0, 1.0), (-1.0, 1.0), (0.0, 0.0)];
+                area.draw(&Polygon::new(corners(&points), shape))
+            }
+            Marker::Bow => {
+                let points = [(-1.0, -1.0), (0.0, 0.0), (1.0, -1.0), (1.0, 1.0), (0.0, 0.0), (-1.0, 1.0)];
+                area.draw(&Polygon::new(corners(&points), shape))
+            }
+            Marker::Pentagon => {
+                let point = |i: usize| {
+                    let turn = std::f64::consts::PI * (i as f64 / 2.5 - 0.5);
+                    (1.15 * turn.cos(), 1.15 * turn.sin())
+                };
+                area.draw(&Polygon::new(corners(&std::array::from_fn::<_, 5, _>(point)), shape))
+            }
+            Marker::Plus => area.draw(&Polygon::new(corners(&plus(0.0)), shape)),
+            Marker::Saltire => area.draw(&Polygon::new(corners(&plus(0.125)), shape)),
             Marker::Cross => {
                 let r = 0.85;
                 area.draw(&PathElement::new(corners(&[(-r, -r), (r, r)]), shape))?;
@@ -269,4 +288,21 @@ mod tests {
     fn text_is_escaped() {
         assert_eq!(escape("a<b> & \"c\"\u{1}"), "a&lt;b&gt; &amp; &quot;c&quot;");
     }
+}
+
+/// The corners of a plus with thick arms, turned by a share of a circle.
+fn plus(turn: f64) -> [(f64, f64); 12] {
+    let (sin, cos) = (std::f64::consts::TAU * turn).sin_cos();
+    let (long, half) = (1.2, 0.42);
+    std::array::from_fn(|i| {
+        // each quarter has an arm's two corners and the inner one
+        let (x, y) = [(half, -long), (half, -half), (long, -half)][i % 3];
+        let (x, y) = match i / 3 {
+            0 => (x, y),
+            1 => (-y, x),
+            2 => (-x, -y),
+            _ => (y, -x),
+        };
+        (x * cos - y * sin, x * sin + y * cos)
+    })
 }

@@ -1,8 +1,8 @@
 //! The charts of the Pareto page, from what the server answers.
 
-use api::{
-    DictionaryInfo, HookPoint, KindName, METRICS, Measurement, MetricDefinition, ObjectiveKind, ParetoView, Site, TokenSet,
-};
+use std::collections::BTreeSet;
+
+use api::{DictionaryInfo, HookPoint, METRICS, Measurement, MetricDefinition, ParetoView, Site, TokenSet};
 
 use super::frame::Axis;
 use super::line::{Line, LineChart};
@@ -18,18 +18,9 @@ pub fn pareto_chart(view: &ParetoView, size: (u32, u32)) -> ScatterChart {
     let x_name = view.query.x.as_deref().unwrap_or("l0");
     let y_name = view.query.y.as_deref().unwrap_or("ce_increase");
     let mut series = Vec::new();
-    for (kind, objective) in KindName::ALL
-        .into_iter()
-        .flat_map(|kind| ObjectiveKind::ALL.map(|objective| (kind, objective)))
-    {
-        let of: Vec<_> = view
-            .dictionaries
-            .iter()
-            .filter(|d| series_of(d) == (kind, objective))
-            .collect();
-        if of.is_empty() {
-            continue;
-        }
+    let every: BTreeSet<api::Series> = view.dictionaries.iter().map(|d| d.config.series()).collect();
+    for one in every {
+        let of: Vec<_> = view.dictionaries.iter().filter(|d| d.config.series() == one).collect();
         let value = |d: &DictionaryInfo, name: &str| d.metric(name).unwrap_or(f64::NAN);
         let points = of.iter().map(|d| Point {
             x: value(d, x_name),
@@ -40,14 +31,14 @@ pub fn pareto_chart(view: &ParetoView, size: (u32, u32)) -> ScatterChart {
         let front = view
             .fronts
             .iter()
-            .filter(|front| (front.kind, front.objective) == (kind, objective))
+            .filter(|front| front.series == one)
             .flat_map(|front| &front.dictionaries);
         let line = front
             .filter_map(|id| of.iter().find(|d| d.id == *id))
             .map(|d| (value(d, x_name), value(d, y_name)));
         series.push(Series {
-            label: api::series(kind, objective),
-            style: series_style(kind, objective),
+            label: one.to_string(),
+            style: series_style(one),
             line: line.collect(),
             points: points.collect(),
         });
@@ -59,10 +50,6 @@ pub fn pareto_chart(view: &ParetoView, size: (u32, u32)) -> ScatterChart {
         size,
         caption: caption(view, y_name),
     }
-}
-
-fn series_of(d: &DictionaryInfo) -> (KindName, ObjectiveKind) {
-    (d.config.kind.name(), d.config.objective.kind())
 }
 
 /// The block whose input a point is or belongs to; what leaves the last block counts as the input of one more.
@@ -91,21 +78,24 @@ pub fn layer_chart(view: &ParetoView, metric: &str, size: (u32, u32)) -> LineCha
             .map(|(layer, value)| (layer as f64, value))
             .collect::<Vec<_>>()
     };
-    let mut lines: Vec<((KindName, ObjectiveKind), Line)> = Vec::new();
+    let mut lines: Vec<(api::Series, Line)> = Vec::new();
     let few = view.dictionaries.len() <= NAMED;
     for d in &view.dictionaries {
         let points = layers(d);
         if points.is_empty() {
             continue;
         }
-        let (kind, objective) = series_of(d);
-        let series = api::series(kind, objective);
-        let label = if few { format!("{series} #{}", d.id) } else { series };
+        let series = d.config.series();
+        let label = if few {
+            format!("{series} #{}", d.id)
+        } else {
+            series.to_string()
+        };
         lines.push((
-            (kind, objective),
+            series,
             Line {
                 label,
-                style: series_style(kind, objective),
+                style: series_style(series),
                 dash: false,
                 points,
             },

@@ -1,7 +1,7 @@
 //! The look: an objective has one colour and one marker on every page and in every chart.
 //! The colours are those of the page's style sheet, from Okabe and Ito's palette that colour-blind readers can tell apart.
 
-use api::{KindName, ObjectiveKind};
+use api::{KindName, Making, ObjectiveKind, Series};
 
 /// The family of the embedded font in public/fonts, which every chart asks for before the system's own.
 pub const FONT_FAMILY: &str = "Inter";
@@ -25,8 +25,20 @@ pub enum Marker {
     Hexagon,
     /// ★
     Star,
+    /// ⬟
+    Pentagon,
+    /// ⧓
+    Bow,
+    /// ✖
+    Saltire,
+    /// ◀
+    TriangleLeft,
+    /// ⧗
+    Hourglass,
     /// ✕
     Cross,
+    /// ✚
+    Plus,
 }
 
 /// How a series looks.
@@ -38,6 +50,8 @@ pub struct Style {
     pub dark: &'static str,
     /// The shape of its marks.
     pub marker: Marker,
+    /// Whether they are an outline.
+    pub hollow: bool,
 }
 
 /// The look of an objective.
@@ -47,32 +61,51 @@ pub fn objective_style(objective: ObjectiveKind) -> Style {
             color: "#0072b2",
             dark: "#56b4e9",
             marker: Marker::Circle,
+            hollow: false,
         },
         ObjectiveKind::E2e => Style {
             color: "#d55e00",
             dark: "#f08a4b",
             marker: Marker::Square,
+            hollow: false,
         },
         ObjectiveKind::E2eDs => Style {
             color: "#009e73",
             dark: "#2fc89b",
             marker: Marker::Triangle,
+            hollow: false,
+        },
+        ObjectiveKind::KlMse => Style {
+            color: "#b0568a",
+            dark: "#dd8fbd",
+            marker: Marker::Bow,
+            hollow: false,
         },
     }
 }
 
-/// The look of a kind of dictionary under an objective: the objective's colour, and but for ReLU the kind's marker.
-pub fn series_style(kind: KindName, objective: ObjectiveKind) -> Style {
-    let style = objective_style(objective);
-    let marker = match kind {
+/// The look of a series: the objective's colour, and but for ReLU the kind's marker; what did not come from fresh weights is an outline.
+pub fn series_style(series: Series) -> Style {
+    let style = objective_style(series.objective);
+    let marker = match series.kind {
         KindName::Relu => style.marker,
+        KindName::ReluUnit => Marker::Plus,
+        KindName::ReluApril => Marker::Saltire,
+        KindName::ReluSaelens => Marker::TriangleLeft,
+        KindName::PAnneal => Marker::Hourglass,
         KindName::Tied => Marker::Diamond,
         KindName::Gated => Marker::Hexagon,
         KindName::TopK => Marker::TriangleDown,
         KindName::BatchTopK => Marker::Star,
+        KindName::Matryoshka => Marker::Pentagon,
         KindName::JumpRelu => Marker::TriangleRight,
+        KindName::Pursuit => Marker::Cross,
     };
-    Style { marker, ..style }
+    Style {
+        marker,
+        hollow: series.making != Making::Fresh,
+        ..style
+    }
 }
 
 /// Where the chart will be seen.
@@ -117,6 +150,7 @@ impl Ink {
                     "#0072b2" => Some("local"),
                     "#d55e00" => Some("e2e"),
                     "#009e73" => Some("e2e-ds"),
+                    "#b0568a" => Some("kl-mse"),
                     _ => None,
                 };
                 (style.color, style.dark, name)

@@ -12,7 +12,7 @@ const WORDS: Words = Words {
     path: [
         "Folder on the server's disk",
         "A Hugging Face folder: config.json, model.safetensors (or its shards and index), tokenizer.json. \
-         Families: gpt2, gpt_neo, gpt_neox, llama.",
+         Families: gpt2, gpt_neo, gpt_neox, llama, mistral, qwen2, qwen3, gemma2.",
         "/models/pythia-70m",
     ],
     hub: [

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use api::{DictionaryConfig, Objective, TrainConfig};
+use api::{Buffer, DictionaryConfig, Objective, TrainConfig};
 use leptos::prelude::*;
 
 use crate::format::{count, exact};
@@ -52,11 +52,22 @@ fn rows(config: &TrainConfig) -> Vec<(&'static str, String)> {
         let of = |d: &DictionaryConfig| d.kind.settings().into_iter().find(|(own, _)| *own == name);
         distinct(&|d| of(d).map(|(_, value)| exact(value)).unwrap_or_default())
     };
+    let buffer = |of: &dyn Fn(&Buffer) -> String| config.buffer.as_ref().map(of).unwrap_or_default();
     let lr = match distinct(&|d| exact(d.lr)) {
         several if several.contains(", ") => distinct(&|d| named(d.objective, d.lr)),
         one => one,
     };
     rows.extend([
+        (
+            "from",
+            distinct(&|d| {
+                if d.origin.is_fresh() {
+                    String::new()
+                } else {
+                    d.origin.to_string()
+                }
+            }),
+        ),
         ("kind", distinct(&|d| d.kind.name().to_string())),
         ("k", setting("k")),
         ("aux_coefficient", setting("aux_coefficient")),
@@ -64,6 +75,10 @@ fn rows(config: &TrainConfig) -> Vec<(&'static str, String)> {
         ("threshold_decay", setting("threshold_decay")),
         ("bandwidth", setting("bandwidth")),
         ("initial_threshold", setting("initial_threshold")),
+        ("groups", setting("groups")),
+        ("final_p", setting("final_p")),
+        ("anneal_start", setting("anneal_start")),
+        ("anneal_end", setting("anneal_end")),
         ("objective", distinct(&|d| d.objective.kind().to_string())),
         ("d_sae", distinct(&|d| whole(d.d_sae))),
         ("lr", lr),
@@ -76,6 +91,9 @@ fn rows(config: &TrainConfig) -> Vec<(&'static str, String)> {
             format!("{} contexts, {} tokens", whole(config.batch), whole(config.batch_tokens())),
         ),
         ("accumulation", whole(config.accumulation)),
+        ("buffer_tokens", buffer(&|b| whole(b.tokens))),
+        ("buffer_mixing", buffer(&|b| exact(b.mixing))),
+        ("buffer_on", buffer(&|b| b.on.to_string())),
         ("tokens", count(config.tokens)),
         ("steps", whole(config.n_steps())),
         ("warmup_steps", whole(config.schedule.warmup_steps)),
@@ -106,6 +124,8 @@ mod tests {
     fn config() -> TrainConfig {
         let topk = json!({"batchtopk": {"k": 123, "aux_coefficient": 0.124, "dead_tokens": 125, "threshold_decay": 0.126}});
         let jump = json!({"jumprelu": {"bandwidth": 0.127, "initial_threshold": 0.128}});
+        let matryoshka = json!({"matryoshka": {"k": 131, "aux_coefficient": 0.132, "dead_tokens": 133, "threshold_decay": 0.134, "groups": 135}});
+        let anneal = json!({"p-anneal": {"final_p": 0.136, "anneal_start": 137, "anneal_end": 138}});
         let of_kind = |kind: Value| json!({"kind": kind, "d_sae": 101, "objective": {"name": "local", "sparsity": 0.0}, "lr": 0.125, "seed": 102});
         let dictionary =
             |objective: Value| json!({"kind": "relu", "d_sae": 101, "objective": objective, "lr": 0.125, "seed": 102});
@@ -113,7 +133,7 @@ mod tests {
             "model": "a-model", "corpus": "a-corpus", "at": "blocks.1.hook_resid_pre", "residual": "raw", "input_scale": "none",
             "packing": {"n_ctx": 103, "bos": "document", "eos": "none"}, "batch": 104, "accumulation": 105, "tokens": 1_060_000,
             "schedule": {"warmup_steps": 107, "min_lr_factor": 0.108, "hold_steps": 119}, "adam": {"beta1": 0.109, "beta2": 0.111, "eps": 0.112},
-            "max_grad_norm": 113.0, "data_seed": 114, "log_every_steps": 115, "checkpoint_every_steps": 116,
+            "max_grad_norm": 113.0, "buffer": {"tokens": 129, "mixing": 0.131, "on": "disk"}, "data_seed": 114, "log_every_steps": 115, "checkpoint_every_steps": 116,
             "evaluation": {"n_tokens": 117, "validation_tokens": 118, "every_steps": 122},
             "dictionaries": [
                 dictionary(json!({"name": "local", "sparsity": 0.3})),
@@ -121,6 +141,8 @@ mod tests {
                 dictionary(json!({"name": "e2e+ds", "sparsity": 1.0, "kl": 0.121, "downstream": 0.122})),
                 of_kind(topk),
                 of_kind(jump),
+                of_kind(matryoshka),
+                of_kind(anneal),
             ],
         }))
         .unwrap()

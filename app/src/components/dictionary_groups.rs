@@ -42,8 +42,8 @@ fn row(group: DictionaryGroup) -> impl IntoView {
         at: Some(group.at),
         ..Default::default()
     });
-    let series = group.series.iter().map(|(kind, objective, n)| {
-        view! { <span class="group-series">{count(*n)} " " <ObjectiveKey objective=*objective kind=*kind /></span> }
+    let series = group.series.iter().map(|(series, n)| {
+        view! { <span class="group-series">{count(*n)} " " <ObjectiveKey series=*series /></span> }
     });
     view! {
         <tr data-testid="group-row">

@@ -101,7 +101,7 @@ pub fn DictionaryTable(
         }
     };
     let row = move |d: DictionaryInfo| {
-        let (objective, kind) = (d.config.objective.kind(), d.config.kind.name());
+        let series = d.config.series();
         let cell = |metric: &MetricDefinition| {
             let value = d.metric(metric.name);
             let sure = d.measurement(metric.name).and_then(|m| m.interval).map(|interval| {
@@ -117,7 +117,7 @@ pub fn DictionaryTable(
         view! {
             <tr data-testid="pareto-row" data-id=d.id.to_string()>
                 <td>
-                    <ObjectiveKey objective kind />
+                    <ObjectiveKey series />
                     <a href=link::run(&d.job)>"#" {d.id.to_string()}</a>
                     {d.verified.as_ref().map(mark)}
                 </td>

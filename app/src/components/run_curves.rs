@@ -51,8 +51,8 @@ fn chart(config: &TrainConfig, points: &[HistoryPoint], name: &str, log: bool, s
         let own = points.iter().filter(|point| point.dictionary == index);
         let points = own.filter_map(|point| point.values.get(name).map(|value| (point.tokens as f64, *value)));
         Line {
-            label: dictionary.series(),
-            style: series_style(dictionary.kind.name(), dictionary.objective.kind()),
+            label: dictionary.series().to_string(),
+            style: series_style(dictionary.series()),
             dash: false,
             points: points.collect(),
         }

@@ -84,7 +84,7 @@ fn ValuesTable(
     name: &'static str,
 ) -> impl IntoView {
     let row = move |(index, dictionary): (usize, api::DictionaryConfig)| {
-        let (objective, kind) = (dictionary.objective.kind(), dictionary.kind.name());
+        let series = dictionary.series();
         let cells = move || {
             let cell = |name: &'static str| {
                 let value = last.with(|last| last.get(&index).and_then(|values| values.get(name).copied()));
@@ -94,7 +94,7 @@ fn ValuesTable(
         };
         view! {
             <tr data-testid="run-value-row">
-                <td><ObjectiveKey objective kind /></td>
+                <td><ObjectiveKey series /></td>
                 <td>{dial(&dictionary)}</td>
                 {cells}
             </tr>

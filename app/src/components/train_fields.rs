@@ -1,11 +1,12 @@
 //! The Train form's fields, in the order in which they are thought of.
 
-use api::{CorpusInfo, KindName, ModelInfo, ObjectiveKind};
+use api::{CorpusInfo, KindName, Making, ModelInfo, ObjectiveKind, Series};
 use leptos::prelude::*;
 
 use super::{Choices, ObjectiveKey, TypedField, field::FormState};
 use crate::train_form::{
-    COEFFICIENTS, KIND_SETTINGS, MEASUREMENT, OPTIMISER, SIZES, TextField, kind, middle, objectives, prefill_kind, set_objective,
+    BUFFER, COEFFICIENTS, KIND_SETTINGS, MEASUREMENT, OPTIMISER, SIZES, TextField, kind, middle, objectives, prefill_kind,
+    set_objective,
 };
 
 /// All fields.
@@ -61,6 +62,14 @@ pub fn TrainFields(
             <fieldset>{typed(OPTIMISER)}</fieldset>
         </details>
         <details class="more">
+            <summary>"Mixing activations"</summary>
+            <fieldset>
+                {typed(BUFFER)}
+                <Choices form name="buffer_on" label="Activations are kept" options=kept_on()
+                    help="On disk, later runs at this hook point of the model and text need not compute them again." />
+            </fieldset>
+        </details>
+        <details class="more">
             <summary>"How activations and text are read"</summary>
             <fieldset><Reading form models /></fieldset>
         </details>
@@ -80,11 +89,17 @@ pub fn TrainFields(
 fn kinds() -> Vec<(String, String, bool)> {
     let says = |kind| match kind {
         KindName::Relu => "relu (default): an L1 penalty on what fires",
-        KindName::Tied => "tied: the same, one matrix both ways",
+        KindName::ReluUnit => "relu-unit: the same, rows of the decoder kept at length 1 (dictionary_learning)",
+        KindName::ReluApril => "relu-april: the same, a free decoder whose length is paid for (Anthropic, April 2024)",
+        KindName::ReluSaelens => "relu-saelens: the same, the decoder's bias taken from the input (SAELens)",
+        KindName::PAnneal => "p-anneal: a penalty that comes nearer to counting what fires",
+        KindName::Tied => "tied: relu with one matrix both ways",
         KindName::Gated => "gated: a gate decides what fires, so nothing shrinks",
         KindName::TopK => "topk: the k largest of each token",
         KindName::BatchTopK => "batchtopk: the largest of a batch, k per token on average",
+        KindName::Matryoshka => "matryoshka: batchtopk, and the first features do without the later ones",
         KindName::JumpRelu => "jumprelu: a threshold for each feature, learnt",
+        KindName::Pursuit => "pursuit: no encoder, codes found by gradient pursuit",
     };
     let option = |kind: KindName| {
         let value = if kind == KindName::default() {
@@ -95,6 +110,15 @@ fn kinds() -> Vec<(String, String, bool)> {
         (value, says(kind).to_string(), true)
     };
     KindName::ALL.map(option).to_vec()
+}
+
+/// Where a buffer's activations can be kept.
+fn kept_on() -> Vec<(String, String, bool)> {
+    let option = |value: &str, label: &str| (value.to_string(), label.to_string(), true);
+    vec![
+        option("", "in memory, for the run (default)"),
+        option("disk", "on disk, for all runs"),
+    ]
 }
 
 /// The texts that final metrics can be taken on.
@@ -148,6 +172,7 @@ fn Objectives(form: FormState) -> impl IntoView {
         ObjectiveKind::Local => "reconstruct the activation",
         ObjectiveKind::E2e => "reproduce the model's output distribution",
         ObjectiveKind::E2eDs => "the output distribution and the later blocks' activations",
+        ObjectiveKind::KlMse => "the activation and the output distribution in equal parts: for finetuning",
     };
     let each = move |objective: ObjectiveKind| {
         let on = Memo::new(move |_| form.values.with(|values| objectives(values).contains(&objective)));
@@ -157,7 +182,7 @@ fn Objectives(form: FormState) -> impl IntoView {
                     on:change=move |event| {
                         form.values.update(|values| set_objective(values, objective, event_target_checked(&event)));
                     } />
-                <ObjectiveKey objective />
+                <ObjectiveKey series=Series { kind: KindName::Relu, objective, making: Making::Fresh } />
                 <span class="hint">{help(objective)}</span>
             </label>
         }

@@ -70,7 +70,7 @@ fn row(d: DictionaryInfo) -> impl IntoView {
     view! {
         <tr data-testid="verify-row">
             <td>
-                <ObjectiveKey objective=d.config.objective.kind() kind=d.config.kind.name() />
+                <ObjectiveKey series=d.config.series() />
                 <a href=link::run(&d.job)>"#" {d.id.to_string()}</a>
             </td>
             <td>{dial(&d.config)}</td>

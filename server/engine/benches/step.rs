@@ -11,7 +11,7 @@ use api::{DictionaryKind, HookPoint, Objective, ResidualFrame, SweepRequest};
 use engine::{
     dictionary::{Dictionary, Forward, Path, Relu, Scratch, SparseCodes},
     kernel::{Mat, MatMut, PerThread, par_matmul},
-    model::{Cut, Model, NoHooks, Tape, Work},
+    model::{Cut, LogitSlopes, Model, NoHooks, Tape, Work},
     train::{Stepper, Trainee},
 };
 use rand::{Rng, SeedableRng};
@@ -157,6 +157,14 @@ fn kinds(n: usize, d: usize, f: usize) {
     let [w_enc, bias, ..] = &relu.parameters().0[..] else { return };
     let (k, aux_coefficient, dead_tokens) = (64, 1.0 / 32.0, 1 << 24);
     let others = [
+        DictionaryKind::ReluUnit,
+        DictionaryKind::ReluApril,
+        DictionaryKind::ReluSaelens,
+        DictionaryKind::PAnneal {
+            final_p: 0.2,
+            anneal_start: 0,
+            anneal_end: 9,
+        },
         DictionaryKind::Tied,
         DictionaryKind::Gated,
         DictionaryKind::TopK {
@@ -170,6 +178,13 @@ fn kinds(n: usize, d: usize, f: usize) {
             dead_tokens,
             threshold_decay: 0.999,
         },
+        DictionaryKind::Matryoshka {
+            k,
+            aux_coefficient,
+            dead_tokens,
+            threshold_decay: 0.999,
+            groups: 5,
+        },
         DictionaryKind::JumpRelu {
             bandwidth: 0.02,
             initial_threshold: 0.001,
@@ -181,7 +196,10 @@ fn kinds(n: usize, d: usize, f: usize) {
             for tensor in &mut parameters.0 {
                 match tensor.name {
                     "W_enc" => tensor.data.clone_from(&w_enc.data),
-                    "b_enc" if kind == DictionaryKind::Tied => tensor.data.clone_from(&bias.data),
+                    // the others choose by themselves
+                    "b_enc" if kind.k().is_none() && !matches!(kind, DictionaryKind::JumpRelu { .. }) => {
+                        tensor.data.clone_from(&bias.data)
+                    }
                     "b_gate" => tensor.data.clone_from(&bias.data),
                     "threshold" => tensor.data.fill(-bias.data[0]),
                     _ => {}
@@ -278,7 +296,7 @@ fn model(rate: f64, shape: Shape) {
                 let mut chunk = vec![1e-3f32; n * vocabulary];
                 for rows in out.chunks_mut(n * d) {
                     let n = rows.len() / d * vocabulary;
-                    model.logits_backward(&chunk[..n], rows);
+                    model.logits_backward(&mut chunk[..n], &LogitSlopes::default(), rows);
                     chunk[0] += 1e-3;
                 }
                 model.backward(tape, out, grad, &mut NoHooks, work);
@@ -303,6 +321,7 @@ fn model(rate: f64, shape: Shape) {
         width: d,
         max_n_ctx: n_ctx,
         has_bos: true,
+        parents: &[],
     };
     let config = request.resolve(facts).unwrap().runs.remove(0);
     let trainee = Trainee::new(config.dictionaries[0].objective, 1e-9, dictionary, config.adam);

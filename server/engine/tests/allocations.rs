@@ -199,9 +199,17 @@ fn steps_keep_nothing() {
 }
 
 /// The kinds beside ReLU; features that do not fire are dead at once.
-fn others() -> [DictionaryKind; 5] {
+fn others() -> [DictionaryKind; 10] {
     let (k, aux_coefficient, dead_tokens) = (3, 0.1, 1);
     [
+        DictionaryKind::ReluUnit,
+        DictionaryKind::ReluApril,
+        DictionaryKind::ReluSaelens,
+        DictionaryKind::PAnneal {
+            final_p: 0.2,
+            anneal_start: 0,
+            anneal_end: 9,
+        },
         DictionaryKind::Tied,
         DictionaryKind::Gated,
         DictionaryKind::TopK {
@@ -214,6 +222,13 @@ fn others() -> [DictionaryKind; 5] {
             aux_coefficient,
             dead_tokens,
             threshold_decay: 0.9,
+        },
+        DictionaryKind::Matryoshka {
+            k,
+            aux_coefficient,
+            dead_tokens,
+            threshold_decay: 0.9,
+            groups: 3,
         },
         DictionaryKind::JumpRelu {
             bandwidth: 0.1,

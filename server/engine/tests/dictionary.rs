@@ -179,8 +179,9 @@ fn files_round_trip_and_say_what_is_wrong() {
         objective: Objective::Local { sparsity: 0.5 },
         lr: 1e-3,
         seed: 0,
+        origin: api::Origin::Fresh,
     };
-    let file = DictionaryFile::new(config, HookPoint::resid_pre(2), ResidualFrame::Raw, 1.0, "abc".into());
+    let file = DictionaryFile::new(config.clone(), HookPoint::resid_pre(2), ResidualFrame::Raw, 1.0, "abc".into());
     save(&dictionary, &file, WeightType::F32, &path).unwrap();
     let (back, facts) = load(&path).unwrap();
     assert_eq!(back.parameters(), dictionary.parameters());

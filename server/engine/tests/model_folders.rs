@@ -4,7 +4,7 @@
 use api::{HookPoint, ResidualFrame};
 use engine::model::{Cut, Model, ModelError, NoHooks, Work, content_hash};
 use safetensors::tensor::TensorView;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -41,6 +41,28 @@ fn set(folder: &Path, field: &str, value: impl Into<Value>) {
     let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     config[field] = value.into();
     fs::write(path, config.to_string()).unwrap();
+}
+
+/// The logits of a golden folder's context after `change` to a copy of its config.
+fn logits_with(name: &str, change: impl FnOnce(&mut Map<String, Value>)) -> Vec<f32> {
+    let copy = tempfile::tempdir().unwrap();
+    fs::copy(folder(name).join(WEIGHTS), copy.path().join(WEIGHTS)).unwrap();
+    let config = fs::read(folder(name).join("config.json")).unwrap();
+    let mut config: Map<String, Value> = serde_json::from_slice(&config).unwrap();
+    change(&mut config);
+    fs::write(copy.path().join("config.json"), Value::Object(config).to_string()).unwrap();
+    let model = Model::load(copy.path(), ResidualFrame::Raw).unwrap();
+    let tokens: Vec<u32> = (0..40).map(|i| (i * 7 + 3) % 64).collect();
+    let (mut cut, mut out, mut work) = (Cut::default(), Vec::new(), Work::default());
+    model
+        .prefix(&tokens, HookPoint::Embed, &mut cut, &mut NoHooks, &mut work)
+        .unwrap();
+    model
+        .suffix(&cut, &cut.value, &mut out, &mut NoHooks, None, &mut work)
+        .unwrap();
+    let mut logits = vec![0.0; tokens.len() * model.facts().d_vocab];
+    model.logits(&out, &mut logits);
+    logits
 }
 
 /// The error after setting a field of the config must name the field and say all of `words`.
@@ -113,6 +135,65 @@ fn configs_that_would_change_the_forward() {
     refused_with("llama", "rope_parameters", yarn, &["rope_parameters.rope_type", "yarn"]);
     refused_with("llama", "num_key_value_heads", 3, &["3", "divisor"]);
     refused_with("llama", "sliding_window", 16, &["16"]);
+    refused_with("mistral", "layer_types", vec!["full_attention"; 3], &["alike"]);
+    refused_with("mistral", "attention_bias", true, &["true"]);
+    refused_with("mistral", "sliding_window", 0, &["0"]);
+    let yarn = json!({"rope_type": "yarn", "factor": 4.0});
+    refused_with("qwen2", "rope_parameters", yarn, &["rope_parameters.rope_type", "yarn"]);
+    refused("qwen2", &["layer_types", "sliding_window"], |at| {
+        set(at, "use_sliding_window", false)
+    });
+    refused("qwen2", &["layer_types", "sliding_window"], |at| {
+        set(at, "sliding_window", Value::Null)
+    });
+    refused_with("qwen3", "layer_types", vec!["full_attention"; 2], &["each of 3 blocks"]);
+    let chunked = json!(["full_attention", "chunked_attention", "full_attention"]);
+    refused_with("qwen3", "layer_types", chunked, &["chunked_attention"]);
+    refused_with("qwen3", "hidden_act", "xielu", &["xielu"]);
+    refused_with("gemma2", "use_bidirectional_attention", true, &["true"]);
+    refused_with("gemma2", "attn_logit_softcapping", -1.0, &["-1.0"]);
+    refused_with("gemma2", "query_pre_attn_scalar", 0, &["0"]);
+    let by_kind = json!({"full_attention": {"rope_theta": 1e6}, "sliding_attention": {"rope_theta": 1e4}});
+    refused_with("gemma2", "rope_parameters", by_kind, &["rope_parameters.full_attention"]);
+}
+
+#[test]
+fn older_configs_mean_the_same() {
+    let as_it_is = |name| logits_with(name, |_| {});
+    // before `layer_types`, and before `rope_parameters`
+    for (name, theta) in [("gemma2", 1e4), ("qwen2", 1e4), ("qwen3", 1e4)] {
+        let older = logits_with(name, |config| {
+            config.remove("layer_types").unwrap();
+            config.remove("rope_parameters").unwrap();
+            config.insert("rope_theta".into(), theta.into());
+        });
+        assert!(older == as_it_is(name), "{name}");
+    }
+    // windows from the first block on, and none
+    let all = |config: &mut Map<String, Value>| {
+        config.remove("layer_types").unwrap();
+        config.insert("max_window_layers".into(), 0.into());
+    };
+    assert!(logits_with("qwen2", all) != as_it_is("qwen2"));
+    let none = |config: &mut Map<String, Value>| {
+        config.remove("layer_types").unwrap();
+        config.insert("use_sliding_window".into(), false.into());
+    };
+    assert!(logits_with("qwen2", none) != as_it_is("qwen2"));
+}
+
+#[test]
+fn an_absent_field_is_its_default_and_a_null_is_none() {
+    let set = |name, field: &str, value: Value| logits_with(name, |config| drop(config.insert(field.into(), value)));
+    let without = |name, field: &str| logits_with(name, |config| drop(config.remove(field).unwrap()));
+    // the contexts are shorter than the default window of 4096
+    assert!(without("mistral", "sliding_window") == set("mistral", "sliding_window", Value::Null));
+    assert!(without("mistral", "sliding_window") != logits_with("mistral", |_| {}));
+    for (field, default) in [("attn_logit_softcapping", 50.0), ("final_logit_softcapping", 30.0)] {
+        assert!(without("gemma2", field) == set("gemma2", field, default.into()), "{field}");
+        assert!(without("gemma2", field) != set("gemma2", field, Value::Null), "{field}");
+    }
+    assert!(without("gemma2", "query_pre_attn_scalar") == set("gemma2", "query_pre_attn_scalar", 256.into()));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use api::{HookPoint, ResidualFrame, Site};
 use engine::{
     kernel::Real,
-    model::{Cut, Family, Hooks, Model, ModelError, NoHooks, Tape, Work},
+    model::{Cut, Family, Hooks, LogitSlopes, Model, ModelError, NoHooks, Tape, Work},
 };
 use safetensors::{SafeTensors, tensor::TensorView};
 use std::{
@@ -14,7 +14,7 @@ use std::{
 };
 
 /// Every golden folder.
-const FOLDERS: [&str; 11] = [
+const FOLDERS: [&str; 17] = [
     "gpt2",
     "gpt2_variant",
     "gpt_neo",
@@ -25,10 +25,28 @@ const FOLDERS: [&str; 11] = [
     "llama_linear",
     "llama_f16",
     "llama_bf16",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "qwen3_variant",
+    "gemma2",
+    "gemma2_variant",
     "tiny",
 ];
 /// One folder per kind of block.
-const KINDS: [&str; 6] = ["gpt2", "gpt_neo", "gpt_neox", "gpt_neox_sequential", "llama", "llama3"];
+const KINDS: [&str; 11] = [
+    "gpt2",
+    "gpt_neo",
+    "gpt_neox",
+    "gpt_neox_sequential",
+    "llama",
+    "llama3",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "gemma2",
+    "gemma2_variant",
+];
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -141,6 +159,10 @@ fn numbers<R: Real>(n: usize, seed: u64) -> Vec<R> {
     (0..n).map(next).collect()
 }
 
+fn inner(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
 #[test]
 fn forward_is_torchs() {
     for name in FOLDERS {
@@ -174,12 +196,16 @@ fn gradients_are_autograds() {
         model
             .suffix(&cut, &replaced, &mut out, &mut NoHooks, Some(&mut tape), &mut work)
             .unwrap();
-        let off = distance(&logits(&model, &out), &golden.numbers("logits_replaced"));
+        let facts = model.facts();
+        let mut logits = vec![f32::NAN; out.len() / facts.d_model * facts.d_vocab];
+        let mut slopes = LogitSlopes::default();
+        model.logits_for_gradient(&out, &mut logits, &mut slopes);
+        let off = distance(&logits, &golden.numbers("logits_replaced"));
         assert!(off < 1e-4, "{name}: logits with the replaced residual are off by {off}");
 
         let mut grad_out = vec![f32::NAN; out.len()];
-        model.logits_backward(&golden.numbers("weight.logits"), &mut grad_out);
-        let above = layer + 1..model.facts().n_layers;
+        model.logits_backward(&mut golden.numbers("weight.logits"), &slopes, &mut grad_out);
+        let above = layer + 1..facts.n_layers;
         let mut enter = Add(above
             .map(|layer| (HookPoint::resid_pre(layer), golden.numbers(&format!("weight.{layer}"))))
             .collect());
@@ -226,7 +252,6 @@ fn gradients_are_finite_differences_at_every_cut() {
         let model = load(name).to_f64();
         let tokens = &Golden::of(name).tokens()[..12];
         let (mut tape, mut work, mut out, mut grad) = (Tape::default(), Work::default(), Vec::new(), Vec::new());
-        let inner = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         for (point, width) in model.hook_points() {
             let cut = cut_at(&model, tokens, point);
             let weights: Vec<f64> = numbers(tokens.len() * model.facts().d_model, 7);
@@ -261,6 +286,46 @@ fn gradients_are_finite_differences_at_every_cut() {
                 let off = (measured - computed).abs() / measured.abs().max(1.0);
                 assert!(off < 1e-6, "{name} {point}: {computed} against {measured}");
             }
+        }
+    }
+}
+
+#[test]
+fn the_gradient_of_logits_is_that_of_finite_differences() {
+    for name in ["gpt2", "gemma2"] {
+        let model = load(name).to_f64();
+        let (n, d_model, d_vocab) = (5, model.facts().d_model, model.facts().d_vocab);
+        let (out, weights): (Vec<f64>, Vec<f64>) = (numbers(n * d_model, 1), numbers(n * d_vocab, 2));
+        let direction: Vec<f64> = numbers(n * d_model, 3);
+        let moved = |step: f64| {
+            let out: Vec<f64> = out.iter().zip(&direction).map(|(x, d)| x + step * d).collect();
+            inner(&logits(&model, &out), &weights)
+        };
+        let step = 1e-5;
+        let measured = (moved(step) - moved(-step)) / (2.0 * step);
+        let (mut taped, mut slopes, mut grad) = (vec![0.0; n * d_vocab], LogitSlopes::default(), vec![0.0; n * d_model]);
+        model.logits_for_gradient(&out, &mut taped, &mut slopes);
+        assert!(taped == logits(&model, &out), "{name}: other logits");
+        model.logits_backward(&mut weights.clone(), &slopes, &mut grad);
+        let computed = inner(&grad, &direction);
+        assert!((measured - computed).abs() < 1e-7, "{name}: {computed} against {measured}");
+    }
+}
+
+/// `hook_attn_out` and `hook_mlp_out` are what the stream takes, behind the norms that follow attention and MLP in some families.
+#[test]
+fn the_stream_is_the_sum_of_what_the_branches_write() {
+    for name in KINDS {
+        let (model, tokens) = (load(name), Golden::of(name).tokens());
+        let mut keep = Keep::default();
+        let cut = cut_at(&model, &tokens, HookPoint::Embed);
+        suffix(&model, &cut, &cut.value, &mut keep);
+        for layer in 0..model.facts().n_layers {
+            let value = |site| &keep.0[&HookPoint::block(layer, site)];
+            let written = value(Site::AttnOut).iter().zip(value(Site::MlpOut)).map(|(a, b)| a + b);
+            let sum: Vec<f32> = value(Site::ResidPre).iter().zip(written).map(|(x, w)| x + w).collect();
+            let off = distance(&sum, value(Site::ResidPost));
+            assert!(off < 1e-6, "{name}, block {layer}: {off}");
         }
     }
 }
@@ -385,9 +450,11 @@ fn centred_residuals_have_no_mean_and_the_same_logits() {
             assert!(off < 1e-4, "{name} {point}: {off}");
         }
     }
-    let error = Model::load(&folder("llama"), ResidualFrame::Centred).err().unwrap();
-    assert!(matches!(error, ModelError::Frame { family: Family::Llama }));
-    assert!(error.to_string().contains("RMSNorm"), "{error}");
+    for name in ["llama", "mistral", "qwen2", "qwen3", "gemma2"] {
+        let error = Model::load(&folder(name), ResidualFrame::Centred).err().unwrap();
+        assert!(matches!(error, ModelError::Frame { family } if family.name() == name));
+        assert!(error.to_string().contains("RMSNorm"), "{error}");
+    }
 }
 
 #[test]

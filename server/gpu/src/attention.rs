@@ -4,8 +4,10 @@ use candle_core::{D, Device, Result, Tensor};
 use engine::model::parts::AttentionParts;
 
 use crate::{
+    cap::SoftCap,
     form::Form,
     linear::Linear,
+    norm::{Norm, NormTape},
     rope::{Rope, Turn},
 };
 
@@ -13,12 +15,15 @@ use crate::{
 pub struct Attention {
     /// d_model to all queries, then all keys, then all values, head by head.
     inputs: Linear,
+    /// Of each head's queries and of its keys, before they are rotated.
+    head_norms: Option<[Norm; 2]>,
     /// [n_heads · d_head, d_model].
     pub output: Linear,
     n_heads: usize,
     n_kv_heads: usize,
     d_head: usize,
     scale: f64,
+    cap: Option<SoftCap>,
     /// How many positions a query sees, its own included; none: all.
     pub window: Option<usize>,
 }
@@ -31,6 +36,7 @@ pub struct AttentionTape {
     q: Tensor,
     k: Tensor,
     v: Tensor,
+    head_norms: Option<[NormTape; 2]>,
 }
 
 impl Attention {
@@ -44,11 +50,16 @@ impl Attention {
         let columns = columns.flat_map(|first| (*first..first + d_head).map(|column| column as u32));
         Ok(Self {
             inputs: Linear::joint(&parts.inputs, columns.collect(), device)?,
+            head_norms: match &parts.head_norms {
+                Some([query, key]) => Some([Norm::new(query, device)?, Norm::new(key, device)?]),
+                None => None,
+            },
             output: Linear::new(&parts.output, device)?,
             n_heads,
             n_kv_heads,
             d_head,
             scale: parts.scale,
+            cap: parts.cap.map(SoftCap),
             window: parts.window,
         })
     }
@@ -60,6 +71,11 @@ impl Attention {
         let mut q = self.split(&qkv, 0, n_heads, form)?;
         let mut k = self.split(&qkv, n_heads, n_kv, form)?;
         let v = self.split(&qkv, n_heads + n_kv, n_kv, form)?;
+        let mut head_norms = None;
+        if let Some([query, key]) = &self.head_norms {
+            let ((q_normed, q_tape), (k_normed, k_tape)) = (query.forward(&q)?, key.forward(&k)?);
+            (q, k, head_norms) = (q_normed, k_normed, Some([q_tape, k_tape]));
+        }
         if let Some(rope) = rope {
             q = rope.turn(&q, Turn::Ahead)?;
             k = rope.turn(&k, Turn::Ahead)?;
@@ -68,9 +84,11 @@ impl Attention {
             q: self.by_key_head(&q.affine(self.scale, 0.0)?, form)?,
             k: self.by_key_head(&k, form)?,
             v: self.by_key_head(&v, form)?,
+            head_norms,
         };
         let z = self.chunks(form).map(|(first, n)| {
-            let p = self.probabilities(&tape.q.narrow(0, first, n)?, &tape.k.narrow(0, first, n)?, form)?;
+            let scores = self.scores(&tape.q.narrow(0, first, n)?, &tape.k.narrow(0, first, n)?)?;
+            let p = self.probabilities(&scores, form)?;
             p.matmul(&tape.v.narrow(0, first, n)?)
         });
         let z = Tensor::cat(&z.collect::<Result<Vec<_>>>()?, 0)?;
@@ -84,10 +102,14 @@ impl Attention {
         for (first, n) in self.chunks(form) {
             let [q, k, v, dz] = [&tape.q, &tape.k, &tape.v, &dz].map(|tensor| tensor.narrow(0, first, n));
             let (q, k, v, dz) = (q?, k?, v?, dz?);
-            let p = self.probabilities(&q, &k, form)?;
+            let scores = self.scores(&q, &k)?;
+            let p = self.probabilities(&scores, form)?;
             let dp = dz.matmul(&v.t()?)?;
             let mean = (&p * &dp)?.sum_keepdim(D::Minus1)?;
-            let ds = (&p * dp.broadcast_sub(&mean)?)?;
+            let mut ds = (&p * dp.broadcast_sub(&mean)?)?;
+            if let Some(cap) = self.cap {
+                ds = cap.back(&scores, &ds)?;
+            }
             dv.push(p.t()?.matmul(&dz)?);
             // q has the scale in it already
             dk.push(ds.t()?.matmul(&q)?);
@@ -102,6 +124,9 @@ impl Attention {
         if let Some(rope) = rope {
             dq = rope.turn(&dq, Turn::Back)?;
             dk = rope.turn(&dk, Turn::Back)?;
+        }
+        if let (Some([query, key]), Some([q_tape, k_tape])) = (&self.head_norms, &tape.head_norms) {
+            (dq, dk) = (query.backward(q_tape, &dq)?, key.backward(k_tape, &dk)?);
         }
         let parts = [
             self.join(&dq, self.n_heads, form)?,
@@ -141,9 +166,17 @@ impl Attention {
         (0..n).step_by(step).map(move |first| (first, step.min(n - first)))
     }
 
-    /// softmax(q kᵀ) over the keys that each query sees.
-    fn probabilities(&self, q: &Tensor, k: &Tensor, form: &Form) -> Result<Tensor> {
+    /// q kᵀ, capped where there is a cap.
+    fn scores(&self, q: &Tensor, k: &Tensor) -> Result<Tensor> {
         let scores = q.matmul(&k.t()?)?;
+        match self.cap {
+            None => Ok(scores),
+            Some(cap) => cap.cap(&scores),
+        }
+    }
+
+    /// The softmax of scores over the keys that each query sees.
+    fn probabilities(&self, scores: &Tensor, form: &Form) -> Result<Tensor> {
         let shape = scores.dims3()?;
         let scores = scores
             .reshape(((), form.n_ctx, form.n_ctx))?

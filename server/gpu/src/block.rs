@@ -17,8 +17,10 @@ use crate::{
 pub struct Block {
     attention_norm: Norm,
     pub attention: Attention,
+    attention_post_norm: Option<Norm>,
     mlp_norm: Norm,
     mlp: Mlp,
+    mlp_post_norm: Option<Norm>,
     parallel: bool,
 }
 
@@ -26,7 +28,9 @@ pub struct Block {
 #[derive(Clone, Default)]
 pub struct BlockTape {
     attention: Option<(NormTape, AttentionTape)>,
+    attention_post_norm: Option<NormTape>,
     mlp: Option<(NormTape, MlpTape)>,
+    mlp_post_norm: Option<NormTape>,
 }
 
 /// The value (or its gradient) at the point where a pass stands, and the pending residual (or its gradient).
@@ -48,11 +52,14 @@ impl State {
 
 impl Block {
     pub fn new(parts: &BlockParts<'_, f32>, device: &Device) -> Result<Self> {
+        let norm = |parts: &Option<_>| parts.as_ref().map(|parts| Norm::new(parts, device)).transpose();
         Ok(Self {
             attention_norm: Norm::new(&parts.attention_norm, device)?,
             attention: Attention::new(&parts.attention, device)?,
+            attention_post_norm: norm(&parts.attention_post_norm)?,
             mlp_norm: Norm::new(&parts.mlp_norm, device)?,
             mlp: Mlp::new(&parts.mlp, device)?,
+            mlp_post_norm: norm(&parts.mlp_post_norm)?,
             parallel: parts.parallel,
         })
     }
@@ -68,14 +75,23 @@ impl Block {
                 tape.attention = Some((norm_tape, attention_tape));
                 at(z, Some(residual))
             }
-            Site::Z => at(self.attention.output.forward(&state.value)?, state.residual),
+            Site::Z => {
+                let out = self.attention.output.forward(&state.value)?;
+                at(
+                    normed(&self.attention_post_norm, out, &mut tape.attention_post_norm)?,
+                    state.residual,
+                )
+            }
             Site::AttnOut if self.parallel => {
                 let residual = state.pending()?;
                 let hidden = self.hidden(residual, tape)?;
                 at(hidden, Some((residual + &state.value)?))
             }
             Site::ResidMid => at(self.hidden(&state.value, tape)?, Some(state.value)),
-            Site::MlpPost => at(self.mlp.output.forward(&state.value)?, state.residual),
+            Site::MlpPost => {
+                let out = self.mlp.output.forward(&state.value)?;
+                at(normed(&self.mlp_post_norm, out, &mut tape.mlp_post_norm)?, state.residual)
+            }
             Site::AttnOut | Site::MlpOut => at((state.pending()? + &state.value)?, None),
             Site::ResidPost => Ok(state),
         }
@@ -92,7 +108,10 @@ impl Block {
                 let through = self.attention_norm.backward(norm_tape, &normed)?;
                 at((grad.pending()? + through)?, None)
             }
-            Site::Z => at(self.attention.output.backward(&grad.value)?, grad.residual),
+            Site::Z => {
+                let out = normed_back(&self.attention_post_norm, grad.value, &tape.attention_post_norm, missing)?;
+                at(self.attention.output.backward(&out)?, grad.residual)
+            }
             Site::AttnOut if self.parallel => {
                 // attention's output went straight into the residual; what entered the block went there and into the MLP
                 let residual = grad.pending()?;
@@ -103,7 +122,10 @@ impl Block {
                 let through = self.hidden_back(&grad.value, tape, missing)?;
                 at((grad.pending()? + through)?, None)
             }
-            Site::MlpPost => at(self.mlp.output.backward(&grad.value)?, grad.residual),
+            Site::MlpPost => {
+                let out = normed_back(&self.mlp_post_norm, grad.value, &tape.mlp_post_norm, missing)?;
+                at(self.mlp.output.backward(&out)?, grad.residual)
+            }
             Site::AttnOut | Site::MlpOut => at(grad.value.clone(), Some(grad.value)),
             Site::ResidPost => Ok(grad),
         }
@@ -121,5 +143,23 @@ impl Block {
         let (norm_tape, mlp_tape) = tape.mlp.as_ref().ok_or_else(missing)?;
         let normed = self.mlp.hidden_backward(mlp_tape, grad)?;
         self.mlp_norm.backward(norm_tape, &normed)
+    }
+}
+
+/// The norm of `x`, where there is one.
+fn normed(norm: &Option<Norm>, x: Tensor, tape: &mut Option<NormTape>) -> Result<Tensor> {
+    let Some(norm) = norm else {
+        return Ok(x);
+    };
+    let (y, saved) = norm.forward(&x)?;
+    *tape = Some(saved);
+    Ok(y)
+}
+
+/// The gradient of what `normed` read from that of what it gave.
+fn normed_back(norm: &Option<Norm>, grad: Tensor, tape: &Option<NormTape>, missing: impl FnOnce() -> Error) -> Result<Tensor> {
+    match norm {
+        None => Ok(grad),
+        Some(norm) => norm.backward(tape.as_ref().ok_or_else(missing)?, &grad),
     }
 }

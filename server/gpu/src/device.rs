@@ -104,6 +104,18 @@ impl<'m> OnGpu<'m> {
         }
     }
 
+    /// Refuses steps that draw from a buffer, which only the engine makes.
+    ///
+    /// # Errors
+    /// With what to do.
+    pub(crate) fn no_buffer(&self) -> Result<(), TrainError> {
+        let message = format!(
+            "found a buffer on {}, which trains on contexts in order; leave --device out to train from a buffer on the cpu",
+            self.name
+        );
+        Err(ConfigError::new("buffer_tokens", message).into())
+    }
+
     /// What only the engine checks: that the model can read the contexts.
     pub(crate) fn check(&self, contexts: &[&[u32]]) -> Result<(), TrainError> {
         Ok(contexts.iter().try_for_each(|context| self.model.host.check(context))?)
@@ -144,6 +156,17 @@ impl Backend for OnGpu<'_> {
             host::sum(&cut.value().sqr()?.sum(1)?)
         };
         self.run(squares())
+    }
+
+    fn activations(&self, at: HookPoint, contexts: &[&[u32]], x: &mut Vec<f32>) -> Result<(), TrainError> {
+        self.model.host.width(at)?;
+        self.check(contexts)?;
+        let read = || {
+            let form = self.model.form(contexts.len(), contexts.first().map_or(0, |c| c.len()))?;
+            self.model.prefix(contexts, &form, at)?.value().flatten_all()?.to_vec1()
+        };
+        *x = self.run(read())?;
+        Ok(())
     }
 
     fn steps<'a>(

@@ -17,6 +17,7 @@
 mod adam;
 mod attention;
 mod block;
+mod cap;
 mod device;
 mod evaluate;
 mod form;

@@ -10,10 +10,11 @@ pub fn kl(model: &Model<'_>, clean: &Tensor, spliced: &Tensor, scale: f64) -> Re
     let (mut values, mut grads) = (Vec::new(), Vec::new());
     for (first, n) in chunks(model, clean)? {
         let log_p = log_softmax(&model.logits(&clean.narrow(0, first, n)?)?)?;
-        let log_q = log_softmax(&model.logits(&spliced.narrow(0, first, n)?)?)?;
+        let logits = model.logits(&spliced.narrow(0, first, n)?)?;
+        let log_q = log_softmax(&logits)?;
         let p = log_p.exp()?;
         values.push(divergence(&p, &log_p, &log_q)?);
-        grads.push(model.logits_backward(&(log_q.exp()? - p)?.affine(scale, 0.0)?)?);
+        grads.push(model.logits_backward(&logits, &(log_q.exp()? - p)?.affine(scale, 0.0)?)?);
     }
     Ok((Tensor::cat(&values, 0)?, Tensor::cat(&grads, 0)?))
 }

@@ -6,6 +6,7 @@ use candle_core::{Device, Error, Result, Tensor};
 
 use crate::{
     block::{Block, BlockTape, State},
+    cap::SoftCap,
     form::Form,
     norm::{Norm, NormTape},
     rope::Rope,
@@ -38,6 +39,7 @@ pub struct Model<'m> {
     pub(crate) device: Device,
     /// [d_vocab, d_model].
     embed: Tensor,
+    embed_scale: Option<f64>,
     /// [n_ctx, d_model].
     positions: Option<Tensor>,
     rope: Option<Rope>,
@@ -45,6 +47,7 @@ pub struct Model<'m> {
     final_norm: Norm,
     /// [d_vocab, d_model].
     unembed: Tensor,
+    logit_cap: Option<SoftCap>,
 }
 
 /// Where a forward pass over a batch stands: all that the rest of the model needs.
@@ -95,11 +98,13 @@ impl<'m> Model<'m> {
             chunks: Chunks::default(),
             device: device.clone(),
             embed,
+            embed_scale: parts.embed_scale,
             positions: parts.positions.map(rows).transpose()?,
             rope: parts.rope.as_ref().map(|rope| Rope::new(rope, device)).transpose()?,
             blocks: blocks.collect::<Result<_>>()?,
             final_norm: Norm::new(&parts.final_norm, device)?,
             unembed,
+            logit_cap: parts.logit_cap.map(SoftCap),
         })
     }
 
@@ -119,9 +124,12 @@ impl<'m> Model<'m> {
     /// # Errors
     /// The device's.
     pub fn prefix(&self, contexts: &[&[u32]], form: &Form, at: HookPoint) -> Result<Cut> {
-        let value = self
+        let mut value = self
             .embed
             .index_select(&Tensor::new(&contexts.concat()[..], &self.device)?, 0)?;
+        if let Some(scale) = self.embed_scale {
+            value = value.affine(scale, 0.0)?;
+        }
         let state = State { value, residual: None };
         let state = self.climb(HookPoint::Embed, at, state, form, &mut |_, _| Ok(()), None)?;
         Ok(Cut { at, state })
@@ -180,15 +188,22 @@ impl<'m> Model<'m> {
     /// # Errors
     /// The device's.
     pub fn logits(&self, rows: &Tensor) -> Result<Tensor> {
-        rows.matmul(&self.unembed.t()?)
+        let logits = rows.matmul(&self.unembed.t()?)?;
+        match self.logit_cap {
+            None => Ok(logits),
+            Some(cap) => cap.cap(&logits),
+        }
     }
 
-    /// The gradient of the unembedding's input from that of the logits.
+    /// The gradient of the unembedding's input from that of the logits, given these logits.
     ///
     /// # Errors
     /// The device's.
-    pub fn logits_backward(&self, grad: &Tensor) -> Result<Tensor> {
-        grad.matmul(&self.unembed)
+    pub fn logits_backward(&self, logits: &Tensor, grad: &Tensor) -> Result<Tensor> {
+        match self.logit_cap {
+            None => grad.matmul(&self.unembed),
+            Some(cap) => cap.back(logits, grad)?.matmul(&self.unembed),
+        }
     }
 
     fn is_last(&self, layer: usize, site: Site) -> bool {

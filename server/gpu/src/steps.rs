@@ -1,11 +1,11 @@
 //! The optimiser steps of a run's dictionaries on the device. Weights and moments live there; they come to the processor when
 //! a checkpoint or a measurement asks for them.
 
-use api::{HookPoint, Site, TrainConfig};
+use api::{HookPoint, Objective, Site, TrainConfig};
 use candle_core::{self as candle, Tensor};
 use engine::{
     dictionary::Parameters,
-    objective::Terms,
+    objective::{Terms, balanced},
     train::{Steps, TrainError, Trainee, adam::clip},
 };
 use std::time::Instant;
@@ -88,6 +88,9 @@ impl<'b, 'm> GpuSteps<'b, 'm> {
     /// When the model has no such hook point, and the device's.
     pub fn new(on: &'b OnGpu<'m>, config: &TrainConfig, scale: f64, trainees: Vec<Trainee<f32>>) -> Result<Self, TrainError> {
         on.model.host.width(config.at)?;
+        if config.buffer.is_some() {
+            on.no_buffer()?;
+        }
         trainees.iter().try_for_each(|trainee| on.supports(&trainee.dictionary))?;
         let device = &on.model.device;
         let part = |trainee: &Trainee<f32>| {
@@ -199,6 +202,14 @@ impl Steps for GpuSteps<'_, '_> {
         Ok(())
     }
 
+    fn prepare_vectors(&mut self, _: &[f32]) -> Result<(), TrainError> {
+        self.on.no_buffer()
+    }
+
+    fn gradients_of_vectors(&mut self, _: &[Vec<f32>], _: f64) -> Result<(), TrainError> {
+        self.on.no_buffer()
+    }
+
     fn update(&mut self, factor: f64) -> Result<(), TrainError> {
         for (trainee, part) in self.trainees.iter_mut().zip(&mut self.parts) {
             let start = Instant::now();
@@ -267,12 +278,20 @@ impl Batch<'_, '_> {
                 // without later blocks a downstream term was refused when the run began
                 let n_hooks = facts.n_layers.saturating_sub(clean.first).max(1);
                 downstream = self.weight / (n * facts.d_model * n_hooks) as f64;
-                let kl_scale = self.weight * trainee.objective.kl() / n as f64;
+                let kl_scale = self.weight * trainee.kl_wanted() / n as f64;
                 let ds_scale = downstream * trainee.objective.downstream();
                 let spliced = self.spliced(clean, &x_hat, kl_scale, ds_scale)?;
+                let mut grad = spliced.grad.affine(1.0 / self.scale, 0.0)?;
+                if let Objective::KlMse { .. } = trainee.objective {
+                    // α without a transfer: mse / KL of the batch, both means
+                    let (mse, kl) = ((rows[0].sum_all()? / (n * d) as f64)?, (spliced.kl.sum_all()? / n as f64)?);
+                    let alpha = (mse / (kl + balanced::EPS)?)?;
+                    let by_mse = (&x_hat - &self.x)?.affine(per_number, 0.0)?;
+                    grad = (grad.broadcast_mul(&(alpha * 0.5)?)? + by_mse)?;
+                }
                 rows.push(spliced.kl);
                 rows.extend(spliced.downstream);
-                spliced.grad.affine(1.0 / self.scale, 0.0)?
+                grad
             }
             _ => (&x_hat - &self.x)?.affine(2.0 * per_number, 0.0)?,
         };
@@ -298,6 +317,9 @@ impl Batch<'_, '_> {
         trainee.l0 += self.weight * sums[2] / n as f64;
         if let [_, _, _, kl, later @ ..] = &sums[..] {
             trainee.terms.kl += self.weight * kl / n as f64;
+            if let Objective::KlMse { .. } = trainee.objective {
+                trainee.terms.balanced += self.weight * balanced::value(sums[0] / (n * d) as f64, kl / n as f64);
+            }
             trainee.terms.downstream += downstream * later.iter().sum::<f64>();
         }
         Ok(())

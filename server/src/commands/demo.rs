@@ -11,9 +11,9 @@ use std::{
 };
 
 use super::{
-    Global,
+    Global, runs,
     say::{note, say},
-    sweep, workspace,
+    workspace,
 };
 use crate::{
     demo::{About, Bundle, Recipe, collect, install, installed},
@@ -99,12 +99,12 @@ fn folder(workspace: &Workspace) -> String {
 
 async fn rebuild(workspace: &Arc<Workspace>, recipe: &Recipe, out: Option<&Path>) -> Result<ExitCode> {
     let stop = Arc::new(AtomicBool::new(false));
-    tokio::spawn(sweep::stop_on_signal(stop.clone()));
+    tokio::spawn(runs::stop_on_signal(stop.clone()));
     let owner = workspace.owner("saescope demo");
 
     stories(workspace, recipe.pretraining, &recipe.model.corpus.0).await?;
     let command = recipe.model.command();
-    let ids = sweep::jobs(workspace, vec![(recipe.model.clone(), command)], false).await?;
+    let ids = runs::jobs(workspace, vec![(recipe.model.clone(), command)], false).await?;
     if !run(workspace, &ids, &owner, &stop).await? {
         return Ok(ExitCode::from(130));
     }
@@ -123,7 +123,7 @@ async fn rebuild(workspace: &Arc<Workspace>, recipe: &Recipe, out: Option<&Path>
             ..asked.clone()
         };
         let resolved = request::resolve(&workspace.store, &asked).await?;
-        let ids = sweep::jobs(workspace, request::with_commands(&asked, resolved.runs), false).await?;
+        let ids = runs::jobs(workspace, request::with_commands(&asked, resolved.runs), false).await?;
         if !run(workspace, &ids, &owner, &stop).await? {
             return Ok(ExitCode::from(130));
         }
@@ -163,13 +163,13 @@ async fn stories(workspace: &Arc<Workspace>, stories: crate::demo::Stories, name
 /// Runs the jobs; false where the user stopped them.
 async fn run(workspace: &Arc<Workspace>, ids: &[JobId], owner: &str, stop: &Arc<AtomicBool>) -> Result<bool> {
     for &id in ids {
-        match sweep::run_or_follow(workspace, id, owner, stop).await? {
+        match runs::run_or_follow(workspace, id, owner, stop).await? {
             Ended::Done(_) => {}
             Ended::Failed(message) => bail!("job {id}: {message}"),
             Ended::Cancelled => bail!("job {id} was cancelled; the same command goes on from its checkpoint"),
             Ended::Lost => bail!("job {id} was taken over by another process"),
             Ended::Released => {
-                sweep::cancel_queued(workspace, ids).await?;
+                runs::cancel_queued(workspace, ids).await?;
                 note!("stopped; the same command goes on from the checkpoint");
                 return Ok(false);
             }
@@ -270,7 +270,7 @@ mod tests {
     /// Runs the job here.
     async fn done(workspace: &Arc<Workspace>, id: JobId) -> Job {
         let stop = Arc::new(AtomicBool::new(false));
-        let ended = sweep::run_or_follow(workspace, id, "a test", &stop).await.unwrap();
+        let ended = runs::run_or_follow(workspace, id, "a test", &stop).await.unwrap();
         assert!(matches!(ended, Ended::Done(_)), "{ended:?}");
         workspace.store.job(id).await.unwrap().unwrap()
     }

@@ -1,18 +1,20 @@
 //! `saescope known`: for which known labels of storyworld dictionaries have features.
 
-use anyhow::{Context as _, Result, bail};
-use api::{ConfigError, DictionaryId, DictionaryInfo, Estimate, KnownFeatures, KnownLabel, Progress, Reading};
+use anyhow::{Result, bail};
+use api::{ConfigError, DictionaryInfo, Estimate, KnownFeatures, KnownLabel, Progress, Reading};
 use clap::Args;
 use engine::metrics::known::Options;
-use std::{path::PathBuf, process::ExitCode, str::FromStr, sync::Arc};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use super::{
     Global,
     report::Report,
     say::{note, say},
-    table, workspace,
+    table,
+    which::Which,
+    workspace,
 };
-use crate::{known, workspace::Workspace};
+use crate::known;
 
 /// Measure for which known labels of storyworld dictionaries have features, and which of these labels the model uses
 #[derive(Debug, Args)]
@@ -36,28 +38,6 @@ pub struct Known {
     csv: Option<PathBuf>,
 }
 
-/// Which dictionaries.
-#[derive(Clone, Debug, PartialEq)]
-enum Which {
-    All,
-    These(Vec<i64>),
-}
-
-impl FromStr for Which {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "all" {
-            return Ok(Self::All);
-        }
-        let number = |word: &str| {
-            let number = word.trim().parse();
-            number.map_err(|_| format!("found '{word}'; expected numbers of dictionaries such as 7,8, or all"))
-        };
-        text.split(',').map(number).collect::<Result<_, _>>().map(Self::These)
-    }
-}
-
 impl Known {
     /// Runs the command.
     pub fn run(self, global: &Global) -> Result<ExitCode> {
@@ -70,7 +50,7 @@ impl Known {
             n_stories: self.stories,
         };
         workspace::on(global, async |workspace| {
-            let dictionaries = dictionaries(&workspace, &self.dictionary).await?;
+            let dictionaries = self.dictionary.of(&workspace.store).await?;
             let report = Arc::new(Report::new(format!("known features of {} dictionaries", dictionaries.len())));
             let shown = report.clone();
             let observe = move |stage: &'static str, done: u64, total: u64| {
@@ -111,23 +91,6 @@ fn unit(stage: &str) -> &'static str {
         "measuring dictionaries" => "dictionaries",
         _ => "stories",
     }
-}
-
-async fn dictionaries(workspace: &Workspace, which: &Which) -> Result<Vec<DictionaryInfo>> {
-    let Which::These(numbers) = which else {
-        let all = workspace.store.dictionaries().await?;
-        if all.is_empty() {
-            bail!("there is no dictionary yet; train some with saescope sweep");
-        }
-        return Ok(all);
-    };
-    let mut found = Vec::new();
-    for number in numbers {
-        let id = DictionaryId(*number);
-        let info = workspace.store.dictionary(id).await?;
-        found.push(info.with_context(|| format!("there is no dictionary {id}"))?);
-    }
-    Ok(found)
 }
 
 fn print(info: &DictionaryInfo, known: &KnownFeatures) -> Result<()> {
@@ -217,13 +180,6 @@ fn row(info: &DictionaryInfo, label: &KnownLabel) -> Vec<String> {
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn dictionaries_are_named_by_number() {
-        assert_eq!("all".parse(), Ok(Which::All));
-        assert_eq!("7, 8".parse(), Ok(Which::These(vec![7, 8])));
-        assert!("7;8".parse::<Which>().unwrap_err().contains("'7;8'"));
-    }
 
     #[test]
     fn every_row_has_every_column() {

@@ -2,6 +2,7 @@
 
 mod behaviours;
 mod demo;
+mod derive;
 mod evaluate;
 mod jobs;
 mod known;
@@ -9,6 +10,7 @@ mod plot;
 mod pretrain;
 mod pull;
 mod report;
+mod runs;
 mod say;
 mod serve;
 mod storyworld;
@@ -17,6 +19,7 @@ mod sweep_options;
 mod table;
 mod train;
 mod verify;
+mod which;
 mod workspace;
 
 use crate::device::Kind;
@@ -52,6 +55,7 @@ enum Command {
     Serve(serve::Serve),
     Train(train::Train),
     Sweep(sweep::Sweep),
+    Derive(derive::Derive),
     Evaluate(evaluate::Evaluate),
     Behaviours(behaviours::Behaviours),
     Verify(verify::Verify),
@@ -81,6 +85,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Serve(command) => command.run(&cli.global),
         Command::Train(command) => command.run(&cli.global),
         Command::Sweep(command) => command.run(&cli.global),
+        Command::Derive(command) => command.run(&cli.global),
         Command::Evaluate(command) => command.run(&cli.global),
         Command::Behaviours(command) => command.run(&cli.global),
         Command::Verify(command) => command.run(&cli.global),

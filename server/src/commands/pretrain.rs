@@ -13,9 +13,9 @@ use std::{
 };
 
 use super::{
-    Global,
+    Global, runs,
     say::{note, say},
-    sweep, workspace,
+    workspace,
 };
 use crate::{jobs::Ended, workspace::Workspace};
 
@@ -114,19 +114,19 @@ impl Pretrain {
         config.validate()?;
         defaults.iter().for_each(|default| note!("default: {default}"));
         let (command, split) = (config.command(), config.evaluation.split);
-        let ids = sweep::jobs(&workspace, vec![(config, command)], self.fresh).await?;
+        let ids = runs::jobs(&workspace, vec![(config, command)], self.fresh).await?;
         let [id] = ids[..] else {
             bail!("expected one job, found {}", ids.len())
         };
         let stop = Arc::new(AtomicBool::new(false));
-        tokio::spawn(sweep::stop_on_signal(stop.clone()));
-        match sweep::run_or_follow(&workspace, id, &workspace.owner("saescope pretrain"), &stop).await? {
+        tokio::spawn(runs::stop_on_signal(stop.clone()));
+        match runs::run_or_follow(&workspace, id, &workspace.owner("saescope pretrain"), &stop).await? {
             Ended::Done(_) => {}
             Ended::Failed(message) => bail!("job {id}: {message}"),
             Ended::Cancelled => bail!("job {id} was cancelled; the same command goes on from its checkpoint"),
             Ended::Lost => bail!("job {id} was taken over by another process"),
             Ended::Released => {
-                sweep::cancel_queued(&workspace, &ids).await?;
+                runs::cancel_queued(&workspace, &ids).await?;
                 note!("stopped; the same command goes on from the checkpoint");
                 return Ok(ExitCode::from(130));
             }

@@ -1,8 +1,8 @@
 //! The options of `train` and `sweep`, and the request that they make.
 
 use api::{
-    BosPolicy, CorpusId, EosPolicy, EvaluationSplit, HookPoint, InputScale, KindName, ModelId, ObjectiveKind, PerObjective,
-    ResidualFrame, SweepRequest,
+    BosPolicy, BufferPlace, CorpusId, DictionaryId, EosPolicy, EvaluationSplit, HookPoint, InputScale, KindName, ModelId,
+    ObjectiveKind, PerObjective, ResidualFrame, SweepRequest,
 };
 use clap::Args;
 use std::str::FromStr;
@@ -19,25 +19,28 @@ pub struct SweepOptions {
     /// Where the dictionaries read and write, as TransformerLens names it: blocks.2.hook_resid_pre
     #[arg(long, value_name = "HOOK POINT")]
     pub at: HookPoint,
-    /// The kind of dictionary: relu, tied, gated, topk, batchtopk, jumprelu [default: relu]
+    /// Numbers of dictionaries to train further, in place of fresh weights: kind, width and λ (unless given) are theirs
+    #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true, value_parser = whole::<u64>)]
+    pub from: Vec<u64>,
+    /// The kind of dictionary: relu, relu-unit, relu-april, relu-saelens, p-anneal, tied, gated, topk, batchtopk, matryoshka, jumprelu, pursuit [default: relu]
     #[arg(long)]
     pub kind: Option<KindName>,
-    /// Objectives: local, e2e, e2e+ds
+    /// Objectives: local, e2e, e2e+ds, kl+mse
     #[arg(long, value_name = "LIST", value_delimiter = ',', required = true)]
     pub objective: Vec<ObjectiveKind>,
-    /// Coefficients of the sparsity term: 0.1,0.3 for every objective, or "local=0.1;e2e=1,3"; topk and batchtopk have --k in its place
+    /// Coefficients of the sparsity term: 0.1,0.3 for every objective, or "local=0.1;e2e=1,3"; topk, batchtopk and matryoshka have --k in its place
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub coefficient: Option<PerObjective>,
-    /// Features per token of topk and batchtopk, a dictionary for each: 8,16,32
+    /// Features per token of topk, batchtopk, matryoshka and pursuit, a dictionary for each: 8,16,32
     #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true, value_parser = whole::<usize>)]
     pub k: Vec<usize>,
-    /// Weight of the dead features' term of topk and batchtopk [default: 0.03125]
+    /// Weight of the dead features' term of topk, batchtopk and matryoshka [default: 0.03125]
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = number)]
     pub aux_coefficient: Option<f64>,
-    /// Tokens without firing after which a feature of topk or batchtopk is dead [default: a tenth of the run's, at most 10,000,000]
+    /// Tokens without firing after which a feature of topk, batchtopk or matryoshka is dead [default: a tenth of the run's, at most 10,000,000]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u64>)]
     pub dead_tokens: Option<u64>,
-    /// Decay of the mean that is batchtopk's threshold in use [default: 0.999, less in runs of fewer than 10,000 steps]
+    /// Decay of the mean that is batchtopk's and matryoshka's threshold in use [default: 0.999, less in runs of fewer than 10,000 steps]
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = number)]
     pub threshold_decay: Option<f64>,
     /// Width of the window in which jumprelu's thresholds have a gradient, in units of the input's size [default: 0.001]
@@ -46,13 +49,25 @@ pub struct SweepOptions {
     /// Where jumprelu's thresholds begin, in units of the input's size [default: 0.001]
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = number)]
     pub initial_threshold: Option<f64>,
+    /// Groups of matryoshka's features, each prefix of which reconstructs by itself: 1/32, 1/16, 1/8, 1/4 of them and the rest are five [default: 5]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
+    pub groups: Option<usize>,
+    /// The last p of p-anneal's penalty, which begins at 1 [default: 0.2]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = number)]
+    pub final_p: Option<f64>,
+    /// The optimiser step at which p-anneal's p begins to fall [default: 10 % of the run's]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
+    pub anneal_start: Option<usize>,
+    /// The optimiser step at which p-anneal's p is the last [default: 90 % of the run's]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
+    pub anneal_end: Option<usize>,
     /// Coefficients of the KL term, as --coefficient [default: e2e 1, e2e+ds 0.5]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub kl_coefficient: Option<PerObjective>,
     /// Total coefficient of the downstream terms of e2e+ds [default: 2.5]
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = number)]
     pub ds_coefficient: Option<f64>,
-    /// Peak learning rates, as --coefficient [default: 0.001]
+    /// Peak learning rates, as --coefficient [default: 0.001; 0.0001 with --from]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub lr: Option<PerObjective>,
     /// Features per dictionary [default: 16 times the width at the hook point]
@@ -70,6 +85,15 @@ pub struct SweepOptions {
     /// Tokens to train on; documents repeat, reshuffled, when they run out [default: 2,000,000]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u64>)]
     pub tokens: Option<u64>,
+    /// Vectors in a buffer that mixes the activations of many contexts, for the local objective alone [default: no buffer, contexts in order]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
+    pub buffer_tokens: Option<usize>,
+    /// Share of the buffer that is kept back to be mixed with the next vectors [default: 0.5]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = number)]
+    pub buffer_mixing: Option<f64>,
+    /// Where the buffer's activations are kept: memory, or disk so that later runs find them [default: memory]
+    #[arg(long, value_name = "PLACE")]
+    pub buffer_on: Option<BufferPlace>,
     /// Seeds of the initial weights and of the order of the text, a run for each [default: 0]
     #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true, value_parser = whole::<u64>)]
     pub seed: Vec<u64>,
@@ -142,6 +166,7 @@ impl SweepOptions {
             model,
             corpus,
             at: self.at,
+            from: self.from.iter().map(|id| DictionaryId(*id as i64)).collect(),
             kind: self.kind.unwrap_or_default(),
             objectives: self.objective.clone(),
             coefficient: self.coefficient.clone(),
@@ -151,6 +176,10 @@ impl SweepOptions {
             threshold_decay: self.threshold_decay,
             bandwidth: self.bandwidth,
             initial_threshold: self.initial_threshold,
+            groups: self.groups,
+            final_p: self.final_p,
+            anneal_start: self.anneal_start,
+            anneal_end: self.anneal_end,
             kl_coefficient: self.kl_coefficient.clone(),
             ds_coefficient: self.ds_coefficient,
             lr: self.lr.clone(),
@@ -159,6 +188,9 @@ impl SweepOptions {
             batch: self.batch,
             accumulation: self.accumulation,
             tokens: self.tokens,
+            buffer_tokens: self.buffer_tokens,
+            buffer_mixing: self.buffer_mixing,
+            buffer_on: self.buffer_on,
             seeds: self.seed.clone(),
             warmup_steps: self.warmup_steps,
             min_lr_factor: self.min_lr_factor,
@@ -184,7 +216,7 @@ impl SweepOptions {
 impl SweepOptions {
     /// The values that were not given and that the request has a value for all the same, as `field = value`.
     pub fn defaults(&self) -> Vec<String> {
-        let kind = self.kind.is_none().then(|| format!("kind = {}", KindName::default()));
+        let kind = (self.kind.is_none() && self.from.is_empty()).then(|| format!("kind = {}", KindName::default()));
         let residual = self
             .residual
             .is_none()
@@ -247,6 +279,14 @@ mod tests {
             "0.02",
             "--initial-threshold",
             "0.003",
+            "--groups",
+            "4",
+            "--final-p",
+            "0.3",
+            "--anneal-start",
+            "12",
+            "--anneal-end",
+            "90",
             "--kl-coefficient",
             "e2e=1;e2e+ds=0.5",
             "--ds-coefficient",
@@ -263,6 +303,12 @@ mod tests {
             "2",
             "--tokens",
             "1000000",
+            "--buffer-tokens",
+            "9000",
+            "--buffer-mixing",
+            "0.25",
+            "--buffer-on",
+            "disk",
             "--seed",
             "0,1",
             "--warmup-steps",

@@ -1,7 +1,7 @@
 //! `saescope verify`: whether stored metrics are their dictionaries' own.
 
 use anyhow::{Result, bail};
-use api::{ConfigError, DictionaryId, DictionaryInfo, VerifyConfig};
+use api::VerifyConfig;
 use clap::Args;
 use std::{
     process::ExitCode,
@@ -9,9 +9,10 @@ use std::{
 };
 
 use super::{
-    Global,
+    Global, runs,
     say::{note, say},
-    sweep, workspace,
+    which::Which,
+    workspace,
 };
 use crate::jobs::Ended;
 
@@ -22,15 +23,15 @@ use crate::jobs::Ended;
   saescope verify --dictionary 7,8,9")]
 pub struct Verify {
     /// The dictionaries' numbers, or all
-    #[arg(long, value_name = "LIST")]
-    dictionary: String,
+    #[arg(long, value_name = "N,N,...|all")]
+    dictionary: Which,
 }
 
 impl Verify {
     /// Runs the command. Exit status 1 where something differs.
     pub fn run(self, global: &Global) -> Result<ExitCode> {
         workspace::on(global, async |workspace| {
-            let wanted = self.wanted(&workspace.store.dictionaries().await?)?;
+            let wanted = self.dictionary.of(&workspace.store).await?;
             let mut configs: Vec<VerifyConfig> = Vec::new();
             for info in &wanted {
                 let same = |config: &&mut VerifyConfig| (&config.model, &config.corpus) == (&info.model, &info.corpus);
@@ -44,18 +45,18 @@ impl Verify {
                 }
             }
             let runs = configs.into_iter().map(|config| (config.clone(), config.command())).collect();
-            let ids = sweep::jobs(&workspace, runs, true).await?;
+            let ids = runs::jobs(&workspace, runs, true).await?;
             let stop = Arc::new(AtomicBool::new(false));
-            tokio::spawn(sweep::stop_on_signal(stop.clone()));
+            tokio::spawn(runs::stop_on_signal(stop.clone()));
             let owner = workspace.owner("saescope verify");
             for &id in &ids {
-                match sweep::run_or_follow(&workspace, id, &owner, &stop).await? {
+                match runs::run_or_follow(&workspace, id, &owner, &stop).await? {
                     Ended::Done(_) => {}
                     Ended::Failed(message) => bail!("job {id}: {message}"),
                     Ended::Cancelled => bail!("job {id} was cancelled"),
                     Ended::Lost => bail!("job {id} was taken over by another process"),
                     Ended::Released => {
-                        sweep::cancel_queued(&workspace, &ids).await?;
+                        runs::cancel_queued(&workspace, &ids).await?;
                         note!("stopped; what was found until then is noted");
                         return Ok(ExitCode::from(130));
                     }
@@ -69,27 +70,6 @@ impl Verify {
             }
             Ok(ExitCode::from(u8::from(!all_hold)))
         })
-    }
-
-    /// # Errors
-    /// A number that is none, or no dictionary's.
-    fn wanted(&self, all: &[DictionaryInfo]) -> Result<Vec<DictionaryInfo>> {
-        let refused = |word: &str, expected: &str| ConfigError::new("dictionary", format!("found '{word}'; expected {expected}"));
-        if self.dictionary == "all" {
-            return match all {
-                [] => Err(refused("all", "a data folder with dictionaries").into()),
-                all => Ok(all.to_vec()),
-            };
-        }
-        let one = |word: &str| {
-            let id = word
-                .trim()
-                .parse()
-                .map_err(|_| refused(word, "numbers such as 7,8, or all"))?;
-            let found = all.iter().find(|info| info.id == DictionaryId(id)).cloned();
-            Ok(found.ok_or_else(|| refused(word, "the number of a dictionary in the registry"))?)
-        };
-        self.dictionary.split(',').map(one).collect()
     }
 }
 

@@ -1,7 +1,8 @@
 //! What the first page shows.
 
-use api::{ApiError, DictionaryGroup, DictionaryInfo, Job, KindName, ObjectiveKind, Overview};
+use api::{ApiError, DictionaryGroup, DictionaryInfo, Job, Overview, Series};
 use axum::{Json, Router, extract::State, routing::get};
+use std::collections::BTreeMap;
 
 use super::{AppState, error::Failure};
 
@@ -45,13 +46,8 @@ fn groups(dictionaries: &[DictionaryInfo]) -> Vec<DictionaryGroup> {
             .iter()
             .filter(|other| (&other.model, other.at) == (&d.model, d.at))
             .collect();
-        let of = |kind, objective| {
-            let is_one = |d: &&&DictionaryInfo| (d.config.kind.name(), d.config.objective.kind()) == (kind, objective);
-            same.iter().filter(is_one).count() as u64
-        };
-        let series = KindName::ALL
-            .into_iter()
-            .flat_map(|kind| ObjectiveKind::ALL.map(|objective| (kind, objective, of(kind, objective))));
+        let mut series: BTreeMap<Series, u64> = BTreeMap::new();
+        same.iter().for_each(|d| *series.entry(d.config.series()).or_default() += 1);
         let verified = |holds| {
             let found = same.iter().filter_map(|d| d.verified.as_ref());
             found.filter(|verified| verified.holds() == holds).count() as u64
@@ -59,7 +55,7 @@ fn groups(dictionaries: &[DictionaryInfo]) -> Vec<DictionaryGroup> {
         groups.push(DictionaryGroup {
             model: d.model.clone(),
             at: d.at,
-            series: series.filter(|(_, _, n)| *n > 0).collect(),
+            series: series.into_iter().collect(),
             l0: range(&same, "l0"),
             ce_increase: range(&same, "ce_increase"),
             n_verified: verified(true),

@@ -1,7 +1,10 @@
 //! A sweep's request against the registry: checked, and its defaults filled in. The form and the command line share it.
 
-use anyhow::Result;
-use api::{ConfigError, ObjectiveKind, ResidualFrame, ResolvedAgainst, ResolvedSweep, SweepRequest, TrainConfig};
+use anyhow::{Context as _, Result};
+use api::{
+    ConfigError, DeriveRequest, ObjectiveKind, Origin, PostHoc, ResidualFrame, ResolvedAgainst, ResolvedSweep, SweepRequest,
+    TrainConfig,
+};
 use store::Store;
 
 use crate::memory::Memory;
@@ -47,16 +50,61 @@ pub async fn resolve(store: &Store, request: &SweepRequest) -> Result<ResolvedSw
         );
         return Err(ConfigError::new("objectives", message).into());
     }
+    let mut parents = Vec::with_capacity(request.from.len());
+    for id in &request.from {
+        let missing = || ConfigError::new("from", format!("there is no dictionary {id} in the registry"));
+        parents.push(store.dictionary(*id).await?.ok_or_else(missing)?);
+    }
     let facts = ResolvedAgainst {
         width,
         max_n_ctx: model.n_ctx,
         has_bos: model.has_bos,
+        parents: &parents,
     };
     let resolved = request.resolve(facts)?;
     if let (Some(memory), Some(run)) = (Memory::of_this_machine(), resolved.runs.first()) {
         memory.check(run, width)?; // the runs of a sweep differ in their seeds alone
     }
     Ok(resolved)
+}
+
+/// Checks a request to change dictionaries, and the runs that it comes to, each with the command that does the same.
+///
+/// # Errors
+/// [`ConfigError`] for the first field that cannot be used.
+pub async fn derive(store: &Store, request: &DeriveRequest) -> Result<Vec<(TrainConfig, String)>> {
+    let mut parents = Vec::with_capacity(request.from.len());
+    for id in &request.from {
+        let missing = || ConfigError::new("from", format!("there is no dictionary {id} in the registry"));
+        let info = store.dictionary(*id).await?.ok_or_else(missing)?;
+        let job = store
+            .job(info.job)
+            .await?
+            .with_context(|| format!("there is no job {}", info.job))?;
+        let config = job.config.training().cloned();
+        let config = config.with_context(|| format!("job {} made no dictionary", info.job))?;
+        parents.push((info, config));
+    }
+    let runs = request.resolve(&parents)?;
+    let command = |run: &TrainConfig| {
+        let mut part = DeriveRequest {
+            from: Vec::new(),
+            by: Vec::new(),
+            ..request.clone()
+        };
+        for dictionary in &run.dictionaries {
+            let Origin::Derived { from, by } = dictionary.origin else {
+                continue;
+            };
+            part.from.extend((!part.from.contains(&from)).then_some(from));
+            part.by.extend((!part.by.contains(&by)).then_some(by));
+        }
+        if !part.by.contains(&PostHoc::RescaleShift) {
+            (part.tokens, part.lr) = (None, None);
+        }
+        part.command()
+    };
+    Ok(runs.into_iter().map(|run| (run.clone(), command(&run))).collect())
 }
 
 /// Each run with the command that does the same: the sweep's, for the run's seed alone.

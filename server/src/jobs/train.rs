@@ -1,9 +1,9 @@
 //! The training job: model, tokens, training, and its dictionaries into the registry.
 
 use anyhow::{Context as _, Result, ensure};
-use api::{DictionaryId, DictionaryInfo, ModelInfo, TrainConfig};
-use engine::train::{Inputs, Outcome, Trained};
-use std::path::Path;
+use api::{DictionaryConfig, DictionaryId, DictionaryInfo, ModelInfo, TrainConfig};
+use engine::train::{ActivationCache, Inputs, Outcome, Trained};
+use std::path::{Path, PathBuf};
 
 use super::{
     execute::Stage,
@@ -31,17 +31,24 @@ pub fn train(stage: &Stage<'_>, config: &TrainConfig) -> Result<Option<Vec<Dicti
     let Some(tokens) = pool.install(|| tokens(stage, &config.corpus, &config.packing, encoding))? else {
         return Ok(None);
     };
-    let folder = store.job_folder(stage.job.id);
+    let (folder, activations) = (store.job_folder(stage.job.id), store.activations_folder());
+    let cache = ActivationCache {
+        folder: &activations,
+        max_bytes: activation_cache_bytes()?,
+    };
     stage.begin("preparing");
+    let from = files(stage, config)?;
     let mut recorder = Recorder::new(stage);
     let outcome = pool.install(|| {
         let backend = stage.workspace.device.backend(&model)?;
         let inputs = Inputs {
             config,
+            from: &from,
             backend: &*backend,
             model_hash: &info.hash,
             tokens: &tokens,
             folder: &folder,
+            cache: Some(cache),
         };
         engine::train::run(inputs, &mut recorder)
     });
@@ -50,6 +57,31 @@ pub fn train(stage: &Stage<'_>, config: &TrainConfig) -> Result<Option<Vec<Dicti
         Outcome::Stopped { .. } => Ok(None),
         Outcome::Done(trained) => register(stage, config, trained).map(Some),
     }
+}
+
+/// For each dictionary the file of the one that it begins from, where it begins from one.
+fn files(stage: &Stage<'_>, config: &TrainConfig) -> Result<Vec<Option<PathBuf>>> {
+    let file = |dictionary: &DictionaryConfig| {
+        let parent = dictionary.origin.parent();
+        parent
+            .map(|id| Ok(stage.runtime.block_on(stage.workspace.store.verify_dictionary(id))?))
+            .transpose()
+    };
+    config.dictionaries.iter().map(file).collect()
+}
+
+/// How large the activations that are kept on disk may become: 32 GiB, or what the environment says.
+fn activation_cache_bytes() -> Result<u64> {
+    const NAME: &str = "SAESCOPE_CACHE_GIB";
+    let Some(text) = std::env::var_os(NAME) else {
+        return Ok(32 << 30);
+    };
+    let gib = text
+        .to_str()
+        .and_then(|text| text.parse::<f64>().ok())
+        .filter(|gib| *gib >= 0.0);
+    let gib = gib.with_context(|| format!("{NAME}: found {text:?}; expected a number of GiB, 32 say"))?;
+    Ok((gib * f64::from(1 << 30)) as u64)
 }
 
 /// A result names its model: it must be the one that was added under that name.
@@ -81,7 +113,7 @@ fn register(stage: &Stage<'_>, config: &TrainConfig, trained: Vec<Trained>) -> R
                 at: config.at,
                 residual: config.residual,
                 input_scale: config.input_scale,
-                config: *dictionary,
+                config: dictionary.clone(),
                 tokens: config.n_steps() as u64 * (config.batch_tokens() * config.accumulation) as u64,
                 n_passes: trained.n_passes,
                 evaluated_on: config.evaluation.split,

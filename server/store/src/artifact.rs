@@ -79,9 +79,9 @@ pub(crate) fn is_temporary(name: &str) -> bool {
     name.starts_with(TEMPORARY_PREFIX) && name.ends_with(TEMPORARY_SUFFIX)
 }
 
-/// Whether `name` is one that uploads ([`UPLOAD_PREFIX`]) or the engine's token files are made under.
+/// Whether `name` is one that uploads ([`UPLOAD_PREFIX`]) or the engine's token files and activations are made under.
 pub(crate) fn is_temporary_folder(name: &str) -> bool {
-    [UPLOAD_PREFIX, ".packing-", ".replaced-"]
+    [UPLOAD_PREFIX, ".packing-", ".replaced-", ".caching-"]
         .iter()
         .any(|prefix| name.starts_with(prefix))
 }

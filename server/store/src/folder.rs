@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::{Store, StoreError};
 
 /// The folders that exist in every data folder.
-pub(crate) const FOLDERS: [&str; 4] = ["corpora", "dictionaries", "jobs", "models"];
+pub(crate) const FOLDERS: [&str; 5] = ["cache", "corpora", "dictionaries", "jobs", "models"];
 
 /// The ending of a dictionary's file.
 pub(crate) const WEIGHTS: &str = "safetensors";
@@ -36,6 +36,11 @@ impl Store {
         let text = format!("n_ctx={n_ctx} bos={bos} eos={eos} model={model_hash}");
         let hash = hex::encode(Sha256::digest(text));
         self.corpus_root(id).join(&hash[..16])
+    }
+
+    /// The folder of activations that runs share. What is in it can be made again, and may be removed at any time.
+    pub fn activations_folder(&self) -> PathBuf {
+        self.data().join("cache").join("activations")
     }
 
     /// The folder of an uploaded or pulled corpus' files.

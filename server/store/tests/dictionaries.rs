@@ -197,18 +197,21 @@ async fn opening_removes_what_a_crash_left() {
     };
     let (crashed, uploading) = (upload(".upload-crashed"), upload(".upload-slow"));
     let packing = upload("corpora/c/.packing-crashed");
+    let caching = upload("cache/activations/.caching-crashed");
+    let kept = upload("cache/activations/abc");
     let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3 * 86_400);
     let age = |path: &std::path::Path| fs::File::open(path).unwrap().set_modified(long_ago).unwrap();
-    for path in [&old, &crashed, &packing] {
+    for path in [&old, &crashed, &packing, &caching, &kept] {
         age(path);
     }
     // of the slow upload only the folder is old: its file is being written to
-    for file in [&crashed, &uploading, &packing] {
+    for file in [&crashed, &uploading, &packing, &caching, &kept] {
         age(file.parent().unwrap());
     }
     Store::open(folder.path()).await.unwrap();
     assert!(!orphan.exists() && !old.exists());
     assert!(!crashed.parent().unwrap().exists() && !packing.parent().unwrap().exists());
+    assert!(!caching.parent().unwrap().exists() && kept.exists());
     assert!(uploading.exists() && packing.parent().unwrap().parent().unwrap().exists());
     assert!(foreign.exists() && young.exists() && store.dictionary_file(added.id).exists());
 }

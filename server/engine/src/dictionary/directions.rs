@@ -38,6 +38,11 @@ impl<R: Real> Directions<R> {
         &self.unit
     }
 
+    /// ‖d_j‖.
+    pub fn norm(&self, j: usize) -> R {
+        R::ONE / self.inverse_norms[j]
+    }
+
     /// After `rows` have changed.
     pub fn refresh(&mut self, rows: &[R]) {
         let (d, min_norm) = (self.d, self.min_norm);

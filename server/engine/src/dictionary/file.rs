@@ -169,9 +169,10 @@ pub fn load(path: &Path) -> Result<(Dictionary<f32>, DictionaryFile), Dictionary
             }
         }
     };
-    // every kind has this one, a row per feature
-    let Some(d_in) = view("W_enc")?.shape().get(1).copied() else {
-        return Err(format("tensor 'W_enc' has one dimension; expected [d_sae, d_in]".into()));
+    // every kind's first tensor has a row per feature
+    let rows = Dictionary::<f32>::zeros(file.config.kind, 1, 1).parameters().0[0].name;
+    let Some(d_in) = view(rows)?.shape().get(1).copied() else {
+        return Err(format(format!("tensor '{rows}' has one dimension; expected [d_sae, d_in]")));
     };
     let mut dictionary = Dictionary::zeros(file.config.kind, d_in, file.config.d_sae);
     let mut result = Ok(());

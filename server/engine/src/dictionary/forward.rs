@@ -29,6 +29,9 @@ pub struct Forward<R> {
     pub(super) side_out: Vec<R>,
     /// What the second set is to decode to [n_tokens, d_in].
     pub(super) target: Vec<R>,
+    /// The codes of each group of features, and what they and those before them decode to [n_tokens, d_in], then the loss'
+    /// derivative by that; for the kind that has groups.
+    pub(super) groups: Vec<(SparseCodes<R>, Vec<R>)>,
     /// Values and places of all entries, for a choice among them.
     pub(super) ranked: Vec<(R, u32)>,
 }
@@ -42,6 +45,8 @@ pub struct Seen {
     pub(super) fired: Vec<bool>,
     /// Σ over batches of the smallest activation that fired, and the number of batches with one.
     pub(super) smallest: (f64, usize),
+    /// Σ over tokens of the penalties Σ c^p of the present p and of the next, for the kind whose p falls.
+    pub(super) powers: (f64, f64),
 }
 
 impl Seen {
@@ -50,6 +55,7 @@ impl Seen {
         self.n_tokens = 0;
         self.fired.clear();
         self.smallest = (0.0, 0);
+        self.powers = (0.0, 0.0);
     }
 
     /// Adds a batch's codes.

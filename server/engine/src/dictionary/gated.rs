@@ -20,11 +20,11 @@ use super::{
     directions::{normalise, remove_parallel},
     forward::{Forward, Seen, error_gradient},
     initial::{tensor, unit_rows},
-    kind::Kind,
+    kind::{Encoder, Kind, not_negative},
     parameters::Parameters,
     tile::{self, Path, Scratch},
 };
-use crate::kernel::Real;
+use crate::kernel::{Real, scale};
 
 /// Positions of the tensors in [`Parameters`].
 const W_ENC: usize = 0;
@@ -117,6 +117,19 @@ impl<R: Real> Kind<R> for Gated<R> {
         &mut self.parameters
     }
 
+    /// The magnitude is m = e^r ⟨w, x'⟩ + b_m, and the gate is open where m > b_m − e^r b_g.
+    fn encoder(&self) -> Option<Encoder<R>> {
+        let p = &self.parameters.0;
+        let (b_gate, b_mag) = (&p[B_GATE].data, &p[B_MAG].data);
+        let mut weights = p[W_ENC].data.clone();
+        for (row, gain) in weights.chunks_exact_mut(self.d_in).zip(&self.gain) {
+            scale(row, *gain);
+        }
+        let gates = b_gate.iter().zip(b_mag).zip(&self.gain);
+        let thresholds = gates.map(|((gate, mag), gain)| not_negative(*mag - *gain * *gate)).collect();
+        Some(Encoder::centred(weights, b_mag.clone(), thresholds, &p[B_DEC].data))
+    }
+
     fn refresh(&mut self) {
         let logarithms = &self.parameters.0[R_MAG].data;
         self.gain.iter_mut().zip(logarithms).for_each(|(gain, r)| *gain = r.exp());
@@ -126,19 +139,6 @@ impl<R: Real> Kind<R> for Gated<R> {
         let (mut centred, mut open) = (Vec::new(), SparseCodes::default());
         centre(x, &self.parameters.0[B_DEC].data, &mut centred);
         self.gates(&centred, [codes, &mut open], scratch);
-    }
-
-    fn decode(&self, codes: &SparseCodes<R>, out: &mut [R], path: Path, scratch: &Scratch<R>) {
-        let p = &self.parameters.0;
-        tile::combine(
-            codes,
-            Entries::Values,
-            &p[W_DEC].data,
-            Some(&p[B_DEC].data),
-            out,
-            path,
-            scratch,
-        );
     }
 
     fn forward(&self, x: &[R], per_number: f64, forward: &mut Forward<R>, path: Path, scratch: &Scratch<R>) {

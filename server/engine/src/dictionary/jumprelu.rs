@@ -22,7 +22,8 @@ use super::{
     directions::{normalise, remove_parallel},
     forward::{Forward, Seen},
     initial::{tensor, unit_rows},
-    kind::Kind,
+    kind::{Encoder, Kind, not_negative},
+    linear::{Places, add_gradient},
     parameters::{Parameters, Tensor},
     tile::{self, Path, Scratch},
 };
@@ -34,6 +35,12 @@ const B_ENC: usize = 1;
 const THRESHOLD: usize = 2;
 const W_DEC: usize = 3;
 const B_DEC: usize = 4;
+/// Those that the codes are made of.
+const PLACES: Places = Places {
+    w_enc: W_ENC,
+    b_enc: B_ENC,
+    w_dec: W_DEC,
+};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -155,6 +162,15 @@ impl<R: Real> Kind<R> for JumpRelu<R> {
         &mut self.state
     }
 
+    fn encoder(&self) -> Option<Encoder<R>> {
+        let p = &self.parameters.0;
+        Some(Encoder {
+            weights: p[W_ENC].data.clone(),
+            bias: p[B_ENC].data.clone(),
+            thresholds: self.thresholds.clone(),
+        })
+    }
+
     fn refresh(&mut self) {
         let (size, half) = (self.size(), self.width() / R::of(2.0));
         let thresholds = self.thresholds.iter_mut().zip(&mut self.floors);
@@ -181,19 +197,6 @@ impl<R: Real> Kind<R> for JumpRelu<R> {
         self.jump(x, [codes, &mut SparseCodes::default()], scratch);
     }
 
-    fn decode(&self, codes: &SparseCodes<R>, out: &mut [R], path: Path, scratch: &Scratch<R>) {
-        let p = &self.parameters.0;
-        tile::combine(
-            codes,
-            Entries::Values,
-            &p[W_DEC].data,
-            Some(&p[B_DEC].data),
-            out,
-            path,
-            scratch,
-        );
-    }
-
     fn forward(&self, x: &[R], _: f64, forward: &mut Forward<R>, path: Path, scratch: &Scratch<R>) {
         let Forward { codes, x_hat, side, .. } = forward;
         self.jump(x, [codes, side], scratch);
@@ -215,9 +218,7 @@ impl<R: Real> Kind<R> for JumpRelu<R> {
     ) {
         let p = &self.parameters.0;
         tile::project(codes, grad_out, &p[W_DEC].data, R::ZERO, path, scratch);
-        tile::outer(codes, Entries::Values, grad_out, &mut grads.0[W_DEC].data, path, scratch);
-        tile::outer(codes, Entries::Grads, x, &mut grads.0[W_ENC].data, path, scratch);
-        tile::column_sums(codes, Entries::Grads, &mut grads.0[B_ENC].data);
+        add_gradient(codes, (x, grad_out), grads, PLACES, (path, scratch));
         tile::row_sums(grad_out, &mut grads.0[B_DEC].data);
         tile::project(side, grad_out, &p[W_DEC].data, R::ZERO, path, scratch);
         // by θ/ρ: ρ/ε is one over the bandwidth
@@ -244,9 +245,4 @@ impl<R: Real> Kind<R> for JumpRelu<R> {
         }
         self.refresh();
     }
-}
-
-/// At least 0; NaN stays, so that it is noticed.
-fn not_negative<R: Real>(value: R) -> R {
-    if value < R::ZERO { R::ZERO } else { value }
 }

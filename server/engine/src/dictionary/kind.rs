@@ -5,14 +5,40 @@ use std::fmt::Debug;
 use api::DictionaryKind;
 
 use super::{
-    codes::SparseCodes,
+    codes::{Entries, SparseCodes},
     forward::{Forward, Seen},
     parameters::{Parameters, Tensor},
-    tile::{Path, Scratch},
+    tile::{self, Path, Scratch},
 };
-use crate::kernel::Real;
+use crate::kernel::{Real, dot};
 
-/// A kind of dictionary: codes, x̂, and the explicit gradient of both. Its first parameter is the encoder, [d_sae, d_in].
+/// An encoder that fires by thresholds, z = W x + b, c = z · 1[z > θ], for decoder rows of length 1: where a kind's are not, their
+/// lengths are in the activations.
+#[derive(Clone, Debug)]
+pub struct Encoder<R> {
+    /// W [d_sae, d_in].
+    pub weights: Vec<R>,
+    /// b [d_sae].
+    pub bias: Vec<R>,
+    /// θ ≥ 0 [d_sae].
+    pub thresholds: Vec<R>,
+}
+
+impl<R: Real> Encoder<R> {
+    /// Of an encoder that sees x − `centre`: the bias takes it in.
+    pub(super) fn centred(weights: Vec<R>, mut bias: Vec<R>, thresholds: Vec<R>, centre: &[R]) -> Self {
+        for (bias, row) in bias.iter_mut().zip(weights.chunks_exact(centre.len())) {
+            *bias -= dot(row, centre);
+        }
+        Self {
+            weights,
+            bias,
+            thresholds,
+        }
+    }
+}
+
+/// A kind of dictionary: codes, x̂, and the explicit gradient of both. Its first parameter has a row per feature: [d_sae, d_in].
 pub trait Kind<R: Real>: Debug + Send + Sync {
     /// Which it is, with its settings.
     fn kind(&self) -> DictionaryKind;
@@ -36,6 +62,20 @@ pub trait Kind<R: Real>: Debug + Send + Sync {
     /// What each feature writes, at length 1: [d_sae, d_in].
     fn directions(&self) -> &[R];
 
+    /// What it fires by, where that is a threshold for each feature; of a kind that takes the largest, what they are chosen
+    /// from. None where there is no encoder.
+    fn encoder(&self) -> Option<Encoder<R>>;
+    /// What each activation is multiplied with: [d_sae, d_in].
+    fn decoder(&self) -> &[R] {
+        self.directions()
+    }
+
+    /// What is added to every x̂ [d_in].
+    fn bias(&self) -> Option<&[R]> {
+        let tensor = self.parameters().0.iter().find(|tensor| tensor.name == "b_dec");
+        tensor.map(|tensor| &tensor.data[..])
+    }
+
     /// Brings what follows from parameters and state up to date.
     fn refresh(&mut self) {}
 
@@ -46,11 +86,24 @@ pub trait Kind<R: Real>: Debug + Send + Sync {
     fn encode(&self, x: &[R], codes: &mut SparseCodes<R>, scratch: &Scratch<R>);
 
     /// x̂ [n_tokens, d_in] of `codes`.
-    fn decode(&self, codes: &SparseCodes<R>, out: &mut [R], path: Path, scratch: &Scratch<R>);
+    fn decode(&self, codes: &SparseCodes<R>, out: &mut [R], path: Path, scratch: &Scratch<R>) {
+        tile::combine(codes, Entries::Values, self.decoder(), self.bias(), out, path, scratch);
+    }
 
     /// Codes and x̂ of `x` [n_tokens, d_in] in training, and the kind's own terms. `per_number` is the batch's weight in its
     /// step over the numbers of `x`: what a term that is a mean over tokens and dimensions takes its sum times.
-    fn forward(&self, x: &[R], per_number: f64, forward: &mut Forward<R>, path: Path, scratch: &Scratch<R>);
+    /// Where a kind says nothing else, training is as use, and the penalty ‖c‖₁.
+    fn forward(&self, x: &[R], _per_number: f64, forward: &mut Forward<R>, path: Path, scratch: &Scratch<R>) {
+        self.encode(x, &mut forward.codes, scratch);
+        forward.x_hat.resize(x.len(), R::ZERO);
+        self.decode(&forward.codes, &mut forward.x_hat, path, scratch);
+        forward.penalty = forward.codes.l1();
+    }
+
+    /// How much of the reconstruction of x̂ enters a local objective: all, but where parts of the codes have theirs as well.
+    fn reconstruction_share(&self) -> f64 {
+        1.0
+    }
 
     /// Adds the gradient of the parameters to `grads`, where `grad_out` [n_tokens, d_in] is the loss' derivative by x̂ and
     /// `sparsity` its derivative by Σ over tokens of the kind's penalty. It is complete after [`Kind::finish`].
@@ -74,4 +127,9 @@ pub trait Kind<R: Real>: Debug + Send + Sync {
     /// After an optimiser step: brings the parameters back to where the kind keeps them, and its state forward by what the
     /// step has seen.
     fn settle(&mut self, _seen: &Seen) {}
+}
+
+/// At least 0; NaN stays, so that it is noticed.
+pub(super) fn not_negative<R: Real>(value: R) -> R {
+    if value < R::ZERO { R::ZERO } else { value }
 }

@@ -2,6 +2,7 @@
 //!
 //! To add a kind: its file beside `relu.rs` with an implementation of [`Kind`], a variant here, one in [`api::DictionaryKind`].
 
+mod anneal;
 mod auxk;
 mod centred;
 mod codes;
@@ -12,24 +13,34 @@ mod gated;
 mod initial;
 mod jumprelu;
 mod kind;
+mod linear;
+mod matryoshka;
 mod orthogonal;
 mod parameters;
+mod posthoc;
+mod pursuit;
 mod relu;
 mod select;
+mod standard;
 mod tied;
 mod tile;
 mod topk;
 
+use anneal::Anneal;
 use api::DictionaryKind;
+use standard::Penalty;
 
 pub use codes::{Entries, SEGMENT, Segment, SparseCodes};
 pub use file::{DictionaryError, DictionaryFile, load, save};
 pub use forward::{Forward, Seen};
 pub use gated::Gated;
 pub use jumprelu::JumpRelu;
-pub use kind::Kind;
+pub use kind::{Encoder, Kind};
+pub use matryoshka::Matryoshka;
 pub use parameters::{Parameters, Tensor};
+pub use pursuit::Pursuit;
 pub use relu::Relu;
+pub use standard::Standard;
 pub use tied::Tied;
 pub use tile::{Path, Scratch, encode};
 pub use topk::{Among, Settings, TopK};
@@ -41,14 +52,20 @@ use crate::kernel::Real;
 pub enum Dictionary<R> {
     /// See [`Relu`].
     Relu(Relu<R>),
+    /// See [`Standard`].
+    Standard(Standard<R>),
     /// See [`Tied`].
     Tied(Tied<R>),
     /// See [`Gated`].
     Gated(Gated<R>),
     /// See [`TopK`].
     TopK(TopK<R>),
+    /// See [`Matryoshka`].
+    Matryoshka(Matryoshka<R>),
     /// See [`JumpRelu`].
     JumpRelu(JumpRelu<R>),
+    /// See [`Pursuit`].
+    Pursuit(Pursuit<R>),
 }
 
 impl<R: Real> Dictionary<R> {
@@ -72,9 +89,16 @@ impl<R: Real> Dictionary<R> {
                 aux_coefficient,
                 dead_tokens,
             };
-            Self::TopK(match seed {
+            match seed {
                 Some(seed) => TopK::random(settings, d_in, d_sae, seed),
                 None => TopK::new(settings, matrix(), features(), matrix(), width()),
+            }
+        };
+        let standard = |penalty, is_centred| {
+            let convention = (penalty, is_centred);
+            Self::Standard(match seed {
+                Some(seed) => Standard::random(convention, d_in, d_sae, seed),
+                None => Standard::new(convention, matrix(), features(), matrix(), width()),
             })
         };
         match kind {
@@ -82,6 +106,14 @@ impl<R: Real> Dictionary<R> {
                 Some(seed) => Relu::random(d_in, d_sae, seed),
                 None => Relu::new(matrix(), features(), matrix(), width()),
             }),
+            DictionaryKind::ReluUnit => standard(Penalty::Unit, true),
+            DictionaryKind::ReluApril => standard(Penalty::Weighted, false),
+            DictionaryKind::ReluSaelens => standard(Penalty::Weighted, true),
+            DictionaryKind::PAnneal {
+                final_p,
+                anneal_start: start,
+                anneal_end: end,
+            } => standard(Penalty::Annealed(Anneal { final_p, start, end }), true),
             DictionaryKind::Tied => Self::Tied(match seed {
                 Some(seed) => Tied::random(d_in, d_sae, seed),
                 None => Tied::new(matrix(), features()),
@@ -94,13 +126,23 @@ impl<R: Real> Dictionary<R> {
                 k,
                 aux_coefficient,
                 dead_tokens,
-            } => topk(k, Among::Token, aux_coefficient, dead_tokens),
+            } => Self::TopK(topk(k, Among::Token, aux_coefficient, dead_tokens)),
             DictionaryKind::BatchTopK {
                 k,
                 aux_coefficient,
                 dead_tokens,
                 threshold_decay,
-            } => topk(k, Among::Batch { threshold_decay }, aux_coefficient, dead_tokens),
+            } => Self::TopK(topk(k, Among::Batch { threshold_decay }, aux_coefficient, dead_tokens)),
+            DictionaryKind::Matryoshka {
+                k,
+                aux_coefficient,
+                dead_tokens,
+                threshold_decay,
+                groups,
+            } => {
+                let topk = topk(k, Among::Batch { threshold_decay }, aux_coefficient, dead_tokens);
+                Self::Matryoshka(Matryoshka::new(topk, groups))
+            }
             DictionaryKind::JumpRelu {
                 bandwidth,
                 initial_threshold,
@@ -111,26 +153,36 @@ impl<R: Real> Dictionary<R> {
                     None => JumpRelu::new(matrix(), [features(), features()], matrix(), width(), kernel, R::ONE),
                 })
             }
+            DictionaryKind::Pursuit { k } => Self::Pursuit(match seed {
+                Some(seed) => Pursuit::random(k, d_in, d_sae, seed),
+                None => Pursuit::new(k, matrix(), width()),
+            }),
         }
     }
 
     fn of_kind(&self) -> &dyn Kind<R> {
         match self {
             Self::Relu(relu) => relu,
+            Self::Standard(standard) => standard,
             Self::Tied(tied) => tied,
             Self::Gated(gated) => gated,
             Self::TopK(topk) => topk,
+            Self::Matryoshka(matryoshka) => matryoshka,
             Self::JumpRelu(jump) => jump,
+            Self::Pursuit(pursuit) => pursuit,
         }
     }
 
     fn of_kind_mut(&mut self) -> &mut dyn Kind<R> {
         match self {
             Self::Relu(relu) => relu,
+            Self::Standard(standard) => standard,
             Self::Tied(tied) => tied,
             Self::Gated(gated) => gated,
             Self::TopK(topk) => topk,
+            Self::Matryoshka(matryoshka) => matryoshka,
             Self::JumpRelu(jump) => jump,
+            Self::Pursuit(pursuit) => pursuit,
         }
     }
 
@@ -196,6 +248,11 @@ impl<R: Real> Dictionary<R> {
     /// Codes, x̂ and the kind's own terms in training; see [`Kind::forward`].
     pub fn forward(&self, x: &[R], per_number: f64, forward: &mut Forward<R>, path: Path, scratch: &Scratch<R>) {
         self.of_kind().forward(x, per_number, forward, path, scratch);
+    }
+
+    /// How much of the reconstruction enters a local objective; see [`Kind::reconstruction_share`].
+    pub fn reconstruction_share(&self) -> f64 {
+        self.of_kind().reconstruction_share()
     }
 
     /// Adds the parameters' gradient to `grads`; see [`Kind::backward`].

@@ -15,7 +15,8 @@ use super::{
     directions::Directions,
     forward::Forward,
     initial::tensor,
-    kind::Kind,
+    kind::{Encoder, Kind},
+    linear::{Places, add_gradient},
     orthogonal::orthogonal,
     parameters::Parameters,
     tile::{self, Path, Scratch},
@@ -27,6 +28,12 @@ const W_ENC: usize = 0;
 const B_ENC: usize = 1;
 const W_DEC: usize = 2;
 const B_DEC: usize = 3;
+/// Those that the codes are made of.
+const PLACES: Places = Places {
+    w_enc: W_ENC,
+    b_enc: B_ENC,
+    w_dec: W_DEC,
+};
 
 /// Smallest norm that a direction is divided by, as torch's `normalize` has it.
 const MIN_NORM: f64 = 1e-12;
@@ -89,6 +96,15 @@ impl<R: Real> Kind<R> for Relu<R> {
         self.directions.unit()
     }
 
+    fn encoder(&self) -> Option<Encoder<R>> {
+        let p = &self.parameters.0;
+        Some(Encoder {
+            weights: p[W_ENC].data.clone(),
+            bias: p[B_ENC].data.clone(),
+            thresholds: vec![R::ZERO; p[B_ENC].data.len()],
+        })
+    }
+
     fn refresh(&mut self) {
         self.directions.refresh(&self.parameters.0[W_DEC].data);
     }
@@ -96,18 +112,6 @@ impl<R: Real> Kind<R> for Relu<R> {
     fn encode(&self, x: &[R], codes: &mut SparseCodes<R>, scratch: &Scratch<R>) {
         let p = &self.parameters.0;
         tile::encode(x, &p[W_ENC].data, &p[B_ENC].data, codes, scratch);
-    }
-
-    fn decode(&self, codes: &SparseCodes<R>, out: &mut [R], path: Path, scratch: &Scratch<R>) {
-        let bias = Some(&self.parameters.0[B_DEC].data[..]);
-        tile::combine(codes, Entries::Values, self.directions.unit(), bias, out, path, scratch);
-    }
-
-    fn forward(&self, x: &[R], _: f64, forward: &mut Forward<R>, path: Path, scratch: &Scratch<R>) {
-        self.encode(x, &mut forward.codes, scratch);
-        forward.x_hat.resize(x.len(), R::ZERO);
-        self.decode(&forward.codes, &mut forward.x_hat, path, scratch);
-        forward.penalty = forward.codes.l1();
     }
 
     /// The decoder's part is that of the unit directions until [`Kind::finish`].
@@ -123,9 +127,7 @@ impl<R: Real> Kind<R> for Relu<R> {
         scratch: &Scratch<R>,
     ) {
         tile::project(codes, grad_out, self.directions.unit(), sparsity, path, scratch);
-        tile::outer(codes, Entries::Values, grad_out, &mut grads.0[W_DEC].data, path, scratch);
-        tile::outer(codes, Entries::Grads, x, &mut grads.0[W_ENC].data, path, scratch);
-        tile::column_sums(codes, Entries::Grads, &mut grads.0[B_ENC].data);
+        add_gradient(codes, (x, grad_out), grads, PLACES, (path, scratch));
         tile::row_sums(grad_out, &mut grads.0[B_DEC].data);
         if let Some(grad_x) = grad_x {
             let rows = &self.parameters.0[W_ENC].data;

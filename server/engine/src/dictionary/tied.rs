@@ -14,7 +14,8 @@ use super::{
     directions::Directions,
     forward::Forward,
     initial::tensor,
-    kind::Kind,
+    kind::{Encoder, Kind},
+    linear::{Places, add_gradient},
     parameters::Parameters,
     tile::{self, Path, Scratch},
 };
@@ -23,6 +24,12 @@ use crate::kernel::Real;
 /// Positions of the tensors in [`Parameters`].
 const W_ENC: usize = 0;
 const B_ENC: usize = 1;
+/// Those that the codes are made of.
+const PLACES: Places = Places {
+    w_enc: W_ENC,
+    b_enc: B_ENC,
+    w_dec: W_ENC,
+};
 
 /// Smallest norm that a direction is divided by, as sparse_coding clamps it.
 const MIN_NORM: f64 = 1e-8;
@@ -74,23 +81,21 @@ impl<R: Real> Kind<R> for Tied<R> {
         self.directions.unit()
     }
 
+    fn encoder(&self) -> Option<Encoder<R>> {
+        let bias = self.parameters.0[B_ENC].data.clone();
+        Some(Encoder {
+            weights: self.directions.unit().to_vec(),
+            thresholds: vec![R::ZERO; bias.len()],
+            bias,
+        })
+    }
+
     fn refresh(&mut self) {
         self.directions.refresh(&self.parameters.0[W_ENC].data);
     }
 
     fn encode(&self, x: &[R], codes: &mut SparseCodes<R>, scratch: &Scratch<R>) {
         tile::encode(x, self.directions.unit(), &self.parameters.0[B_ENC].data, codes, scratch);
-    }
-
-    fn decode(&self, codes: &SparseCodes<R>, out: &mut [R], path: Path, scratch: &Scratch<R>) {
-        tile::combine(codes, Entries::Values, self.directions.unit(), None, out, path, scratch);
-    }
-
-    fn forward(&self, x: &[R], _: f64, forward: &mut Forward<R>, path: Path, scratch: &Scratch<R>) {
-        self.encode(x, &mut forward.codes, scratch);
-        forward.x_hat.resize(x.len(), R::ZERO);
-        self.decode(&forward.codes, &mut forward.x_hat, path, scratch);
-        forward.penalty = forward.codes.l1();
     }
 
     /// The matrix' part is that of the unit directions, of both its uses, until [`Kind::finish`].
@@ -107,9 +112,7 @@ impl<R: Real> Kind<R> for Tied<R> {
     ) {
         let unit = self.directions.unit();
         tile::project(codes, grad_out, unit, sparsity, path, scratch);
-        tile::outer(codes, Entries::Values, grad_out, &mut grads.0[W_ENC].data, path, scratch);
-        tile::outer(codes, Entries::Grads, x, &mut grads.0[W_ENC].data, path, scratch);
-        tile::column_sums(codes, Entries::Grads, &mut grads.0[B_ENC].data);
+        add_gradient(codes, (x, grad_out), grads, PLACES, (path, scratch));
         if let Some(grad_x) = grad_x {
             tile::combine(codes, Entries::Grads, unit, None, grad_x, path, scratch);
         }

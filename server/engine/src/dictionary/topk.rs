@@ -19,7 +19,8 @@ use super::{
     directions::{normalise, remove_parallel},
     forward::{Forward, Seen},
     initial::{geometric_median, tensor, unit_rows},
-    kind::Kind,
+    kind::{Encoder, Kind, not_negative},
+    linear::{Places, add_gradient},
     parameters::{Parameters, Tensor},
     select::{keep_largest_of_batch, largest_of_row, largest_of_segment},
     tile::{self, Path, Scratch},
@@ -30,7 +31,13 @@ use crate::kernel::Real;
 const W_ENC: usize = 0;
 const B_ENC: usize = 1;
 const W_DEC: usize = 2;
-const B_DEC: usize = 3;
+pub(super) const B_DEC: usize = 3;
+/// Those that the codes are made of.
+const PLACES: Places = Places {
+    w_enc: W_ENC,
+    b_enc: B_ENC,
+    w_dec: W_DEC,
+};
 /// And in the state; TopK has the first alone.
 const SINCE_FIRED: usize = 0;
 const THRESHOLD: usize = 1;
@@ -143,7 +150,7 @@ impl<R: Real> TopK<R> {
     }
 
     /// Adds the gradient by what `codes` decode to, `grad_out` [n_tokens, d_in].
-    fn add_gradient(
+    pub(super) fn add_gradient(
         &self,
         centred: &[R],
         codes: &mut SparseCodes<R>,
@@ -153,9 +160,7 @@ impl<R: Real> TopK<R> {
     ) {
         let decoder = &self.parameters.0[W_DEC].data;
         tile::project(codes, grad_out, decoder, R::ZERO, path, scratch);
-        tile::outer(codes, Entries::Values, grad_out, &mut grads.0[W_DEC].data, path, scratch);
-        tile::outer(codes, Entries::Grads, centred, &mut grads.0[W_ENC].data, path, scratch);
-        tile::column_sums(codes, Entries::Grads, &mut grads.0[B_ENC].data);
+        add_gradient(codes, (centred, grad_out), grads, PLACES, (path, scratch));
     }
 }
 
@@ -184,6 +189,14 @@ impl<R: Real> Kind<R> for TopK<R> {
 
     fn parameters(&self) -> &Parameters<R> {
         &self.parameters
+    }
+
+    fn encoder(&self) -> Option<Encoder<R>> {
+        let p = &self.parameters.0;
+        let bias = p[B_ENC].data.clone();
+        let threshold = self.state.get(THRESHOLD).map_or(R::ZERO, |t| not_negative(t.data[0]));
+        let thresholds = vec![threshold; bias.len()];
+        Some(Encoder::centred(p[W_ENC].data.clone(), bias, thresholds, &p[B_DEC].data))
     }
 
     fn directions(&self) -> &[R] {
@@ -226,19 +239,6 @@ impl<R: Real> Kind<R> for TopK<R> {
                 }
             }
         }
-    }
-
-    fn decode(&self, codes: &SparseCodes<R>, out: &mut [R], path: Path, scratch: &Scratch<R>) {
-        let p = &self.parameters.0;
-        tile::combine(
-            codes,
-            Entries::Values,
-            &p[W_DEC].data,
-            Some(&p[B_DEC].data),
-            out,
-            path,
-            scratch,
-        );
     }
 
     fn forward(&self, x: &[R], per_number: f64, forward: &mut Forward<R>, path: Path, scratch: &Scratch<R>) {

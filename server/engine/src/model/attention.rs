@@ -2,6 +2,8 @@
 //! The backward pass recomputes the probabilities from the saved queries, keys and log-sum-exps.
 
 use super::{
+    cap::{self, SoftCap},
+    head_norm::{HeadNorms, HeadNormsTape, HeadNormsWork, Joint},
     rope::{Rope, Turn},
     tensor::Linear,
 };
@@ -18,10 +20,14 @@ pub(super) struct Attention<R> {
     pub(super) inputs: Vec<(Linear<R>, usize)>,
     /// Where each head lies in that buffer.
     pub(super) heads: Heads,
+    /// Of queries and keys, before they are rotated. Only where the joint buffer is not interleaved.
+    pub(super) head_norms: Option<HeadNorms<R>>,
     /// [n_heads · d_head, d_model].
     pub(super) output: Linear<R>,
     /// What q·k is multiplied by.
     pub(super) scale: f64,
+    /// Of the scaled scores.
+    pub(super) cap: Option<SoftCap>,
     /// How many positions a query sees, its own included; none: all.
     pub(super) window: Option<usize>,
 }
@@ -72,14 +78,17 @@ impl Heads {
 pub(super) struct AttentionTape<R> {
     qkv: Vec<R>,
     log_sums: Vec<R>,
+    head_norms: HeadNormsTape<R>,
 }
 
-/// Scratch: a tile of scores, a second one, and the gradient of the joint buffer.
+/// Scratch: a tile of scores, of their gradients, of the slopes of their soft cap; and the gradient of the joint buffer.
 #[derive(Default)]
 pub(super) struct AttentionWork<R> {
     scores: Vec<R>,
     grads: Vec<R>,
+    slopes: Vec<R>,
     qkv_grad: Vec<R>,
+    head_norms: HeadNormsWork<R>,
 }
 
 impl<R: Real> Attention<R> {
@@ -100,6 +109,9 @@ impl<R: Real> Attention<R> {
         for (input, first) in &self.inputs {
             input.forward(x, &mut tape.qkv, *first, width);
         }
+        if let Some(norms) = &self.head_norms {
+            norms.forward(self.joint(&mut tape.qkv), &mut tape.head_norms, &mut work.head_norms);
+        }
         if let Some(rope) = rope {
             self.rotate(rope, &mut tape.qkv, Turn::Ahead);
         }
@@ -110,6 +122,9 @@ impl<R: Real> Attention<R> {
                 let keys = self.keys(&tile);
                 let scores = size(&mut work.scores, tile.len() * keys.len());
                 self.scores(q, k, &tile, &keys, scores);
+                if let Some(cap) = self.cap {
+                    cap.cap(scores);
+                }
                 let log_sums = &mut tape.log_sums[head * n..][tile.clone()];
                 simd(
                     #[inline(always)]
@@ -154,6 +169,9 @@ impl<R: Real> Attention<R> {
                 let scores = size(&mut work.scores, size_of_tile);
                 let grads = size(&mut work.grads, size_of_tile);
                 self.scores(q, k, &tile, &keys, scores);
+                if let Some(cap) = self.cap {
+                    cap.cap_with_slopes(scores, size(&mut work.slopes, size_of_tile));
+                }
                 let dz = dz.rows(tile.clone());
                 matmul(
                     MatMut::new(grads, tile.len(), keys.len()),
@@ -167,6 +185,9 @@ impl<R: Real> Attention<R> {
                     #[inline(always)]
                     || self.softmax_backward(scores, grads, &tile, &keys, log_sums),
                 );
+                if self.cap.is_some() {
+                    cap::back(&work.slopes, grads);
+                }
                 let (p, ds) = (
                     Mat::new(scores, tile.len(), keys.len()),
                     Mat::new(grads, tile.len(), keys.len()),
@@ -182,6 +203,10 @@ impl<R: Real> Attention<R> {
         }
         if let Some(rope) = rope {
             self.rotate(rope, grad, Turn::Back);
+        }
+        if let Some(norms) = &self.head_norms {
+            let grads = weights.as_mut().map(|(_, grads)| &mut **grads);
+            norms.backward(&tape.head_norms, self.joint(grad), grads, &mut work.head_norms);
         }
         for (index, (input, first)) in self.inputs.iter().enumerate() {
             let keep = if index == 0 { R::ZERO } else { R::ONE };
@@ -201,6 +226,18 @@ impl<R: Real> Attention<R> {
                 }
             },
         );
+    }
+
+    /// Where all queries and all keys lie in the joint buffer `rows`.
+    fn joint<'a>(&self, rows: &'a mut [R]) -> Joint<'a, R> {
+        let Heads { n_kv_heads, d_head, .. } = self.heads;
+        let first_key = self.heads.z_width();
+        Joint {
+            rows,
+            width: self.heads.width(),
+            queries: 0..first_key,
+            keys: first_key..first_key + n_kv_heads * d_head,
+        }
     }
 
     /// One head's queries, keys or values: [n, d_head] from column `first` of the joint buffer.
@@ -283,8 +320,10 @@ impl<R: Real> Attention<R> {
         Attention {
             inputs: self.inputs.iter().map(|(input, first)| (input.to_f64(), *first)).collect(),
             heads: self.heads,
+            head_norms: self.head_norms.as_ref().map(HeadNorms::to_f64),
             output: self.output.to_f64(),
             scale: self.scale,
+            cap: self.cap,
             window: self.window,
         }
     }

@@ -19,8 +19,12 @@ use std::mem::swap;
 pub(super) struct Block<R> {
     pub(super) attention_norm: Norm<R>,
     pub(super) attention: Attention<R>,
+    /// Of what attention writes, before `hook_attn_out`.
+    pub(super) attention_post_norm: Option<Norm<R>>,
     pub(super) mlp_norm: Norm<R>,
     pub(super) mlp: Mlp<R>,
+    /// Of what the MLP writes, before `hook_mlp_out`.
+    pub(super) mlp_post_norm: Option<Norm<R>>,
     /// Attention and MLP both read the residual that enters the block.
     pub(super) parallel: bool,
 }
@@ -30,8 +34,10 @@ pub(super) struct Block<R> {
 pub(super) struct BlockTape<R> {
     attention_norm: NormTape<R>,
     attention: AttentionTape<R>,
+    attention_post_norm: NormTape<R>,
     mlp_norm: NormTape<R>,
     mlp: MlpTape<R>,
+    mlp_post_norm: NormTape<R>,
     /// What the output projections read, for the gradients of their weights alone: the heads' outputs [n, n_heads · d_head]
     /// and the hidden layer [n, d_mlp]. None where the weights are frozen.
     outputs: Option<Outputs<R>>,
@@ -128,6 +134,9 @@ impl<R: Real> Block<R> {
                 // what was the value ends up in the scratch: on the tape, where that is wanted
                 let before = tape.outputs.as_mut().map_or(&mut work.swap, |outputs| &mut outputs.z);
                 linear(&self.attention.output, n_tokens, value, before);
+                if let Some(norm) = &self.attention_post_norm {
+                    normed(norm, value, &mut tape.attention_post_norm, &mut work.normed);
+                }
             }
             Site::AttnOut if self.parallel => {
                 self.mlp_norm.forward(residual, &mut tape.mlp_norm, &mut work.normed);
@@ -143,6 +152,9 @@ impl<R: Real> Block<R> {
             Site::MlpPost => {
                 let before = tape.outputs.as_mut().map_or(&mut work.swap, |outputs| &mut outputs.hidden);
                 linear(&self.mlp.output, n_tokens, value, before);
+                if let Some(norm) = &self.mlp_post_norm {
+                    normed(norm, value, &mut tape.mlp_post_norm, &mut work.normed);
+                }
             }
             Site::MlpOut => plus(value, residual),
             Site::ResidPost => {}
@@ -157,7 +169,7 @@ impl<R: Real> Block<R> {
         state: State<'_, R>,
         rope: Option<&Rope<R>>,
         tape: &BlockTape<R>,
-        grads: Option<&mut [R]>,
+        mut grads: Option<&mut [R]>,
         work: &mut BlockWork<R>,
     ) {
         let State {
@@ -168,6 +180,9 @@ impl<R: Real> Block<R> {
         match site {
             Site::ResidPre => self.attention_back(n_tokens, value, residual, rope, tape, grads, work),
             Site::Z => {
+                if let Some(norm) = &self.attention_post_norm {
+                    normed_back(norm, value, &tape.attention_post_norm, grads.as_deref_mut());
+                }
                 let z = tape.outputs.as_ref().map(|outputs| &outputs.z);
                 linear_back(&self.attention.output, n_tokens, value, z.zip(grads), &mut work.swap);
             }
@@ -188,6 +203,9 @@ impl<R: Real> Block<R> {
                 swap(value, &mut work.normed);
             }
             Site::MlpPost => {
+                if let Some(norm) = &self.mlp_post_norm {
+                    normed_back(norm, value, &tape.mlp_post_norm, grads.as_deref_mut());
+                }
                 let hidden = tape.outputs.as_ref().map(|outputs| &outputs.hidden);
                 linear_back(&self.mlp.output, n_tokens, value, hidden.zip(grads), &mut work.swap);
             }
@@ -253,8 +271,10 @@ impl<R: Real> Block<R> {
         Block {
             attention_norm: self.attention_norm.to_f64(),
             attention: self.attention.to_f64(),
+            attention_post_norm: self.attention_post_norm.as_ref().map(Norm::to_f64),
             mlp_norm: self.mlp_norm.to_f64(),
             mlp: self.mlp.to_f64(),
+            mlp_post_norm: self.mlp_post_norm.as_ref().map(Norm::to_f64),
             parallel: self.parallel,
         }
     }
@@ -281,6 +301,21 @@ fn linear_back<R: Real>(
     scratch.resize(n * map.d_in, R::ZERO);
     map.backward(value, 0, map.d_out, scratch, R::ZERO);
     swap(value, scratch);
+}
+
+/// value ← the norm of value.
+fn normed<R: Real>(norm: &Norm<R>, value: &mut Vec<R>, tape: &mut NormTape<R>, scratch: &mut Vec<R>) {
+    norm.forward(value, tape, scratch);
+    swap(value, scratch);
+}
+
+/// From the gradient of a norm's output to that of its input, in place. With `grads`, the gradients of all weights, the norm's
+/// are added to.
+fn normed_back<R: Real>(norm: &Norm<R>, value: &mut [R], tape: &NormTape<R>, grads: Option<&mut [R]>) {
+    if let Some(grads) = grads {
+        norm.weight_backward(&tape.normalized, value, grads);
+    }
+    norm.backward(tape, value);
 }
 
 fn plus<R: Real>(to: &mut [R], what: &[R]) {

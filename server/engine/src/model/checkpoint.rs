@@ -160,6 +160,15 @@ impl Checkpoint {
             bias: None,
         })
     }
+
+    /// RMSNorm whose gain is 1 + `name.weight`.
+    pub(super) fn rms_norm_around_one(&self, name: &str, width: usize, eps: f64) -> Result<Norm<f32>, ModelError> {
+        let norm = self.rms_norm(name, width, eps)?;
+        Ok(Norm {
+            gain: norm.gain.plus(1.0),
+            ..norm
+        })
+    }
 }
 
 /// One tensor of a folder.

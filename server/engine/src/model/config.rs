@@ -96,6 +96,29 @@ impl Config {
             .ok_or_else(|| self.refuse(name, "a positive whole number"))
     }
 
+    /// A positive whole number; `default` where the field is absent, none where it is an explicit null.
+    pub(super) fn count_unless_null(&self, name: &str, default: usize) -> Result<Option<usize>, ModelError> {
+        self.count_or(name, (!self.fields.contains_key(name)).then_some(default))
+    }
+
+    /// A whole number, 0 among them, or `default` where the field is absent.
+    pub(super) fn whole_or(&self, name: &str, default: usize) -> Result<usize, ModelError> {
+        match self.get(name).map(Value::as_u64) {
+            None => Ok(default),
+            Some(Some(0)) => Ok(0),
+            Some(_) => self.count(name),
+        }
+    }
+
+    /// A positive number; `default` where the field is absent, none where it is an explicit null.
+    pub(super) fn number_unless_null(&self, name: &str, default: f64) -> Result<Option<f64>, ModelError> {
+        match self.fields.get(name) {
+            None => Ok(Some(default)),
+            Some(Value::Null) => Ok(None),
+            Some(_) => self.number(name).map(Some),
+        }
+    }
+
     /// A positive number, or `default` where the field is absent.
     pub(super) fn number_or(&self, name: &str, default: f64) -> Result<f64, ModelError> {
         match self.get(name) {

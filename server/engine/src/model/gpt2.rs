@@ -36,10 +36,13 @@ pub(super) fn build(config: &Config, weights: &mut Checkpoint) -> Result<Model<f
                     d_head,
                     interleaved: false,
                 },
+                head_norms: None,
                 output: weights.conv1d(&h("attn.c_proj"), d_model, d_model)?,
                 scale: if by_layer { scale / (layer + 1) as f64 } else { scale },
+                cap: None,
                 window: None,
             },
+            attention_post_norm: None,
             mlp_norm: weights.layer_norm(&h("ln_2"), d_model, eps)?,
             mlp: Mlp {
                 activation,
@@ -47,6 +50,7 @@ pub(super) fn build(config: &Config, weights: &mut Checkpoint) -> Result<Model<f
                 up: None,
                 output: weights.conv1d(&h("mlp.c_proj"), d_mlp, d_model)?,
             },
+            mlp_post_norm: None,
             parallel: false,
         })
     };
@@ -59,11 +63,13 @@ pub(super) fn build(config: &Config, weights: &mut Checkpoint) -> Result<Model<f
     let parts = Parts {
         n_ctx,
         embed,
+        embed_scale: None,
         positions: Some(positions),
         rope: None,
         blocks,
         final_norm,
         unembed,
+        logit_cap: None,
     };
     Ok(Model::assemble(Family::Gpt2, weights.n_params(), parts))
 }

@@ -39,10 +39,13 @@ pub(super) fn build(config: &Config, weights: &mut Checkpoint) -> Result<Model<f
                     d_head,
                     interleaved: false,
                 },
+                head_norms: None,
                 output: weights.linear(&h("attn.attention.out_proj"), d_model, d_model, true)?,
                 scale: 1.0,
+                cap: None,
                 window: windows[layer],
             },
+            attention_post_norm: None,
             mlp_norm: weights.layer_norm(&h("ln_2"), d_model, eps)?,
             mlp: Mlp {
                 activation,
@@ -50,6 +53,7 @@ pub(super) fn build(config: &Config, weights: &mut Checkpoint) -> Result<Model<f
                 up: None,
                 output: weights.linear(&h("mlp.c_proj"), d_mlp, d_model, true)?,
             },
+            mlp_post_norm: None,
             parallel: false,
         })
     };
@@ -62,11 +66,13 @@ pub(super) fn build(config: &Config, weights: &mut Checkpoint) -> Result<Model<f
     let parts = Parts {
         n_ctx,
         embed,
+        embed_scale: None,
         positions: Some(positions),
         rope: None,
         blocks,
         final_norm,
         unembed,
+        logit_cap: None,
     };
     Ok(Model::assemble(Family::GptNeo, weights.n_params(), parts))
 }

@@ -44,10 +44,13 @@ pub(super) fn build(config: &Config, weights: &mut Checkpoint) -> Result<Model<f
                     d_head,
                     interleaved: true,
                 },
+                head_norms: None,
                 output: weights.linear(&l("attention.dense"), d_model, d_model, bias)?,
                 scale: (d_head as f64).powf(-0.5),
+                cap: None,
                 window: None,
             },
+            attention_post_norm: None,
             mlp_norm: weights.layer_norm(&l("post_attention_layernorm"), d_model, eps)?,
             mlp: Mlp {
                 activation,
@@ -55,6 +58,7 @@ pub(super) fn build(config: &Config, weights: &mut Checkpoint) -> Result<Model<f
                 up: None,
                 output: weights.linear(&l("mlp.dense_4h_to_h"), d_mlp, d_model, true)?,
             },
+            mlp_post_norm: None,
             parallel,
         })
     };
@@ -67,11 +71,13 @@ pub(super) fn build(config: &Config, weights: &mut Checkpoint) -> Result<Model<f
     let parts = Parts {
         n_ctx,
         embed,
+        embed_scale: None,
         positions: None,
         rope: Some(rope),
         blocks,
         final_norm,
         unembed,
+        logit_cap: None,
     };
     Ok(Model::assemble(Family::GptNeox, weights.n_params(), parts))
 }

@@ -11,21 +11,29 @@
 mod activation;
 mod attention;
 mod block;
+mod cap;
 mod checkpoint;
 mod config;
+mod decoder;
 mod error;
+mod gemma2;
 mod gpt2;
 mod gpt_neo;
 mod gpt_neox;
 mod hash;
+mod head_norm;
 mod llama;
+mod mistral;
 mod mlp;
 mod norm;
 pub mod parts;
 mod pass;
+mod qwen2;
+mod qwen3;
 mod rope;
 mod tensor;
 mod trainable;
+mod windows;
 
 pub use activation::Activation;
 pub use error::ModelError;
@@ -36,6 +44,7 @@ pub use trainable::{Tensor, Trainable};
 use crate::kernel::{Mat, MatMut, Real, matmul};
 use api::{HookPoint, ResidualFrame, Site};
 use block::Block;
+use cap::SoftCap;
 use checkpoint::Checkpoint;
 use config::Config;
 use norm::{Norm, NormKind};
@@ -55,10 +64,27 @@ pub enum Family {
     GptNeox,
     /// Llama: RMSNorm, rotary positions, gated MLPs.
     Llama,
+    /// Mistral: a Llama with sliding windows.
+    Mistral,
+    /// Qwen2: a Llama with biases on queries, keys and values.
+    Qwen2,
+    /// Qwen3: a Llama with norms on queries and keys.
+    Qwen3,
+    /// Gemma 2: four norms per block, soft caps, windows in every other block.
+    Gemma2,
 }
 
 impl Family {
-    const ALL: [Family; 4] = [Family::Gpt2, Family::GptNeo, Family::GptNeox, Family::Llama];
+    const ALL: [Family; 8] = [
+        Family::Gpt2,
+        Family::GptNeo,
+        Family::GptNeox,
+        Family::Llama,
+        Family::Mistral,
+        Family::Qwen2,
+        Family::Qwen3,
+        Family::Gemma2,
+    ];
 
     /// `model_type` in `config.json`.
     pub fn name(self) -> &'static str {
@@ -67,6 +93,10 @@ impl Family {
             Family::GptNeo => "gpt_neo",
             Family::GptNeox => "gpt_neox",
             Family::Llama => "llama",
+            Family::Mistral => "mistral",
+            Family::Qwen2 => "qwen2",
+            Family::Qwen3 => "qwen3",
+            Family::Gemma2 => "gemma2",
         }
     }
 }
@@ -106,6 +136,8 @@ pub struct Model<R> {
     facts: ModelFacts,
     /// [d_vocab, d_model].
     embed: Weights<R>,
+    /// What embeddings are multiplied by, before `hook_embed`.
+    embed_scale: Option<f64>,
     /// [n_ctx, d_model]; none where positions are rotary.
     positions: Option<Weights<R>>,
     rope: Option<Rope<R>>,
@@ -113,6 +145,7 @@ pub struct Model<R> {
     final_norm: Norm<R>,
     /// [d_vocab, d_model].
     unembed: Weights<R>,
+    logit_cap: Option<SoftCap>,
 }
 
 impl Model<f32> {
@@ -125,11 +158,11 @@ impl Model<f32> {
     pub fn load(folder: &Path, frame: ResidualFrame) -> Result<Self, ModelError> {
         let config = Config::read(folder)?;
         let family = family(&config)?;
-        if frame == ResidualFrame::Centred && family == Family::Llama {
-            return Err(ModelError::Frame { family });
-        }
         let mut model = build(&config, family, &mut Checkpoint::open(folder)?)?;
         if frame == ResidualFrame::Centred {
+            if !model.facts.layer_norm {
+                return Err(ModelError::Frame { family });
+            }
             model.centre();
         }
         Ok(model)
@@ -165,11 +198,13 @@ impl Model<f32> {
                 layer_norm: parts.final_norm.kind == NormKind::Layer,
             },
             embed: parts.embed,
+            embed_scale: parts.embed_scale,
             positions: parts.positions,
             rope: parts.rope,
             blocks: parts.blocks,
             final_norm: parts.final_norm,
             unembed: parts.unembed,
+            logit_cap: parts.logit_cap,
         }
     }
 
@@ -190,11 +225,13 @@ impl Model<f32> {
         Model {
             facts: self.facts,
             embed: self.embed.to_f64(),
+            embed_scale: self.embed_scale,
             positions: self.positions.as_ref().map(Weights::to_f64),
             rope: self.rope.as_ref().map(Rope::to_f64),
             blocks: self.blocks.iter().map(Block::to_f64).collect(),
             final_norm: self.final_norm.to_f64(),
             unembed: self.unembed.to_f64(),
+            logit_cap: self.logit_cap,
         }
     }
 }
@@ -217,18 +254,28 @@ fn build(config: &Config, family: Family, weights: &mut Checkpoint) -> Result<Mo
         Family::GptNeo => gpt_neo::build(config, weights),
         Family::GptNeox => gpt_neox::build(config, weights),
         Family::Llama => llama::build(config, weights),
+        Family::Mistral => mistral::build(config, weights),
+        Family::Qwen2 => qwen2::build(config, weights),
+        Family::Qwen3 => qwen3::build(config, weights),
+        Family::Gemma2 => gemma2::build(config, weights),
     }
 }
+
+/// The slopes of soft caps at some logits, to be reused; empty where a model has no cap.
+#[derive(Debug, Default)]
+pub struct LogitSlopes<R>(Vec<R>);
 
 /// What a family's file reads.
 struct Parts {
     n_ctx: usize,
     embed: Weights<f32>,
+    embed_scale: Option<f64>,
     positions: Option<Weights<f32>>,
     rope: Option<Rope<f32>>,
     blocks: Vec<Block<f32>>,
     final_norm: Norm<f32>,
     unembed: Weights<f32>,
+    logit_cap: Option<SoftCap>,
 }
 
 impl<R: Real> Model<R> {
@@ -299,17 +346,41 @@ impl<R: Real> Model<R> {
     /// # Panics
     /// When the lengths do not fit each other.
     pub fn logits(&self, out_rows: &[R], logits: &mut [R]) {
+        self.uncapped_logits(out_rows, logits);
+        if let Some(cap) = self.logit_cap {
+            cap.cap(logits);
+        }
+    }
+
+    /// [`Model::logits`], and what [`Model::logits_backward`] needs of them.
+    ///
+    /// # Panics
+    /// When the lengths do not fit each other.
+    pub fn logits_for_gradient(&self, out_rows: &[R], logits: &mut [R], slopes: &mut LogitSlopes<R>) {
+        self.uncapped_logits(out_rows, logits);
+        if let Some(cap) = self.logit_cap {
+            slopes.0.resize(logits.len(), R::ZERO);
+            cap.cap_with_slopes(logits, &mut slopes.0);
+        }
+    }
+
+    fn uncapped_logits(&self, out_rows: &[R], logits: &mut [R]) {
         let n = out_rows.len() / self.facts.d_model;
         let rows = Mat::new(out_rows, n, self.facts.d_model);
         let logits = MatMut::new(logits, n, self.facts.d_vocab);
         matmul(logits, R::ZERO, R::ONE, rows, self.unembedding().t());
     }
 
-    /// The gradient of the unembedding's input [n, d_model], overwritten, from that of the logits [n, d_vocab].
+    /// The gradient of the unembedding's input [n, d_model], overwritten, from that of the logits [n, d_vocab], which becomes
+    /// that of the logits before their soft cap, where there is one. `slopes` are those of the same logits.
     ///
     /// # Panics
     /// When the lengths do not fit each other.
-    pub fn logits_backward(&self, grad_logits: &[R], grad_out: &mut [R]) {
+    pub fn logits_backward(&self, grad_logits: &mut [R], slopes: &LogitSlopes<R>, grad_out: &mut [R]) {
+        if self.logit_cap.is_some() {
+            assert_eq!(slopes.0.len(), grad_logits.len(), "the slopes of these logits");
+            cap::back(&slopes.0, grad_logits);
+        }
         let n = grad_out.len() / self.facts.d_model;
         let grad = Mat::new(grad_logits, n, self.facts.d_vocab);
         let grad_out = MatMut::new(grad_out, n, self.facts.d_model);

@@ -11,6 +11,8 @@ use crate::kernel::Real;
 pub struct Parts<'a, R> {
     /// [d_vocab, d_model].
     pub embed: &'a [R],
+    /// What embeddings are multiplied by, before `hook_embed`.
+    pub embed_scale: Option<f64>,
     /// [n_ctx, d_model], added to the embedding; none where positions are rotary.
     pub positions: Option<&'a [R]>,
     /// What queries and keys are rotated by.
@@ -21,6 +23,8 @@ pub struct Parts<'a, R> {
     pub final_norm: NormParts<'a, R>,
     /// [d_vocab, d_model].
     pub unembed: &'a [R],
+    /// c, where logits are c tanh(x / c) of what the unembedding writes.
+    pub logit_cap: Option<f64>,
 }
 
 /// Rotations: coordinate j of a query or key turns with coordinate j + n_pairs, for j below n_pairs.
@@ -39,10 +43,14 @@ pub struct BlockParts<'a, R> {
     pub attention_norm: NormParts<'a, R>,
     /// Attention.
     pub attention: AttentionParts<'a, R>,
+    /// Of what attention writes, before `hook_attn_out`.
+    pub attention_post_norm: Option<NormParts<'a, R>>,
     /// Before the MLP.
     pub mlp_norm: NormParts<'a, R>,
     /// The MLP.
     pub mlp: MlpParts<'a, R>,
+    /// Of what the MLP writes, before `hook_mlp_out`.
+    pub mlp_post_norm: Option<NormParts<'a, R>>,
     /// Attention and MLP both read the residual that enters the block.
     pub parallel: bool,
 }
@@ -84,10 +92,14 @@ pub struct AttentionParts<'a, R> {
     pub n_kv_heads: usize,
     /// Width of a head.
     pub d_head: usize,
+    /// Of each head's queries and of its keys, over d_head, before they are rotated.
+    pub head_norms: Option<[NormParts<'a, R>; 2]>,
     /// [n_heads · d_head, d_model].
     pub output: LinearParts<'a, R>,
     /// What q·k is multiplied by.
     pub scale: f64,
+    /// c, where scores are c tanh(s / c) of the scaled ones.
+    pub cap: Option<f64>,
     /// How many positions a query sees, its own included; none: all.
     pub window: Option<usize>,
 }
@@ -109,11 +121,13 @@ impl<R: Real> Model<R> {
     pub fn parts(&self) -> Parts<'_, R> {
         Parts {
             embed: self.embed.as_slice(),
+            embed_scale: self.embed_scale,
             positions: self.positions.as_ref().map(Weights::as_slice),
             rope: self.rope.as_ref().map(Rope::parts),
             blocks: self.blocks.iter().map(block).collect(),
             final_norm: norm(&self.final_norm),
             unembed: self.unembed.as_slice(),
+            logit_cap: self.logit_cap.map(|cap| cap.0),
         }
     }
 }
@@ -122,8 +136,10 @@ fn block<R: Real>(block: &Block<R>) -> BlockParts<'_, R> {
     BlockParts {
         attention_norm: norm(&block.attention_norm),
         attention: attention(&block.attention),
+        attention_post_norm: block.attention_post_norm.as_ref().map(norm),
         mlp_norm: norm(&block.mlp_norm),
         mlp: mlp(&block.mlp),
+        mlp_post_norm: block.mlp_post_norm.as_ref().map(norm),
         parallel: block.parallel,
     }
 }
@@ -146,8 +162,13 @@ fn attention<R: Real>(attention: &Attention<R>) -> AttentionParts<'_, R> {
         columns: (0..heads.n_heads).map(|head| heads.columns(head)).collect(),
         n_kv_heads: heads.n_kv_heads,
         d_head: heads.d_head,
+        head_norms: attention
+            .head_norms
+            .as_ref()
+            .map(|norms| [norm(&norms.query), norm(&norms.key)]),
         output: linear(&attention.output),
         scale: attention.scale,
+        cap: attention.cap.map(|cap| cap.0),
         window: attention.window,
     }
 }

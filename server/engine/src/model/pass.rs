@@ -123,6 +123,9 @@ impl<R: Real> Model<R> {
         for &id in tokens {
             cut.value.extend_from_slice(&embed[id as usize * d_model..][..d_model]);
         }
+        if let Some(scale) = self.embed_scale {
+            scaled(&mut cut.value, R::of(scale));
+        }
         hooks.at(HookPoint::Embed, &mut cut.value);
         let state = State {
             n_tokens: tokens.len(),
@@ -360,6 +363,14 @@ impl<R: Real> Model<R> {
             width,
         })
     }
+}
+
+/// Multiplies all numbers by `scale`.
+pub(super) fn scaled<R: Real>(numbers: &mut [R], scale: R) {
+    simd(
+        #[inline(always)]
+        || numbers.iter_mut().for_each(|x| *x *= scale),
+    );
 }
 
 fn copy<R: Real>(from: &[R], to: &mut Vec<R>) {

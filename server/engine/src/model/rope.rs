@@ -88,6 +88,11 @@ pub(super) struct Names {
 
 /// Applies the scaling that `rope_type` names.
 fn scale(frequencies: &mut [f32], given: &Config, n_ctx: usize) -> Result<(), ModelError> {
+    for kind in ["full_attention", "sliding_attention"] {
+        if given.get(kind).is_some() {
+            return Err(given.refuse(kind, "none: the same rotation in all blocks"));
+        }
+    }
     let field = if given.get("rope_type").is_some() {
         "rope_type"
     } else {

@@ -73,6 +73,11 @@ impl<R: Real> Weights<R> {
         Self::owned(&self.name, &self.shape, numbers)
     }
 
+    /// With `by` added to every number.
+    pub(super) fn plus(&self, by: R) -> Self {
+        self.with(self.as_slice().iter().map(|x| *x + by).collect())
+    }
+
     /// With the mean of each row of `width` numbers taken out.
     pub(super) fn centred(&self, width: usize) -> Self {
         let mut numbers = self.as_slice().to_vec();

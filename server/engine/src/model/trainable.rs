@@ -2,11 +2,13 @@
 //! the same order. So an optimiser, a checkpoint and a sum over contexts see nothing but vectors.
 
 use super::{
-    Model, Tape, Work,
+    LogitSlopes, Model, Tape, Work,
     attention::Attention,
     block::Block,
+    head_norm::HeadNorms,
     mlp::Mlp,
     norm::Norm,
+    pass::scaled,
     tensor::{Linear, Weights},
 };
 use crate::kernel::{Mat, MatMut, Real, add, matmul, simd};
@@ -70,7 +72,7 @@ impl<R: Real> Trainable<R> {
         &self.tensors
     }
 
-    /// All weights.
+    /// All weights, as the forward pass uses them: where a checkpoint stores a gain less 1, as Gemma's does, this is the gain.
     pub fn numbers(&self) -> &[R] {
         &self.numbers
     }
@@ -96,14 +98,22 @@ impl<R: Real> Trainable<R> {
         }
     }
 
-    /// From the gradient of logits [n, d_vocab], made from the unembedding's inputs `out` [n, d_model]: the gradient of `out`
-    /// into `grad_out`, and that of the unembedding's weights added to `grads`, the gradients of all weights.
+    /// From the gradient of logits [n, d_vocab], made from the unembedding's inputs `out` [n, d_model] with their `slopes`, which
+    /// is consumed: the gradient of `out` into `grad_out`, and that of the unembedding's weights added to `grads`, the gradients
+    /// of all weights.
     ///
     /// # Panics
     /// When the lengths do not fit each other.
-    pub fn logits_backward(&self, grad_logits: &[R], out: &[R], grad_out: &mut [R], grads: &mut [R]) {
+    pub fn logits_backward(
+        &self,
+        grad_logits: &mut [R],
+        slopes: &LogitSlopes<R>,
+        out: &[R],
+        grad_out: &mut [R],
+        grads: &mut [R],
+    ) {
         let model = &self.model;
-        model.logits_backward(grad_logits, grad_out);
+        model.logits_backward(grad_logits, slopes, grad_out);
         let (d_model, d_vocab) = (model.facts.d_model, model.facts.d_vocab);
         let n = out.len() / d_model;
         let grad = MatMut::new(&mut grads[model.unembed.place()], d_vocab, d_model);
@@ -137,6 +147,9 @@ impl<R: Real> Trainable<R> {
                 || add(grad, scratch),
             );
         }
+        if let Some(scale) = model.embed_scale {
+            scaled(scratch, R::of(scale));
+        }
         let grad = &mut grads[model.embed.place()];
         simd(
             #[inline(always)]
@@ -158,11 +171,18 @@ impl<R> Model<R> {
             let Block {
                 attention_norm,
                 attention,
+                attention_post_norm,
                 mlp_norm,
                 mlp,
+                mlp_post_norm,
                 parallel: _,
             } = block;
-            let Attention { inputs, output, .. } = attention;
+            let Attention {
+                inputs,
+                head_norms,
+                output,
+                ..
+            } = attention;
             let Mlp {
                 input,
                 up,
@@ -171,11 +191,17 @@ impl<R> Model<R> {
             } = mlp;
             norm(attention_norm, &mut weights);
             inputs.iter_mut().for_each(|(input, _)| linear(input, &mut weights));
+            if let Some(HeadNorms { query, key }) = head_norms {
+                norm(query, &mut weights);
+                norm(key, &mut weights);
+            }
             linear(output, &mut weights);
+            attention_post_norm.iter_mut().for_each(|after| norm(after, &mut weights));
             norm(mlp_norm, &mut weights);
             linear(input, &mut weights);
             up.iter_mut().for_each(|up| linear(up, &mut weights));
             linear(mlp_output, &mut weights);
+            mlp_post_norm.iter_mut().for_each(|after| norm(after, &mut weights));
         }
         norm(&mut self.final_norm, &mut weights);
         weights.push(&mut self.unembed);

@@ -6,14 +6,15 @@
 
 use crate::{
     kernel::{Real, log_normaliser, simd},
-    model::Model,
+    model::{LogitSlopes, Model},
 };
 
-/// Scratch memory: two chunks of logits.
+/// Scratch memory: two chunks of logits, and the slopes of soft caps.
 #[derive(Debug, Default)]
 pub struct Logits<R> {
     clean: Vec<R>,
     spliced: Vec<R>,
+    slopes: LogitSlopes<R>,
 }
 
 /// Σ over the tokens of one context of KL(model ‖ spliced), from the two inputs of the unembedding [n_tokens, d_model];
@@ -31,7 +32,7 @@ pub fn kl<R: Real>(model: &Model<R>, clean: &[R], spliced: &[R], scale: R, grad:
         logits.clean.resize(n * vocabulary, R::ZERO);
         logits.spliced.resize(n * vocabulary, R::ZERO);
         model.logits(clean, &mut logits.clean);
-        model.logits(spliced, &mut logits.spliced);
+        model.logits_for_gradient(spliced, &mut logits.spliced, &mut logits.slopes);
         total += simd(|| {
             let mut sum = 0.0;
             for (p, q) in logits
@@ -43,7 +44,7 @@ pub fn kl<R: Real>(model: &Model<R>, clean: &[R], spliced: &[R], scale: R, grad:
             }
             sum
         });
-        model.logits_backward(&logits.spliced, grad);
+        model.logits_backward(&mut logits.spliced, &logits.slopes, grad);
     }
     total
 }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::{
     kernel::{PerThread, Real, add, simd},
-    model::{Cut, ModelError, NoHooks, Tape, Trainable, Work},
+    model::{Cut, LogitSlopes, ModelError, NoHooks, Tape, Trainable, Work},
     objective::cross_entropy::{CHUNK, cross_entropy},
 };
 
@@ -30,6 +30,7 @@ struct Scratch<R> {
     grad_out: Vec<R>,
     grad_embed: Vec<R>,
     logits: Vec<R>,
+    slopes: LogitSlopes<R>,
 }
 
 impl<R: Real> Default for Scratch<R> {
@@ -42,6 +43,7 @@ impl<R: Real> Default for Scratch<R> {
             grad_out: Vec::new(),
             grad_embed: Vec::new(),
             logits: Vec::new(),
+            slopes: LogitSlopes::default(),
         }
     }
 }
@@ -130,6 +132,7 @@ fn one_context<R: Real>(
         grad_out,
         grad_embed,
         logits,
+        slopes,
     } = scratch;
     let model = trainable.model();
     let (d_model, d_vocab) = (model.facts().d_model, model.facts().d_vocab);
@@ -145,9 +148,9 @@ fn one_context<R: Real>(
         .zip(next.chunks(rows))
     {
         logits.resize(next.len() * d_vocab, R::ZERO);
-        model.logits(out, logits);
+        model.logits_for_gradient(out, logits, slopes);
         loss += cross_entropy(logits, next, scale);
-        trainable.logits_backward(logits, out, grad_out, grads);
+        trainable.logits_backward(logits, slopes, out, grad_out, grads);
     }
     trainable.backward(tokens, tape, grad_out, grads, grad_embed, work);
     Ok(loss)

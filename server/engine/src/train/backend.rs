@@ -33,6 +33,12 @@ pub trait Backend: Send + Sync {
     /// The model's and the device's.
     fn squares(&self, at: HookPoint, contexts: &[&[u32]]) -> Result<f64, TrainError>;
 
+    /// `x` becomes the activations [n_tokens, width] at `at` on `contexts`, all of one length.
+    ///
+    /// # Errors
+    /// The model's and the device's.
+    fn activations(&self, at: HookPoint, contexts: &[&[u32]], x: &mut Vec<f32>) -> Result<(), TrainError>;
+
     /// Makes ready to train `trainees`, which see `scale · x` at `config.at`.
     ///
     /// # Errors
@@ -81,6 +87,19 @@ pub trait Steps {
     /// The model's and the device's, and a loss or gradient that is not finite, naming the dictionary.
     fn gradients(&mut self, batches: &[Vec<&[u32]>]) -> Result<(), TrainError>;
 
+    /// As [`Steps::prepare`], from single vectors `x` [n, width] of a buffer, in the model's scale.
+    ///
+    /// # Errors
+    /// The device's, also where it has no such steps.
+    fn prepare_vectors(&mut self, x: &[f32]) -> Result<(), TrainError>;
+
+    /// As [`Steps::gradients`], for dictionaries that are all local, over batches of single vectors [n, width] of a buffer, in the
+    /// model's scale. `seconds` of one thread were spent on them before.
+    ///
+    /// # Errors
+    /// The device's, also where it has no such steps; a loss or gradient that is not finite, naming the dictionary.
+    fn gradients_of_vectors(&mut self, batches: &[Vec<f32>], seconds: f64) -> Result<(), TrainError>;
+
     /// Moves every dictionary's parameters along the last gradient, clipped, at `factor` times its peak learning rate.
     ///
     /// # Errors
@@ -119,10 +138,13 @@ impl Backend for OnCpu<'_> {
         self.0
     }
 
+    fn activations(&self, at: HookPoint, contexts: &[&[u32]], x: &mut Vec<f32>) -> Result<(), TrainError> {
+        Ok(Pass::new(self.0, at)?.prefix(self.0, contexts, x)?)
+    }
+
     fn squares(&self, at: HookPoint, contexts: &[&[u32]]) -> Result<f64, TrainError> {
-        let (mut pass, mut x) = (Pass::new(self.0, at)?, Vec::new());
-        pass.prefix(self.0, contexts, &mut x)?;
-        let width = pass.width();
+        let (mut x, width) = (Vec::new(), self.0.width(at)?);
+        self.activations(at, contexts, &mut x)?;
         Ok(par_sum(x.len() / width, &|t| {
             simd(|| sum_squares(&x[t * width..(t + 1) * width])).into()
         }))
@@ -150,6 +172,15 @@ impl Steps for Stepper<'_, f32> {
 
     fn gradients(&mut self, batches: &[Vec<&[u32]>]) -> Result<(), TrainError> {
         Stepper::gradients(self, batches)
+    }
+
+    fn prepare_vectors(&mut self, x: &[f32]) -> Result<(), TrainError> {
+        Stepper::prepare_vectors(self, x);
+        Ok(())
+    }
+
+    fn gradients_of_vectors(&mut self, batches: &[Vec<f32>], seconds: f64) -> Result<(), TrainError> {
+        Stepper::gradients_of_vectors(self, batches, seconds)
     }
 
     fn update(&mut self, factor: f64) -> Result<(), TrainError> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, fs, path::Path};
 
 use super::{TrainError, trainee::Trainee};
-use crate::dictionary::{Dictionary, Tensor};
+use crate::dictionary::Tensor;
 
 const KEY: &str = "saescope_checkpoint";
 const VERSION: u32 = 1;
@@ -157,20 +157,4 @@ pub fn load(folder: &Path, expected: &State, trainees: &mut [Trainee<f32>]) -> R
         trainee.seconds = state.seconds[k];
     }
     Ok(Some(state))
-}
-
-/// Fresh trainees of a run.
-pub fn fresh(config: &TrainConfig, width: usize) -> Vec<Trainee<f32>> {
-    config
-        .dictionaries
-        .iter()
-        .map(|c| {
-            Trainee::new(
-                c.objective,
-                c.lr,
-                Dictionary::random(c.kind, width, c.d_sae, c.seed),
-                config.adam,
-            )
-        })
-        .collect()
 }

@@ -5,15 +5,19 @@
 
 pub mod adam;
 mod backend;
+pub mod buffer;
 mod checkpoint;
+mod feed;
 mod pass;
 mod results;
 mod run;
 pub mod schedule;
+mod start;
 mod step;
 mod trainee;
 
 pub use backend::{Backend, Cpu, Device, Steps};
+pub use buffer::ActivationCache;
 pub use checkpoint::discard as discard_checkpoint;
 pub use results::evaluate;
 pub use run::{Inputs, Observer, Outcome, Trained, run};
@@ -72,6 +76,14 @@ pub enum TrainError {
         kept: usize,
         /// What happened.
         cause: Box<TrainError>,
+    },
+    /// Activations on disk cannot be read or written.
+    #[error("{path}: {message}")]
+    Activations {
+        /// The file or folder.
+        path: String,
+        /// What was found.
+        message: String,
     },
     /// A checkpoint cannot be read or written.
     #[error("{path}: {message}")]

@@ -1,6 +1,9 @@
 //! A training run from its config to measured dictionaries on disk.
 
-use api::{ConfigError, Density, HistoryPoint, InputScale, Measurement, Objective, Progress, TokenSet, TrainConfig, WeightType};
+use api::{
+    ConfigError, Density, DictionaryConfig, HistoryPoint, InputScale, Measurement, Objective, Progress, TokenSet, TrainConfig,
+    WeightType,
+};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -10,12 +13,15 @@ use std::{
 use super::{
     TrainError,
     backend::{Backend, Steps},
+    buffer::ActivationCache,
     checkpoint::{self, State},
+    feed::{Contexts, Feed},
     results, schedule,
+    start::{self, Start},
     trainee::Trainee,
 };
 use crate::{
-    corpus::{Order, Split, TokenFile},
+    corpus::{Split, TokenFile},
     dictionary::{self, DictionaryFile},
     metrics::Subject,
 };
@@ -36,8 +42,12 @@ pub struct Inputs<'a> {
     pub model_hash: &'a str,
     /// The text, packed as the config says.
     pub tokens: &'a TokenFile,
+    /// For each dictionary the file of the one that it begins from, where its origin names one.
+    pub from: &'a [Option<PathBuf>],
     /// The run's own folder: its checkpoint and its dictionaries. A checkpoint found there is resumed.
     pub folder: &'a Path,
+    /// Where a buffer on disk finds and leaves activations; none where there is no such place.
+    pub cache: Option<ActivationCache<'a>>,
 }
 
 /// Who is told of a run, and may stop it.
@@ -87,25 +97,33 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
         backend,
         model_hash,
         tokens,
+        from,
         folder,
+        ..
     } = inputs;
     check(inputs)?;
-    let mut order = Order::new(config.data_seed, tokens.n_contexts(Split::Train));
     let inputs_hash = format!("{model_hash} {}", tokens.manifest().train.sha256);
     let mut state = State::new(config, inputs_hash, 1.0);
-    let mut trainees = checkpoint::fresh(config, backend.model().width(config.at)?);
-    match checkpoint::load(folder, &state, &mut trainees)? {
-        Some(found) => state = found,
-        None => state.scale = input_scale(inputs, &mut order)?,
+    let starts = start::starts(config, from, backend, tokens)?;
+    let scale = start::common_scale(&starts)?;
+    let begin = |(c, start): (&DictionaryConfig, Start)| {
+        Trainee::new(c.objective, c.lr, start.dictionary, config.adam).from_origin(c.origin.clone())
+    };
+    let mut trainees: Vec<_> = config.dictionaries.iter().zip(starts).map(begin).collect();
+    match (checkpoint::load(folder, &state, &mut trainees)?, scale) {
+        (Some(found), _) => state = found,
+        (None, Some(scale)) => state.scale = scale,
+        (None, None) => state.scale = input_scale(inputs)?,
     }
+    let n_steps = config.n_steps();
     let mut steps = backend.steps(config, state.scale, trainees)?;
-    if state.step == 0
-        && let Some(first) = batches(config, tokens, &mut order, 0).first()
-    {
-        steps.prepare(first)?;
+    let Some(mut feed) = Feed::new(inputs, state.step, observer)? else {
+        return Ok(Outcome::Stopped { step: state.step });
+    };
+    if state.step == 0 && n_steps > 0 {
+        feed.prepare(&mut *steps)?;
     }
     observer.resumed(state.step);
-    let n_steps = config.n_steps();
     let mut kept = state.step;
     let mut clock = Clock::new(state.step, config);
     while state.step < n_steps {
@@ -114,8 +132,7 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
             save(&mut state, &mut *steps, folder).map_err(at(step, kept))?;
             return Ok(Outcome::Stopped { step });
         }
-        let batches = batches(config, tokens, &mut order, step);
-        steps.gradients(&batches).map_err(at(step, kept))?;
+        feed.gradients(step, &mut *steps).map_err(at(step, kept))?;
         // only now is it known that these weights give a finite loss: a checkpoint of others would end every resumed run
         if step != kept && step.is_multiple_of(config.checkpoint_every_steps) {
             save(&mut state, &mut *steps, folder).map_err(at(step, kept))?;
@@ -177,31 +194,17 @@ fn check(inputs: Inputs<'_>) -> Result<(), TrainError> {
     Ok(())
 }
 
-fn batches<'t>(config: &TrainConfig, tokens: &'t TokenFile, order: &mut Order, step: usize) -> Vec<Vec<&'t [u32]>> {
-    let first = step * config.accumulation * config.batch;
-    let mut positions = first..first + config.accumulation * config.batch;
-    (0..config.accumulation)
-        .map(|_| {
-            positions
-                .by_ref()
-                .take(config.batch)
-                .map(|p| tokens.context(Split::Train, order.at(p as u64)))
-                .collect()
-        })
-        .collect()
-}
-
 /// 1, or the factor that makes E‖x‖² = 1 over the first batches.
-fn input_scale(inputs: Inputs<'_>, order: &mut Order) -> Result<f64, TrainError> {
+fn input_scale(inputs: Inputs<'_>) -> Result<f64, TrainError> {
     let Inputs {
         config, backend, tokens, ..
     } = inputs;
     if config.input_scale == InputScale::None {
         return Ok(1.0);
     }
-    let (mut sum, mut n) = (0.0, 0);
+    let (mut contexts, mut sum, mut n) = (Contexts::new(config, tokens), 0.0, 0);
     for step in 0..config.n_steps() {
-        for contexts in batches(config, tokens, order, step) {
+        for contexts in contexts.of_step(step) {
             sum += backend.squares(config.at, &contexts)?;
             n += config.batch_tokens();
         }
@@ -267,7 +270,7 @@ fn history(
             if kind.has_auxiliary() {
                 values.insert("loss/auxiliary".into(), trainee.terms.auxiliary);
             }
-            if trainee.objective.kl() > 0.0 {
+            if trainee.kl_wanted() > 0.0 {
                 values.insert("loss/kl".into(), trainee.terms.kl);
             }
             if trainee.objective.downstream() > 0.0 {
@@ -312,6 +315,7 @@ fn finish(
         model_hash,
         tokens,
         folder,
+        ..
     } = inputs;
     let mut told = Instant::now();
     let mut stopped = false;
@@ -344,7 +348,7 @@ fn finish(
     let mut trained = Vec::with_capacity(measured.len());
     for (index, measured) in measured.into_iter().enumerate() {
         let facts = DictionaryFile::new(
-            config.dictionaries[index],
+            config.dictionaries[index].clone(),
             config.at,
             config.residual,
             state.scale,
@@ -353,10 +357,8 @@ fn finish(
         let file = folder.join(format!("dictionary-{index}.safetensors"));
         dictionary::save(&trainees[index].dictionary, &facts, WeightType::F32, &file)?;
         let mut metrics = measured.metrics;
-        let (sum, n) = state.grad_norms[index];
-        let trained_on = (config.n_steps() * config.accumulation * config.batch_tokens()) as u64;
-        for (name, value) in [("grad_norm", sum / n.max(1) as f64), ("train_seconds", state.seconds[index])] {
-            metrics.push(Measurement::new(name, trained_on, value));
+        if config.n_steps() > 0 {
+            metrics.extend(of_the_run(config, state, index));
         }
         let density = Density::new(&measured.firings, measured.n_tokens);
         trained.push(Trained {
@@ -367,6 +369,14 @@ fn finish(
         });
     }
     Ok(Outcome::Done(trained))
+}
+
+/// The run's own figures of a dictionary: what cannot be measured afterwards.
+fn of_the_run(config: &TrainConfig, state: &State, index: usize) -> Vec<Measurement> {
+    let (sum, n) = state.grad_norms[index];
+    let n_tokens = (config.n_steps() * config.accumulation * config.batch_tokens()) as u64;
+    let figures = [("grad_norm", sum / n.max(1) as f64), ("train_seconds", state.seconds[index])];
+    figures.map(|(name, value)| Measurement::new(name, n_tokens, value)).into()
 }
 
 /// Tells of progress now and then, with the rate since it last did.

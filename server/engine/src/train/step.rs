@@ -61,6 +61,12 @@ impl<'m, R: Real> Stepper<'m, R> {
         Ok(())
     }
 
+    /// As [`Stepper::prepare`], from single vectors `x` [n, width] in the model's scale.
+    pub fn prepare_vectors(&mut self, x: &[R]) {
+        self.take(x);
+        self.trainees.iter_mut().for_each(|trainee| trainee.prepare(&self.x));
+    }
+
     /// The loss and its gradient over `batches` (each some contexts of equal length), averaged; no parameter moves.
     ///
     /// # Errors
@@ -68,8 +74,48 @@ impl<'m, R: Real> Stepper<'m, R> {
     pub fn gradients(&mut self, batches: &[Vec<&[u32]>]) -> Result<(), TrainError> {
         self.trainees.iter_mut().for_each(Trainee::begin);
         for contexts in batches {
-            self.batch(contexts, 1.0 / batches.len() as f64)?;
+            self.pass.prefix(self.model, contexts, &mut self.x)?;
+            // the pass keeps its own copy for the clean suffix
+            scale(&mut self.x, R::of(self.scale));
+            self.batch(1.0 / batches.len() as f64)?;
         }
+        self.complete()
+    }
+
+    /// As [`Stepper::gradients`], for dictionaries that are all local, over batches of single vectors [n, width] in the model's scale.
+    /// `seconds` of one thread were spent on them before.
+    ///
+    /// # Errors
+    /// A loss or gradient that is not finite, naming the dictionary.
+    ///
+    /// # Panics
+    /// When a dictionary's objective looks past its hook point: it needs whole contexts.
+    pub fn gradients_of_vectors(&mut self, batches: &[Vec<R>], seconds: f64) -> Result<(), TrainError> {
+        assert!(
+            !self.trainees.iter().any(Trainee::looks_past),
+            "only local dictionaries learn from single vectors"
+        );
+        self.trainees.iter_mut().for_each(Trainee::begin);
+        for x in batches {
+            self.take(x);
+            self.batch(1.0 / batches.len() as f64)?;
+        }
+        let n = self.trainees.len();
+        self.trainees
+            .iter_mut()
+            .for_each(|trainee| trainee.seconds += seconds / n as f64);
+        self.complete()
+    }
+
+    /// Vectors in the model's scale become those that the dictionaries see.
+    fn take(&mut self, x: &[R]) {
+        self.x.clear();
+        self.x.extend_from_slice(x);
+        scale(&mut self.x, R::of(self.scale));
+    }
+
+    /// After a step's last batch: the gradients complete, and checked.
+    fn complete(&mut self) -> Result<(), TrainError> {
         for (index, trainee) in self.trainees.iter_mut().enumerate() {
             trainee.complete();
             let loss = trainee.terms.loss(&trainee.objective);
@@ -91,12 +137,9 @@ impl<'m, R: Real> Stepper<'m, R> {
         }
     }
 
-    fn batch(&mut self, contexts: &[&[u32]], weight: f64) -> Result<(), TrainError> {
-        self.pass.prefix(self.model, contexts, &mut self.x)?;
-        let d = self.pass.width();
-        let n = self.x.len() / d;
-        // the pass keeps its own copy for the clean suffix
-        scale(&mut self.x, R::of(self.scale));
+    /// Adds what a batch in `self.x` gives; the pass stands behind its prefix, unless all dictionaries are local.
+    fn batch(&mut self, weight: f64) -> Result<(), TrainError> {
+        let n = self.x.len() / self.pass.width();
         let x = &self.x;
         for trainee in &mut self.trainees {
             trainee.forward(x, weight, &self.scratch);
@@ -115,7 +158,7 @@ impl<'m, R: Real> Stepper<'m, R> {
                 .filter(|t| Trainee::looks_past(t))
                 .map(|t| Wanted {
                     x_hat: t.x_hat(),
-                    kl: weight * t.objective.kl() / n as f64,
+                    kl: weight * t.kl_wanted() / n as f64,
                     downstream: downstream * t.objective.downstream(),
                 })
                 .collect();
@@ -127,7 +170,7 @@ impl<'m, R: Real> Stepper<'m, R> {
                 let (kl, squared_error, seconds) = self.pass.answer(answer, trainee.grad_out());
                 answer += 1;
                 scale(trainee.grad_out(), R::of(1.0 / self.scale));
-                trainee.terms.kl += weight * kl / n as f64;
+                trainee.take_kl(kl / n as f64, weight);
                 trainee.terms.downstream += downstream * squared_error;
                 trainee.seconds += seconds;
             }

@@ -1,13 +1,13 @@
 //! A dictionary in training: its part of a step, without the language model's.
 
-use api::Objective;
+use api::{Objective, Origin, PostHoc};
 use std::time::Instant;
 
 use super::adam::{Adam, clip, norm};
 use crate::{
     dictionary::{Dictionary, Forward, Parameters, Path, Scratch},
     kernel::{Real, scale},
-    objective::{Terms, reconstruction},
+    objective::{Terms, balanced, reconstruction},
 };
 
 /// A dictionary in training.
@@ -29,9 +29,15 @@ pub struct Trainee<R> {
     pub grad_norm: f64,
     /// Seconds of one thread spent on it so far, its share of what the run's dictionaries have in common included.
     pub seconds: f64,
+    /// What it begins from: only fresh weights take something from the first batch, and some origins train a part alone.
+    origin: Origin,
     grads: Parameters<R>,
     forward: Forward<R>,
     grad_out: Vec<R>,
+    /// The derivative of mse by x̂ while that of KL is on its way: kl+mse alone.
+    grad_mse: Vec<R>,
+    /// mse of the batch: kl+mse alone.
+    batch_mse: f64,
 }
 
 impl<R: Real> Trainee<R> {
@@ -41,6 +47,7 @@ impl<R: Real> Trainee<R> {
         Self {
             objective,
             lr,
+            origin: Origin::Fresh,
             adam: Adam::new(constants, parameters),
             grads: parameters.zeros_like(),
             terms: Terms::default(),
@@ -49,8 +56,15 @@ impl<R: Real> Trainee<R> {
             seconds: 0.0,
             forward: Forward::default(),
             grad_out: Vec::new(),
+            grad_mse: Vec::new(),
+            batch_mse: 0.0,
             dictionary,
         }
+    }
+
+    /// The same, where the weights are not fresh.
+    pub fn from_origin(self, origin: Origin) -> Self {
+        Self { origin, ..self }
     }
 
     /// The gradient of the last step, before clipping.
@@ -65,13 +79,18 @@ impl<R: Real> Trainee<R> {
 
     /// Before the first step: what the initial weights take from `x` [n_tokens, d_in], the run's first batch.
     pub fn prepare(&mut self, x: &[R]) {
-        self.dictionary.prepare(x);
+        if self.origin.is_fresh() {
+            self.dictionary.prepare(x);
+        }
     }
 
     /// Before the first batch of a step: nothing summed up yet.
     pub fn begin(&mut self) {
         self.grads.clear();
-        self.terms = Terms::default();
+        self.terms = Terms {
+            reconstruction_share: self.dictionary.reconstruction_share(),
+            ..Terms::default()
+        };
         self.l0 = 0.0;
         self.forward.seen.begin();
     }
@@ -89,12 +108,43 @@ impl<R: Real> Trainee<R> {
         self.terms.sparsity += per_number * forward.penalty;
         self.terms.auxiliary += per_number * forward.auxiliary;
         self.l0 += per_number * (forward.codes.nnz() * d) as f64;
-        if !matches!(self.objective, Objective::Local { .. }) {
-            self.seconds += elapsed(start);
-            return;
+        let by_mse = R::of(2.0 * per_number);
+        match self.objective {
+            Objective::Local { .. } => {
+                let scale = by_mse * R::of(self.terms.reconstruction_share);
+                reconstruction::gradient(x, &forward.x_hat, scale, &mut self.grad_out, d);
+            }
+            Objective::KlMse { .. } => {
+                self.grad_mse.resize(x.len(), R::ZERO);
+                self.batch_mse = reconstruction::squared_error(x, &forward.x_hat, d) / x.len() as f64;
+                reconstruction::gradient(x, &forward.x_hat, by_mse, &mut self.grad_mse, d);
+            }
+            Objective::E2e { .. } | Objective::E2eDs { .. } => {}
         }
-        reconstruction::gradient(x, &forward.x_hat, R::of(2.0 * per_number), &mut self.grad_out, d);
         self.seconds += elapsed(start);
+    }
+
+    /// The coefficient that the batch's KL and its gradient are asked for with, in units of the mean over tokens.
+    pub fn kl_wanted(&self) -> f64 {
+        match self.objective {
+            // α is known when KL is
+            Objective::KlMse { .. } => 1.0,
+            objective => objective.kl(),
+        }
+    }
+
+    /// Takes the batch's KL, its mean over tokens, of which [`Trainee::grad_out`] now holds the derivative by x̂ in the
+    /// dictionary's own scale, `weight` times.
+    pub fn take_kl(&mut self, kl: f64, weight: f64) {
+        self.terms.kl += weight * kl;
+        if let Objective::KlMse { .. } = self.objective {
+            self.terms.balanced += weight * balanced::value(self.batch_mse, kl);
+            let alpha = R::of(0.5 * balanced::alpha(self.batch_mse, kl));
+            let half = R::of(0.5);
+            for (grad, by_mse) in self.grad_out.iter_mut().zip(&self.grad_mse) {
+                *grad = alpha * *grad + half * *by_mse;
+            }
+        }
     }
 
     /// x̂ in the model's scale: the dictionary's own divided by `scale`.
@@ -131,6 +181,15 @@ impl<R: Real> Trainee<R> {
     pub fn complete(&mut self) {
         let start = Instant::now();
         self.dictionary.finish(&mut self.grads);
+        if let Origin::Derived {
+            by: PostHoc::RescaleShift,
+            ..
+        } = self.origin
+        {
+            // all but the scales and shifts of a gated dictionary is held
+            let held = self.grads.0.iter_mut().filter(|t| !matches!(t.name, "r_mag" | "b_mag"));
+            held.for_each(|tensor| tensor.data.fill(R::ZERO));
+        }
         self.grad_norm = norm(&self.grads);
         self.seconds += elapsed(start);
     }

@@ -1,6 +1,6 @@
 //! Runs of every kind of dictionary: with every objective, on any number of threads, interrupted, saved and measured.
 
-use api::{DictionaryConfig, DictionaryKind, InputScale, Objective, TrainConfig};
+use api::{DictionaryConfig, DictionaryKind, InputScale, TrainConfig};
 use engine::{dictionary, train::Outcome};
 use std::fs;
 
@@ -10,9 +10,17 @@ use crate::{
 };
 
 /// Every kind, with settings at which everything happens within ten steps.
-pub fn kinds() -> [DictionaryKind; 6] {
+pub fn kinds() -> [DictionaryKind; 12] {
     [
         DictionaryKind::Relu,
+        DictionaryKind::ReluUnit,
+        DictionaryKind::ReluApril,
+        DictionaryKind::ReluSaelens,
+        DictionaryKind::PAnneal {
+            final_p: 0.3,
+            anneal_start: 1,
+            anneal_end: 9,
+        },
         DictionaryKind::Tied,
         DictionaryKind::Gated,
         DictionaryKind::TopK {
@@ -26,10 +34,18 @@ pub fn kinds() -> [DictionaryKind; 6] {
             dead_tokens: 200,
             threshold_decay: 0.9,
         },
+        DictionaryKind::Matryoshka {
+            k: 3,
+            aux_coefficient: 1.0 / 32.0,
+            dead_tokens: 200,
+            threshold_decay: 0.9,
+            groups: 3,
+        },
         DictionaryKind::JumpRelu {
             bandwidth: 0.05,
             initial_threshold: 0.001,
         },
+        DictionaryKind::Pursuit { k: 3 },
     ]
 }
 
@@ -46,15 +62,7 @@ fn of_kind(kind: DictionaryKind) -> TrainConfig {
         } else {
             0.0
         };
-        d.objective = match d.objective {
-            Objective::Local { .. } => Objective::Local { sparsity },
-            Objective::E2e { kl, .. } => Objective::E2e { sparsity, kl },
-            Objective::E2eDs { kl, downstream, .. } => Objective::E2eDs {
-                sparsity,
-                kl,
-                downstream,
-            },
-        };
+        d.objective = d.objective.with_sparsity(sparsity);
     }
     config
 }
@@ -112,7 +120,7 @@ fn files_of_every_kind_come_back() {
     for kind in kinds() {
         let config = DictionaryConfig {
             kind,
-            ..config(at()).dictionaries[0]
+            ..config(at()).dictionaries[0].clone()
         };
         let mut made = dictionary::Dictionary::<f32>::random(kind, 12, config.d_sae, 3);
         assert_eq!(made.kind(), kind);
@@ -123,7 +131,7 @@ fn files_of_every_kind_come_back() {
             kind.name()
         );
         made.update_state(|state| state.iter_mut().for_each(|tensor| tensor.data.fill(0.75)));
-        let file = dictionary::DictionaryFile::new(config, at(), api::ResidualFrame::Raw, 1.0, "abc".into());
+        let file = dictionary::DictionaryFile::new(config.clone(), at(), api::ResidualFrame::Raw, 1.0, "abc".into());
         let path = place.folder.path().join("one.safetensors");
         dictionary::save(&made, &file, api::WeightType::F32, &path).unwrap();
         let (back, facts) = dictionary::load(&path).unwrap();

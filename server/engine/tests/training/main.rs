@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
+mod buffer;
+mod convention_laws;
 mod core_metrics;
 mod golden;
 mod kind_laws;
@@ -9,6 +11,8 @@ mod kind_runs;
 mod kinds;
 mod laws;
 mod metrics;
+mod origins;
 mod runs;
+mod sites;
 mod torch;
 mod workplace;

@@ -5,12 +5,15 @@ use engine::{
     corpus::{Order, Split, TokenFile},
     dictionary::{self, Dictionary, DictionaryError},
     model::{Cut, Model, NoHooks, Work},
-    train::{Cpu, Device as _, Inputs, Observer, Outcome, Stepper, TrainError, Trained, Trainee, evaluate, run, schedule},
+    train::{
+        ActivationCache, Cpu, Device as _, Inputs, Observer, Outcome, Stepper, TrainError, Trained, Trainee, evaluate, run,
+        schedule,
+    },
 };
 use std::{
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use crate::{
@@ -22,10 +25,19 @@ use crate::{
 #[derive(Default)]
 pub struct Watch {
     pub stop_at: Option<usize>,
-    die_at: Option<usize>,
-    asked: usize,
+    pub die_at: Option<usize>,
+    pub asked: usize,
     pub resumed: Vec<usize>,
     pub history: Vec<HistoryPoint>,
+}
+
+impl Watch {
+    pub fn stopping_at(step: usize) -> Self {
+        Self {
+            stop_at: Some(step),
+            ..Self::default()
+        }
+    }
 }
 
 impl Observer for Watch {
@@ -62,14 +74,41 @@ impl Place {
     }
 
     pub fn run(&self, name: &str, config: &TrainConfig, n_threads: usize, watch: &mut Watch) -> Result<Outcome, TrainError> {
+        self.run_with(name, config, &[], n_threads, None, watch)
+    }
+
+    /// A run whose dictionaries begin from files.
+    pub fn run_from(
+        &self,
+        name: &str,
+        config: &TrainConfig,
+        from: &[Option<PathBuf>],
+        n_threads: usize,
+        watch: &mut Watch,
+    ) -> Result<Outcome, TrainError> {
+        self.run_with(name, config, from, n_threads, None, watch)
+    }
+
+    /// With a place for activations.
+    pub fn run_with(
+        &self,
+        name: &str,
+        config: &TrainConfig,
+        from: &[Option<PathBuf>],
+        n_threads: usize,
+        cache: Option<ActivationCache<'_>>,
+        watch: &mut Watch,
+    ) -> Result<Outcome, TrainError> {
         let folder = self.folder.path().join(name);
         fs::create_dir_all(&folder).unwrap();
         let inputs = Inputs {
             config,
+            from,
             backend: &*Cpu.backend(&self.model).unwrap(),
             model_hash: "tiny",
             tokens: &self.tokens,
             folder: &folder,
+            cache,
         };
         pool(n_threads).install(|| run(inputs, &mut *watch))
     }
@@ -218,7 +257,7 @@ fn a_run_is_its_steps_in_order() {
         fs::write(&file, bytes).unwrap();
         let (dictionary, facts) = dictionary::load(&file).unwrap();
         assert_eq!(dictionary.parameters(), trainee.dictionary.parameters(), "dictionary {k}");
-        assert_eq!((facts.at, facts.config), (config.at, config.dictionaries[k]));
+        assert_eq!((facts.at, facts.config), (config.at, config.dictionaries[k].clone()));
     }
 }
 
@@ -238,10 +277,12 @@ fn input_is_scaled_to_unit_norm() {
     (config.batch, config.accumulation, config.tokens) = (golden.about.batch, golden.about.accumulation, contexts.len() as u64);
     let inputs = Inputs {
         config: &config,
+        from: &[],
         backend: &*Cpu.backend(&model).unwrap(),
         model_hash: "gpt2",
         tokens: &tokens,
         folder: folder.path(),
+        cache: None,
     };
     let Outcome::Done(trained) = run(inputs, &mut Watch::default()).unwrap() else {
         panic!("stopped")

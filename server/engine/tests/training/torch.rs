@@ -132,6 +132,8 @@ fn coefficients_are_where_they_belong() {
                 kl,
                 downstream,
             } => vec![sparsity, kl, downstream, 1.0],
+            // the two terms of the third are in equal parts
+            Objective::KlMse { sparsity } => vec![sparsity, 1.0],
         };
         for (i, a) in places.iter().enumerate() {
             assert!(places[..i].iter().all(|b| a != b), "{}", case.name);

@@ -2,7 +2,7 @@
 
 use api::{
     Adam, BosPolicy, CorpusId, DictionaryConfig, DictionaryKind, EosPolicy, Evaluation, EvaluationSplit, HookPoint, InputScale,
-    ModelId, Objective, Packing, ResidualFrame, Schedule, TrainConfig,
+    ModelId, Objective, Origin, Packing, ResidualFrame, Schedule, TrainConfig,
 };
 use engine::{
     corpus::{Format, Manifest, Split, SplitBy, SplitManifest, TokenFile, pack},
@@ -23,6 +23,7 @@ pub fn config(at: HookPoint) -> TrainConfig {
         objective,
         lr,
         seed,
+        origin: Origin::Fresh,
     };
     TrainConfig {
         model: ModelId("tiny".into()),
@@ -41,6 +42,7 @@ pub fn config(at: HookPoint) -> TrainConfig {
         },
         adam: Adam::default(),
         max_grad_norm: 1.0,
+        buffer: None,
         data_seed: 5,
         log_every_steps: 1,
         checkpoint_every_steps: 3,

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::golden::{models, relative};
 
-const FOLDERS: [&str; 11] = [
+const FOLDERS: [&str; 17] = [
     "gpt2",
     "gpt2_variant",
     "gpt_neo",
@@ -20,6 +20,12 @@ const FOLDERS: [&str; 11] = [
     "llama_linear",
     "llama_f16",
     "llama_bf16",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "qwen3_variant",
+    "gemma2",
+    "gemma2_variant",
     "tiny",
 ];
 const N_CONTEXTS: usize = 2;
@@ -154,7 +160,7 @@ fn every_model_at_every_hook_point_is_the_engines() {
 
 #[test]
 fn chunks_change_nothing() {
-    for folder in ["gpt_neo", "llama"] {
+    for folder in ["gpt_neo", "llama", "gemma2"] {
         // three key heads at a time, which does not divide their number
         let host = Model::load(&models().join(folder), ResidualFrame::Raw).unwrap();
         let shared = host.facts().n_heads / host.parts().blocks[0].attention.n_kv_heads;

@@ -54,10 +54,12 @@ impl Place {
         let backend = device.backend(&self.model).unwrap();
         let inputs = Inputs {
             config: &self.config,
+            from: &[],
             backend: &*backend,
             model_hash: "tiny",
             tokens: &self.tokens,
             folder: &folder,
+            cache: None,
         };
         run(inputs, watch).unwrap()
     }

@@ -5,7 +5,7 @@ use engine::{
     dictionary::{Dictionary, Parameters},
     model::Model,
     objective::Terms,
-    train::{Stepper, Steps, TrainError, Trainee, schedule},
+    train::{Backend as _, Cpu, Device as _, Stepper, Steps, TrainError, Trainee, schedule},
 };
 use gpu::{Chunks, Gpu, GpuSteps, OnGpu};
 use rand::{Rng, SeedableRng};
@@ -226,6 +226,10 @@ fn ten_steps_of_every_family_are_the_engines() {
         ("gpt_neox_sequential", HookPoint::block(1, Site::ResidMid), 1.0),
         ("llama", HookPoint::block(0, Site::MlpPost), 2.0),
         ("llama3", HookPoint::block(1, Site::ResidPost), 1.0),
+        ("mistral", HookPoint::block(0, Site::AttnOut), 1.0),
+        ("qwen2", HookPoint::block(1, Site::Z), 1.0),
+        ("qwen3", HookPoint::resid_pre(1), 1.0),
+        ("gemma2", HookPoint::block(0, Site::AttnOut), 1.0),
         ("tiny", HookPoint::resid_pre(1), 0.1),
     ] {
         as_on_the_processor(&Place::new(folder, at, scale), &format!("{folder} at {at}"));
@@ -249,6 +253,29 @@ fn a_loss_that_is_not_finite_and_a_foreign_token_are_refused() {
     let mut config = place.config.clone();
     config.at = HookPoint::resid_pre(9);
     assert!(gpu.training(&config, 1.0, Vec::new()).is_err());
+}
+
+#[test]
+fn a_buffer_is_refused_by_name_and_its_activations_are_the_engines() {
+    let place = Place::new("gpt_neox", HookPoint::block(1, Site::MlpPost), 1.0);
+    let on = OnGpu::new(&Gpu::processor(), &place.host).unwrap();
+    let mut config = place.config.clone();
+    config.buffer = Some(api::Buffer {
+        tokens: 1 << 16,
+        mixing: 0.5,
+        on: api::BufferPlace::Memory,
+    });
+    let message = on.training(&config, 1.0, Vec::new()).err().unwrap().to_string();
+    assert!(
+        message.starts_with("buffer_tokens: found a buffer on candle on the cpu") && message.contains("leave --device out"),
+        "{message}"
+    );
+    let (batch, host) = (&place.batches(0)[0], Cpu.backend(&place.host).unwrap());
+    let (mut ours, mut engines) = (Vec::new(), Vec::new());
+    on.activations(config.at, batch, &mut ours).unwrap();
+    host.activations(config.at, batch, &mut engines).unwrap();
+    let engines: Vec<f64> = engines.into_iter().map(f64::from).collect();
+    assert!(relative(&ours, &engines) < 1e-5);
 }
 
 #[test]

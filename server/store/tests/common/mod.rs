@@ -60,6 +60,7 @@ pub fn config() -> TrainConfig {
         width: 16,
         max_n_ctx: 32,
         has_bos: true,
+        parents: &[],
     };
     request.resolve(facts).unwrap().runs.remove(0)
 }
@@ -81,7 +82,7 @@ pub fn dictionary(job: JobId) -> DictionaryInfo {
         at: config.at,
         residual: config.residual,
         input_scale: config.input_scale,
-        config: config.dictionaries[0],
+        config: config.dictionaries[0].clone(),
         tokens: 100_000,
         n_passes: 1.5,
         evaluated_on: EvaluationSplit::HeldOut,

@@ -1,0 +1,112 @@
+//! What the dictionaries of a sweep are built on: fresh weights of a kind, or trained dictionaries that are trained further.
+
+use crate::{
+    ConfigError, DictionaryInfo, DictionaryKind, HookPoint, InputScale, KindName, Origin, PerObjective, ResidualFrame,
+    SweepRequest, sweep::or_default,
+};
+
+/// All of a dictionary's config that comes before its objective and its rate.
+#[derive(Clone, Debug)]
+pub(crate) struct Basis {
+    pub kind: DictionaryKind,
+    pub d_sae: usize,
+    /// None: that of the run.
+    pub seed: Option<u64>,
+    /// The λ that it was trained with, where it has a sparsity term: what is meant where the request gives none.
+    pub sparsity: Option<f64>,
+    pub origin: Origin,
+}
+
+/// How dictionaries read the model: what those of one run have in common.
+pub(crate) type Reading = (HookPoint, ResidualFrame, InputScale);
+
+impl SweepRequest {
+    /// What each combination of objective and rate is trained from.
+    ///
+    /// # Errors
+    /// A setting that does not belong to the kind, or that a trained dictionary already has.
+    pub(crate) fn bases(
+        &self,
+        (width, parents): (usize, &[DictionaryInfo]),
+        (tokens, n_steps): (u64, usize),
+        defaults: &mut Vec<String>,
+    ) -> Result<Vec<Basis>, ConfigError> {
+        if self.from.is_empty() {
+            let kinds = self.kinds(tokens, n_steps, defaults)?;
+            let d_sae = or_default(self.d_sae, "d_sae", 16 * width, defaults);
+            let fresh = |kind| Basis {
+                kind,
+                d_sae,
+                seed: None,
+                sparsity: None,
+                origin: Origin::Fresh,
+            };
+            return Ok(kinds.into_iter().map(fresh).collect());
+        }
+        let given = [("k", !self.k.is_empty()), ("d_sae", self.d_sae.is_some())];
+        if let Some((field, _)) = given.into_iter().find(|(_, given)| *given) {
+            let message = "found with from: the dictionaries that are trained further have theirs";
+            return Err(ConfigError::new(field, message));
+        }
+        self.reading(parents)?;
+        let basis = |parent: &DictionaryInfo| {
+            let config = &parent.config;
+            let kind = config.kind.name();
+            if self.kind != KindName::Relu && self.kind != kind {
+                let message = format!(
+                    "found {}; dictionary {} is {kind}, and stays what it is",
+                    self.kind, parent.id
+                );
+                return Err(ConfigError::new("kind", message));
+            }
+            Ok(Basis {
+                kind: config.kind,
+                d_sae: config.d_sae,
+                seed: Some(config.seed),
+                sparsity: kind.has_penalty().then(|| config.objective.sparsity()),
+                origin: Origin::Finetuned { from: parent.id },
+            })
+        };
+        parents.iter().map(basis).collect()
+    }
+
+    /// How the dictionaries read the model: as the request says, or as those do that they are trained from.
+    ///
+    /// # Errors
+    /// When those differ, or read elsewhere than the request says.
+    pub(crate) fn reading(&self, parents: &[DictionaryInfo]) -> Result<Reading, ConfigError> {
+        let of = |parent: &DictionaryInfo| (parent.at, parent.residual, parent.input_scale);
+        let Some(first) = parents.first() else {
+            return Ok((self.at, self.residual, self.input_scale));
+        };
+        for parent in parents {
+            let (at, residual, scale) = of(parent);
+            if at != self.at || parent.model != self.model {
+                let message = format!(
+                    "found {}, of '{}' at {at}; expected dictionaries of '{}' at {}",
+                    parent.id, parent.model, self.model, self.at
+                );
+                return Err(ConfigError::new("from", message));
+            }
+            if of(parent) != of(first) {
+                let message = format!(
+                    "found {} (residual {residual}, input scale {scale}) beside {}, which differs; train them in separate runs",
+                    parent.id, first.id
+                );
+                return Err(ConfigError::new("from", message));
+            }
+        }
+        Ok(of(first))
+    }
+
+    /// The coefficients that are asked for; none where every dictionary keeps its own.
+    ///
+    /// # Errors
+    /// Where they are missing, or given to a kind without a sparsity term.
+    pub(crate) fn coefficients(&self) -> Result<Option<PerObjective>, ConfigError> {
+        match self.from.is_empty() {
+            true => self.sparsity().map(Some),
+            false => Ok(self.coefficient.clone()),
+        }
+    }
+}

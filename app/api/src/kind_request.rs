@@ -1,0 +1,236 @@
+//! How a request comes to a kind of dictionary with its settings: which are the kind's own, and their defaults.
+
+use crate::{ConfigError, DictionaryKind, KindName, PerObjective, SweepRequest, sweep::or_default};
+
+impl SweepRequest {
+    /// The kind with its settings: one, or one for each k.
+    ///
+    /// # Errors
+    /// A setting that the kind does not have, and k where it is missing.
+    pub(crate) fn kinds(
+        &self,
+        tokens: u64,
+        n_steps: usize,
+        defaults: &mut Vec<String>,
+    ) -> Result<Vec<DictionaryKind>, ConfigError> {
+        let given = [
+            ("k", !self.k.is_empty()),
+            ("aux_coefficient", self.aux_coefficient.is_some()),
+            ("dead_tokens", self.dead_tokens.is_some()),
+            ("threshold_decay", self.threshold_decay.is_some()),
+            ("bandwidth", self.bandwidth.is_some()),
+            ("initial_threshold", self.initial_threshold.is_some()),
+            ("groups", self.groups.is_some()),
+            ("final_p", self.final_p.is_some()),
+            ("anneal_start", self.anneal_start.is_some()),
+            ("anneal_end", self.anneal_end.is_some()),
+        ];
+        for (field, is_given) in given {
+            if is_given && !self.kind.settings().contains(&field) {
+                let owners: Vec<_> = KindName::ALL.iter().filter(|kind| kind.settings().contains(&field)).collect();
+                let owners = owners.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+                let message = format!(
+                    "found with kind {}, which has no such setting; it belongs to {owners}",
+                    self.kind
+                );
+                return Err(ConfigError::new(field, message));
+            }
+        }
+        match self.kind {
+            KindName::Relu => return Ok(vec![DictionaryKind::Relu]),
+            KindName::ReluUnit => return Ok(vec![DictionaryKind::ReluUnit]),
+            KindName::ReluApril => return Ok(vec![DictionaryKind::ReluApril]),
+            KindName::ReluSaelens => return Ok(vec![DictionaryKind::ReluSaelens]),
+            KindName::Tied => return Ok(vec![DictionaryKind::Tied]),
+            KindName::Gated => return Ok(vec![DictionaryKind::Gated]),
+            KindName::PAnneal => {
+                return Ok(vec![DictionaryKind::PAnneal {
+                    final_p: or_default(self.final_p, "final_p", 0.2, defaults),
+                    anneal_start: or_default(self.anneal_start, "anneal_start", n_steps / 10, defaults),
+                    // the last tenth is trained with the last p
+                    anneal_end: or_default(self.anneal_end, "anneal_end", n_steps - n_steps / 10, defaults),
+                }]);
+            }
+            KindName::JumpRelu => {
+                return Ok(vec![DictionaryKind::JumpRelu {
+                    bandwidth: or_default(self.bandwidth, "bandwidth", 0.001, defaults),
+                    initial_threshold: or_default(self.initial_threshold, "initial_threshold", 0.001, defaults),
+                }]);
+            }
+            KindName::TopK | KindName::BatchTopK | KindName::Matryoshka | KindName::Pursuit => {}
+        }
+        if self.k.is_empty() {
+            let message = format!("nothing is given; {} needs features per token, as 8,16,32", self.kind);
+            return Err(ConfigError::new("k", message));
+        }
+        if self.kind == KindName::Pursuit {
+            return Ok(self.k.iter().map(|k| DictionaryKind::Pursuit { k: *k }).collect());
+        }
+        let aux_coefficient = or_default(self.aux_coefficient, "aux_coefficient", 1.0 / 32.0, defaults);
+        let dead_tokens = (tokens / 10).clamp(1, 10_000_000);
+        let dead_tokens = or_default(self.dead_tokens, "dead_tokens", dead_tokens, defaults);
+        if self.kind == KindName::TopK {
+            let kind = |k: &usize| DictionaryKind::TopK {
+                k: *k,
+                aux_coefficient,
+                dead_tokens,
+            };
+            return Ok(self.k.iter().map(kind).collect());
+        }
+        // a mean that reaches back a tenth of the run, so that a short run's threshold is that of its end
+        let decay = (1.0 - 10.0 / n_steps.max(10) as f64).min(0.999);
+        let threshold_decay = or_default(self.threshold_decay, "threshold_decay", decay, defaults);
+        if self.kind == KindName::BatchTopK {
+            let kind = |k: &usize| DictionaryKind::BatchTopK {
+                k: *k,
+                aux_coefficient,
+                dead_tokens,
+                threshold_decay,
+            };
+            return Ok(self.k.iter().map(kind).collect());
+        }
+        let groups = or_default(self.groups, "groups", 5, defaults);
+        let kind = |k: &usize| DictionaryKind::Matryoshka {
+            k: *k,
+            aux_coefficient,
+            dead_tokens,
+            threshold_decay,
+            groups,
+        };
+        Ok(self.k.iter().map(kind).collect())
+    }
+
+    /// The coefficients of the sparsity term; 0 alone for the kinds that have none.
+    ///
+    /// # Errors
+    /// Where they are missing, or given to a kind without one.
+    pub(crate) fn sparsity(&self) -> Result<PerObjective, ConfigError> {
+        match (&self.coefficient, self.kind.has_penalty()) {
+            (Some(values), true) => Ok(values.clone()),
+            (None, false) => Ok(PerObjective::All(vec![0.0])),
+            (None, true) => {
+                let expected = "expected 0.1,0.3 or local=0.1;e2e=1,3";
+                Err(ConfigError::new("coefficient", format!("nothing is given; {expected}")))
+            }
+            (Some(values), false) => {
+                let message = format!("found '{values}'; {} has no sparsity term: give k in its place", self.kind);
+                Err(ConfigError::new("coefficient", message))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DictionaryConfig, ResolvedAgainst};
+
+    fn resolve(settings: serde_json::Value) -> Result<Vec<DictionaryConfig>, ConfigError> {
+        let mut request = serde_json::json!({
+            "model": "m", "corpus": "c", "at": "blocks.2.hook_resid_pre", "objectives": ["local", "e2e"], "tokens": 1_000_000,
+        });
+        request.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+        let facts = ResolvedAgainst {
+            width: 64,
+            max_n_ctx: 512,
+            has_bos: true,
+            parents: &[],
+        };
+        let request: SweepRequest = serde_json::from_value(request).unwrap();
+        let mut resolved = request.resolve(facts)?;
+        Ok(resolved.runs.swap_remove(0).dictionaries)
+    }
+
+    #[test]
+    fn each_kind_is_resolved_with_its_settings() {
+        let dictionaries = resolve(serde_json::json!({"kind": "topk", "k": [8, 16]})).unwrap();
+        assert_eq!(dictionaries.len(), 4);
+        let second = DictionaryKind::TopK {
+            k: 16,
+            aux_coefficient: 1.0 / 32.0,
+            dead_tokens: 100_000,
+        };
+        assert_eq!((dictionaries[1].kind, dictionaries[1].dial()), (second, ("k", 16.0)));
+        assert_eq!(dictionaries[3].series().to_string(), "topk, e2e");
+        for name in KindName::ALL {
+            let mut settings = serde_json::json!({"kind": name});
+            match name.has_penalty() {
+                true => settings["coefficient"] = "0.5".into(),
+                false => settings["k"] = serde_json::json!([4]),
+            }
+            let dictionaries = resolve(settings).unwrap();
+            assert_eq!(dictionaries[0].kind.name(), name);
+            let text = serde_json::to_string(&dictionaries[0].kind).unwrap();
+            assert_eq!(
+                serde_json::from_str::<DictionaryKind>(&text).unwrap(),
+                dictionaries[0].kind,
+                "{text}"
+            );
+            let mut own: Vec<_> = dictionaries[0].kind.settings().into_iter().map(|(name, _)| name).collect();
+            own.extend(name.has_penalty().then_some("coefficient"));
+            own.sort_unstable();
+            let mut named = name.settings().to_vec();
+            named.sort_unstable();
+            assert_eq!(own, named);
+        }
+    }
+
+    #[test]
+    fn what_a_kind_does_not_have_is_refused_by_name() {
+        for (settings, field, says) in [
+            (
+                serde_json::json!({"kind": "topk", "coefficient": "0.1", "k": [4]}),
+                "coefficient",
+                "give k",
+            ),
+            (serde_json::json!({"kind": "topk"}), "k", "8,16,32"),
+            (serde_json::json!({"kind": "gated"}), "coefficient", "nothing is given"),
+            (
+                serde_json::json!({"coefficient": "1", "k": [4]}),
+                "k",
+                "topk and batchtopk and matryoshka",
+            ),
+            (
+                serde_json::json!({"kind": "gated", "coefficient": "1", "bandwidth": 0.1}),
+                "bandwidth",
+                "jumprelu",
+            ),
+            (serde_json::json!({"kind": "topk", "k": [4, 1025]}), "k", "1024 or less"),
+            (serde_json::json!({"kind": "topk", "k": [0]}), "k", "1 or more"),
+            (
+                serde_json::json!({"kind": "topk", "k": [4], "dead_tokens": 20_000_000}),
+                "dead_tokens",
+                "16777216",
+            ),
+            (
+                serde_json::json!({"kind": "batchtopk", "k": [4], "threshold_decay": 1.0}),
+                "threshold_decay",
+                "below 1",
+            ),
+            (
+                serde_json::json!({"kind": "matryoshka", "k": [4], "groups": 11}),
+                "groups",
+                "10 or less",
+            ),
+            (
+                serde_json::json!({"kind": "p-anneal", "coefficient": "1", "final_p": 1.5}),
+                "final_p",
+                "from 0 to 1",
+            ),
+            (
+                serde_json::json!({"kind": "p-anneal", "coefficient": "1", "anneal_start": 9, "anneal_end": 8}),
+                "anneal_start",
+                "8 or less",
+            ),
+            (
+                serde_json::json!({"kind": "jumprelu", "coefficient": "1", "bandwidth": 0.0}),
+                "bandwidth",
+                "above 0",
+            ),
+        ] {
+            let error = resolve(settings.clone()).unwrap_err();
+            assert_eq!(error.field, field, "{settings}");
+            assert!(error.message.contains(says), "{settings}: {error}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What a run's dictionaries begin from: fresh weights, or another dictionary's, as it is or changed after its training.
+
+use api::{ConfigError, Origin, PostHoc, TrainConfig};
+use std::path::PathBuf;
+
+use super::{TrainError, backend::Backend};
+use crate::{
+    corpus::{Split, TokenFile},
+    dictionary::{self, Dictionary, Scratch, SparseCodes},
+    kernel,
+};
+
+/// A dictionary before its run.
+#[derive(Debug)]
+pub struct Start {
+    /// It.
+    pub dictionary: Dictionary<f32>,
+    /// Its input's scale, where it has one already.
+    pub scale: Option<f64>,
+}
+
+/// What `config`'s dictionaries begin from; `files` has, for each, the file of the dictionary that it comes from, if any.
+///
+/// # Errors
+/// When a file is missing, cannot be read, or holds a dictionary that does not fit the config.
+pub fn starts(
+    config: &TrainConfig,
+    files: &[Option<PathBuf>],
+    backend: &dyn Backend,
+    tokens: &TokenFile,
+) -> Result<Vec<Start>, TrainError> {
+    let width = backend.model().width(config.at)?;
+    let mut validation = Validation {
+        config,
+        backend,
+        tokens,
+        x: Vec::new(),
+    };
+    let mut starts = Vec::with_capacity(config.dictionaries.len());
+    for (index, wanted) in config.dictionaries.iter().enumerate() {
+        let start = match &wanted.origin {
+            Origin::Fresh => Start {
+                dictionary: Dictionary::random(wanted.kind, width, wanted.d_sae, wanted.seed),
+                scale: None,
+            },
+            origin => {
+                let file = files.get(index).and_then(Option::as_ref).ok_or_else(|| {
+                    ConfigError::new(
+                        "dictionaries",
+                        format!("the file of number {index} is missing, which begins as: {origin}"),
+                    )
+                })?;
+                let (dictionary, facts) = dictionary::load(file)?;
+                if dictionary.d_in() != width || facts.at != config.at || facts.residual != config.residual {
+                    let message = format!(
+                        "{} is {} wide, at {} ({}); expected {width}, at {} ({})",
+                        file.display(),
+                        dictionary.d_in(),
+                        facts.at,
+                        facts.residual,
+                        config.at,
+                        config.residual
+                    );
+                    return Err(ConfigError::new("from", message).into());
+                }
+                match origin {
+                    Origin::Derived { by, .. } => validation.derive(dictionary, facts.scale, *by)?,
+                    _ => Start {
+                        dictionary,
+                        scale: Some(facts.scale),
+                    },
+                }
+            }
+        };
+        let (kind, d_sae) = (start.dictionary.kind(), start.dictionary.d_sae());
+        if (kind, d_sae) != (wanted.kind, wanted.d_sae) {
+            let message = format!(
+                "number {index} begins as a {} dictionary of {d_sae} features; expected {} of {}",
+                kind.name(),
+                wanted.kind.name(),
+                wanted.d_sae
+            );
+            return Err(ConfigError::new("dictionaries", message).into());
+        }
+        starts.push(start);
+    }
+    Ok(starts)
+}
+
+/// The scale that all of them see the text at; none where all are fresh.
+///
+/// # Errors
+/// When they differ: one run has one.
+pub fn common_scale(starts: &[Start]) -> Result<Option<f64>, TrainError> {
+    let first = starts.first().and_then(|start| start.scale);
+    match starts.iter().find(|start| start.scale != first) {
+        None => Ok(first),
+        Some(other) => {
+            let say = |scale: Option<f64>| scale.map_or("none yet".into(), |s| s.to_string());
+            let message = format!(
+                "found input scales {} and {} in one run; put them into runs of their own",
+                say(first),
+                say(other.scale)
+            );
+            Err(ConfigError::new("from", message).into())
+        }
+    }
+}
+
+/// The validation text, which thresholds are set on.
+struct Validation<'a> {
+    config: &'a TrainConfig,
+    backend: &'a dyn Backend,
+    tokens: &'a TokenFile,
+    /// One batch's activations.
+    x: Vec<f32>,
+}
+
+impl Validation<'_> {
+    fn derive(&mut self, dictionary: Dictionary<f32>, scale: f64, by: PostHoc) -> Result<Start, TrainError> {
+        let missing = || {
+            ConfigError::new(
+                "by",
+                format!(
+                    "found '{by}' of a {} dictionary, which has no such form",
+                    dictionary.kind().name()
+                ),
+            )
+        };
+        let derived = match by {
+            PostHoc::Fold => {
+                return Ok(Start {
+                    dictionary: dictionary.folded(scale as f32),
+                    scale: Some(1.0),
+                });
+            }
+            PostHoc::RescaleShift => dictionary.as_gated().ok_or_else(missing)?,
+            PostHoc::Pursuit { k } => dictionary.with_pursuit(k),
+            PostHoc::Prune { keep } => {
+                let mut largest = self.largest(&dictionary, scale, None)?;
+                let least = least_of(&mut largest, keep);
+                dictionary.with_threshold(least).ok_or_else(missing)?
+            }
+            PostHoc::Threshold => {
+                let k = dictionary.kind().k().ok_or_else(missing)?;
+                // among what the k largest are chosen from, the largest k per token on average
+                let all = dictionary.with_threshold(0.0).ok_or_else(missing)?;
+                let largest = self.largest(&all, scale, Some(k))?;
+                let least = largest.iter().copied().reduce(f32::min).unwrap_or(0.0);
+                all.with_threshold(below(least)).ok_or_else(missing)?
+            }
+        };
+        Ok(Start {
+            dictionary: derived,
+            scale: Some(scale),
+        })
+    }
+
+    /// The activations of `dictionary` on the validation text: all of them, or the largest `k` per token on average.
+    fn largest(&mut self, dictionary: &Dictionary<f32>, scale: f64, k: Option<usize>) -> Result<Vec<f32>, TrainError> {
+        let Self {
+            config,
+            backend,
+            tokens,
+            x,
+        } = self;
+        let n_ctx = tokens.manifest().packing.n_ctx;
+        let n_contexts = tokens.n_contexts(Split::Validation);
+        let wanted = config.evaluation.validation_tokens.div_ceil(n_ctx).min(n_contexts);
+        let contexts: Vec<&[u32]> = (0..wanted).map(|i| tokens.context(Split::Validation, i)).collect();
+        let most = k.map(|k| k * wanted * n_ctx);
+        let (mut found, mut codes, scratch) = (Vec::new(), SparseCodes::default(), Scratch::new());
+        for contexts in contexts.chunks(config.batch) {
+            backend.activations(config.at, contexts, x)?;
+            kernel::scale(x, scale as f32);
+            dictionary.encode(x, &mut codes, &scratch);
+            found.extend(codes.segments.iter().flat_map(|s| s.values.iter().copied()));
+            if let Some(most) = most.filter(|most| found.len() > *most) {
+                found.select_nth_unstable_by(most - 1, |a, b| b.total_cmp(a));
+                found.truncate(most);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The number above which `keep` of `values` lie.
+fn least_of(values: &mut [f32], keep: f64) -> f32 {
+    let kept = (keep * values.len() as f64).round() as usize;
+    match values.len().checked_sub(kept) {
+        None | Some(0) => 0.0,
+        Some(dropped) => *values.select_nth_unstable_by(dropped - 1, f32::total_cmp).1,
+    }
+}
+
+/// The next smaller number, so that `value` itself lies above it.
+fn below(value: f32) -> f32 {
+    if value > 0.0 {
+        f32::from_bits(value.to_bits() - 1)
+    } else {
+        0.0
+    }
+}
