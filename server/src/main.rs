@@ -11,6 +11,7 @@ mod hub;
 mod jobs;
 mod known;
 mod memory;
+mod on_text;
 mod page;
 mod pareto;
 mod render;

@@ -44,7 +44,8 @@ pub fn pareto_csv(view: &ParetoView) -> String {
     out
 }
 
-fn push_record(out: &mut String, fields: impl Iterator<Item = String>) {
+/// Appends a record, its fields quoted where they must be.
+pub fn push_record(out: &mut String, fields: impl Iterator<Item = String>) {
     for (i, field) in fields.enumerate() {
         if i > 0 {
             out.push(',');

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. Only this folder prints, and only through `say`.
 
 mod behaviours;
+mod compare;
 mod demo;
 mod derive;
 mod evaluate;
@@ -8,6 +9,7 @@ mod jobs;
 mod known;
 mod plot;
 mod pretrain;
+mod probe;
 mod pull;
 mod report;
 mod runs;
@@ -17,6 +19,7 @@ mod storyworld;
 mod sweep;
 mod sweep_options;
 mod table;
+mod tokens;
 mod train;
 mod verify;
 mod which;
@@ -57,6 +60,9 @@ enum Command {
     Sweep(sweep::Sweep),
     Derive(derive::Derive),
     Evaluate(evaluate::Evaluate),
+    Tokens(tokens::Tokens),
+    Compare(compare::Compare),
+    Probe(probe::Probe),
     Behaviours(behaviours::Behaviours),
     Verify(verify::Verify),
     Demo(demo::Demo),
@@ -87,6 +93,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Sweep(command) => command.run(&cli.global),
         Command::Derive(command) => command.run(&cli.global),
         Command::Evaluate(command) => command.run(&cli.global),
+        Command::Tokens(command) => command.run(&cli.global),
+        Command::Compare(command) => command.run(&cli.global),
+        Command::Probe(command) => command.run(&cli.global),
         Command::Behaviours(command) => command.run(&cli.global),
         Command::Verify(command) => command.run(&cli.global),
         Command::Demo(command) => command.run(&cli.global),

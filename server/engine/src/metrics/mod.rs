@@ -3,8 +3,10 @@
 mod bootstrap;
 mod evaluate;
 pub mod known;
+mod logistic;
 mod logits;
 mod pass;
+pub mod probing;
 mod sums;
 mod tokens;
 mod totals;

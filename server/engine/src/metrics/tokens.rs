@@ -22,6 +22,10 @@ pub struct TokenRow {
     pub context: usize,
     /// The token's position in its context.
     pub position: usize,
+    /// Its id.
+    pub token: u32,
+    /// The next one's; none at a context's end.
+    pub next: Option<u32>,
     /// −log p(next) of the model; none at a context's end, where the next token is not known.
     pub ce_model: Option<f64>,
     /// Per dictionary: −log q(next) + log p(next); empty at a context's end.
@@ -93,6 +97,8 @@ pub fn hardest(compared: &[Compared], text: Text<'_>, by: By, top: usize) -> Vec
         TokenRow {
             context: t / n_ctx,
             position: t % n_ctx,
+            token: text.contexts[t / n_ctx][t % n_ctx],
+            next: text.contexts[t / n_ctx].get(t % n_ctx + 1).copied(),
             ce_model: compared.first().filter(|_| has_next).map(|c| f64::from(c.ce_model[t])),
             ce_increase: increases.collect(),
             kl: compared.iter().map(|c| c.kl[t]).collect(),
@@ -151,6 +157,7 @@ mod tests {
             (rows[0].ce_model, &rows[0].ce_increase[..], &rows[0].kl[..]),
             (None, &[][..], &[0.7, 0.6][..])
         );
+        assert_eq!((rows[0].token, rows[0].next), (5, None));
         assert_eq!((rows[0].least(By::Kl), rows[0].least(By::CeIncrease)), (Some(0.6), None));
     }
 }

@@ -19,7 +19,7 @@ mod trainee;
 pub use backend::{Backend, Cpu, Device, Steps};
 pub use buffer::ActivationCache;
 pub use checkpoint::discard as discard_checkpoint;
-pub use results::evaluate;
+pub use results::{evaluate, firings, hardest_tokens};
 pub use run::{Inputs, Observer, Outcome, Trained, run};
 pub use step::Stepper;
 pub use trainee::Trainee;

@@ -8,7 +8,7 @@ use super::{Backend, TrainError};
 use crate::{
     corpus::{Split, TokenFile},
     dictionary::{self, Dictionary},
-    metrics::{Depth, Evaluated, Subject, Text, of_weights},
+    metrics::{By, Depth, Evaluated, Subject, Text, TokenRow, compare_tokens, hardest, of_weights},
 };
 
 /// Measures dictionaries at `config.at` again, all in one pass: the same metrics as at the end of their run, on the text of
@@ -24,8 +24,57 @@ pub fn evaluate(
     config: &TrainConfig,
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<Vec<Evaluated>, TrainError> {
+    let loaded = load(files, backend, config)?;
+    measure(backend, tokens, config, &subjects(&loaded), progress)
+}
+
+/// The predictions of the text of `config.evaluation` that every one of some dictionaries at `config.at` loses most of: the first
+/// `top`, ordered by what `wanted` says ([`hardest`]). `progress` is as in [`evaluate`].
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn hardest_tokens(
+    files: &[PathBuf],
+    backend: &dyn Backend,
+    tokens: &TokenFile,
+    config: &TrainConfig,
+    (by, top): (By, usize),
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Vec<TokenRow>, TrainError> {
+    let loaded = load(files, backend, config)?;
+    let (_, contexts) = final_contexts(tokens, config);
+    let text = text(tokens, &contexts, config);
+    let subjects = subjects(&loaded);
+    let compared = compare_tokens(text, progress, &mut *backend.passes(config.at, &subjects)?)?;
+    Ok(hardest(&compared, text, by, top))
+}
+
+/// Dictionaries at `config.at`, and on how many ordinary tokens of the text of `config.evaluation` each of their features fires.
+/// `progress` is as in [`evaluate`].
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn firings(
+    files: &[PathBuf],
+    backend: &dyn Backend,
+    tokens: &TokenFile,
+    config: &TrainConfig,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Vec<(Dictionary<f32>, Vec<u32>)>, TrainError> {
+    let loaded = load(files, backend, config)?;
+    let (_, contexts) = final_contexts(tokens, config);
+    let text = text(tokens, &contexts, config);
+    let measured = backend.evaluate(config.at, &subjects(&loaded), text, progress)?;
+    let dictionaries = loaded.into_iter().map(|(dictionary, _)| dictionary);
+    Ok(dictionaries
+        .zip(measured.into_iter().map(|measured| measured.firings))
+        .collect())
+}
+
+/// The dictionaries in `files`, each with its input's scale.
+fn load(files: &[PathBuf], backend: &dyn Backend, config: &TrainConfig) -> Result<Vec<(Dictionary<f32>, f64)>, TrainError> {
     let width = backend.model().width(config.at)?;
-    let load = |file: &PathBuf| -> Result<(Dictionary<f32>, f64), TrainError> {
+    let one = |file: &PathBuf| -> Result<(Dictionary<f32>, f64), TrainError> {
         let (dictionary, facts) = dictionary::load(file)?;
         if (dictionary.d_in(), facts.at) != (width, config.at) {
             let (file, at, d_in) = (file.display(), facts.at, dictionary.d_in());
@@ -34,15 +83,17 @@ pub fn evaluate(
         }
         Ok((dictionary, facts.scale))
     };
-    let loaded = files.iter().map(load).collect::<Result<Vec<_>, _>>()?;
-    let subjects: Vec<_> = loaded
+    files.iter().map(one).collect()
+}
+
+fn subjects(loaded: &[(Dictionary<f32>, f64)]) -> Vec<Subject<'_>> {
+    loaded
         .iter()
         .map(|(dictionary, scale)| Subject {
             dictionary,
             scale: *scale,
         })
-        .collect();
-    measure(backend, tokens, config, &subjects, progress)
+        .collect()
 }
 
 /// What [`evaluate`] measures, of dictionaries that are here.
