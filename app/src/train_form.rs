@@ -69,6 +69,11 @@ pub const KIND_SETTINGS: &[TextField] = &[
     ),
     field("initial_threshold", "First threshold", "In units of the input's size."),
     field(
+        "read_at",
+        "Reads at",
+        "A hook point before the one where it writes: blocks.2.hook_resid_mid for blocks.2.hook_mlp_out, so that it stands for the MLP.",
+    ),
+    field(
         "groups",
         "Groups",
         "Of features, each prefix of which reconstructs by itself: 1/32, 1/16, 1/8, 1/4 of them and the rest are five.",
@@ -94,6 +99,11 @@ pub const COEFFICIENTS: &[TextField] = &[
 
 /// The dictionary and its text.
 pub const SIZES: &[TextField] = &[
+    field(
+        "from",
+        "Train further",
+        "Numbers of trained dictionaries, 7,8: each is trained on under every objective. Kind, width and λ stay theirs.",
+    ),
     field("d_sae", "Features, d_sae", "Number of features in each dictionary."),
     field(
         "tokens",
@@ -171,6 +181,8 @@ pub const MEASUREMENT: &[TextField] = &[
 
 /// Fills in what a form must have to begin with: a model, a corpus, a hook point in the middle, objectives and coefficients.
 pub fn prefill(values: &mut Values, models: &[ModelInfo], corpora: &[CorpusInfo]) {
+    // what is trained further keeps its λ
+    let begun = values.get("from").is_some_and(|from| !from.is_empty());
     let mut missing = |name: &str, value: Option<String>| {
         if let (false, Some(value)) = (values.contains_key(name), value) {
             values.insert(name.into(), value);
@@ -178,8 +190,8 @@ pub fn prefill(values: &mut Values, models: &[ModelInfo], corpora: &[CorpusInfo]
     };
     missing("model", models.first().map(|model| model.id.to_string()));
     missing("corpus", corpora.first().map(|corpus| corpus.id.to_string()));
-    missing("objective", Some("local,e2e,e2e+ds".into()));
-    missing("coefficient", Some("0.1,0.3,1".into()));
+    missing("objective", Some(if begun { "kl+mse" } else { "local,e2e,e2e+ds" }.into()));
+    missing("coefficient", (!begun).then(|| "0.1,0.3,1".into()));
     prefill_kind(values);
     let model = models.iter().find(|model| values.get("model") == Some(&model.id.0));
     if let (Some(model), None) = (model, values.get("at")) {
@@ -260,6 +272,7 @@ pub fn request(values: &Values) -> Result<SweepRequest, ApiError> {
         final_p: number(&own, "final_p")?,
         anneal_start: whole(&own, "anneal_start")?.map(|n| n as usize),
         anneal_end: whole(&own, "anneal_end")?.map(|n| n as usize),
+        read_at: text(&own, "read_at").map(str::parse).transpose()?,
         kl_coefficient: list(values, "kl_coefficient")?,
         ds_coefficient: number(values, "ds_coefficient")?,
         lr: list(values, "lr")?,

@@ -3,6 +3,7 @@
 mod bad_input;
 mod damage;
 mod demo;
+mod derive;
 mod full_disk;
 mod help;
 mod hub;

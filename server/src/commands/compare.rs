@@ -40,11 +40,11 @@ impl Compare {
                     .iter()
                     .map(|(dictionary, firings)| {
                         let alive: Vec<bool> = firings.iter().map(|n| *n > 0).collect();
-                        Directions::alive(dictionary.directions(), dictionary.d_in(), &alive)
+                        Directions::alive(dictionary.directions(), dictionary.d_out(), &alive)
                     })
                     .collect();
                 let [a, b] = &alive[..] else { bail!("measuring was stopped") };
-                let random = Directions::random(b.len(), fired[1].0.d_in());
+                let random = Directions::random(b.len(), fired[1].0.d_out());
                 Ok(([a.len(), b.len()], similarity(a, b), similarity(a, &random)))
             })
             .await?;

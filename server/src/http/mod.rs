@@ -3,6 +3,7 @@
 
 mod access;
 mod corpora;
+mod derive;
 mod dictionaries;
 mod error;
 mod events;
@@ -50,6 +51,7 @@ pub fn api(state: AppState) -> Router {
         .merge(models::router())
         .merge(corpora::router())
         .merge(sweeps::router())
+        .merge(derive::router())
         .merge(jobs::router())
         .merge(dictionaries::router())
         .merge(metrics::router())

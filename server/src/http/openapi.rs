@@ -3,7 +3,7 @@
 use axum::{Json, Router, routing::get};
 use utoipa::OpenApi;
 
-use super::{AppState, corpora, dictionaries, events, health, jobs, metrics, models, overview, pareto, sweeps};
+use super::{AppState, corpora, derive, dictionaries, events, health, jobs, metrics, models, overview, pareto, sweeps};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -24,6 +24,7 @@ use super::{AppState, corpora, dictionaries, events, health, jobs, metrics, mode
         corpora::upload,
         sweeps::resolve,
         sweeps::start,
+        derive::start,
         jobs::list,
         jobs::one,
         jobs::cancel,

@@ -11,8 +11,8 @@ use crate::jobs::request;
 /// What was started.
 #[derive(Serialize, ToSchema)]
 pub struct Started {
-    /// The jobs, one per seed.
-    jobs: Vec<JobId>,
+    /// The jobs, one per run.
+    pub jobs: Vec<JobId>,
 }
 
 pub fn router() -> Router<AppState> {

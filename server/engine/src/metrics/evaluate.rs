@@ -81,6 +81,8 @@ struct Spliced {
 #[derive(Debug, Default)]
 struct Slot {
     cut: Cut<f32>,
+    /// What transcoders read.
+    read: Keep,
     kept: Keep,
     spliced: Vec<Spliced>,
     ablated: Vec<Compared>,
@@ -119,6 +121,8 @@ pub struct Processor<'a> {
     at: HookPoint,
     subjects: &'a [Subject<'a>],
     points: Vec<HookPoint>,
+    /// Where transcoders read.
+    reading: Vec<HookPoint>,
     slots: Vec<Slot>,
     threads: PerThread<Thread>,
     scratch: Scratch<f32>,
@@ -127,10 +131,14 @@ pub struct Processor<'a> {
 impl<'a> Processor<'a> {
     /// For dictionaries at `at`, which the model has.
     pub fn new(model: &'a Model<f32>, at: HookPoint, subjects: &'a [Subject<'a>]) -> Self {
+        let mut reading: Vec<HookPoint> = subjects.iter().filter_map(|s| s.dictionary.kind().read_at()).collect();
+        reading.sort_unstable();
+        reading.dedup();
         Self {
             model,
             at,
             subjects,
+            reading,
             points: points(model, at),
             slots: Vec::new(),
             threads: PerThread::new(),
@@ -152,10 +160,12 @@ impl<E: From<ModelError>> Passes<E> for Processor<'_> {
 impl Processor<'_> {
     /// The activations at the hook point, of which cuts are kept.
     fn prefix(&mut self, contexts: &[&[u32]]) -> Result<Vec<f32>, ModelError> {
-        let (model, at, threads) = (self.model, self.at, &self.threads);
+        let (model, at, threads, reading) = (self.model, self.at, &self.threads, &self.reading);
         self.slots.resize_with(contexts.len(), Slot::default);
         self.slots.par_iter_mut().zip(contexts).try_for_each(|(slot, tokens)| {
-            threads.with(|t| model.prefix(tokens, at, &mut slot.cut, &mut NoHooks, &mut t.work))
+            slot.read.points.clone_from(reading);
+            slot.read.values.resize_with(reading.len(), Vec::new);
+            threads.with(|t| model.prefix(tokens, at, &mut slot.cut, &mut slot.read, &mut t.work))
         })?;
         Ok(self.slots.iter().flat_map(|s| s.cut.value.iter().copied()).collect())
     }
@@ -166,13 +176,21 @@ impl Processor<'_> {
             model,
             subjects,
             points,
+            reading,
             slots,
             threads,
             scratch,
             ..
         } = self;
         let later = &points[1..];
-        let outputs: Vec<(SparseCodes<f32>, Vec<f32>)> = subjects.iter().map(|s| output(s, &x, scratch)).collect();
+        let read = |k: usize| -> Vec<f32> { slots.iter().flat_map(|s| s.read.values[k].iter().copied()).collect() };
+        let inputs: Vec<Vec<f32>> = (0..reading.len()).map(read).collect();
+        let input = |s: &Subject<'_>| {
+            let read_at = s.dictionary.kind().read_at();
+            let k = reading.iter().position(|point| Some(*point) == read_at);
+            k.map_or(&x[..], |k| &inputs[k])
+        };
+        let outputs: Vec<(SparseCodes<f32>, Vec<f32>)> = subjects.iter().map(|s| output(s, input(s), scratch)).collect();
         slots
             .par_iter_mut()
             .zip(contexts)
@@ -242,7 +260,8 @@ fn output(subject: &Subject<'_>, x: &[f32], scratch: &Scratch<f32>) -> (SparseCo
         scale(&mut scaled, subject.scale as f32);
     }
     subject.dictionary.encode(&scaled, &mut codes, scratch);
-    let mut x_hat = scaled;
+    let n_tokens = x.len() / subject.dictionary.d_in();
+    let mut x_hat = vec![0.0; n_tokens * subject.dictionary.d_out()];
     subject.dictionary.decode(&codes, &mut x_hat, Path::default(), scratch);
     if subject.scale != 1.0 {
         scale(&mut x_hat, (1.0 / subject.scale) as f32);
@@ -265,6 +284,7 @@ fn context<'a>(
         kept,
         spliced,
         ablated,
+        ..
     } = slot;
     kept.points = later.to_vec();
     kept.values.resize_with(later.len(), Vec::new);

@@ -43,6 +43,8 @@ pub fn pool(
     texts: &[Vec<u32>],
     special: &[u32],
 ) -> Result<Pooled, ModelError> {
+    // a transcoder's features are of what it reads
+    let at = subject.dictionary.kind().read_at().unwrap_or(at);
     let (d, d_sae) = (model.width(at)?, subject.dictionary.d_sae());
     let (threads, scratch) = (PerThread::<Work<f32>>::new(), Scratch::new());
     let mut pooled = Pooled {
