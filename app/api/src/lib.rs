@@ -4,10 +4,12 @@
 mod basis;
 mod buffer;
 mod config;
+mod course;
 mod density;
 mod derive;
 mod dictionary;
 mod error;
+mod fitted;
 mod hook;
 mod id;
 mod interval;
@@ -32,6 +34,7 @@ pub use config::{
     Adam, BosPolicy, DictionaryConfig, EosPolicy, Evaluation, EvaluationSplit, InputScale, Objective, ObjectiveKind, Packing,
     ResidualFrame, Schedule, TrainConfig,
 };
+pub use course::Course;
 pub use density::Density;
 pub use derive::DeriveRequest;
 pub use dictionary::{DictionaryInfo, Difference, Measurement, TokenSet, Verified};

@@ -5,6 +5,8 @@
 mod buffer;
 mod convention_laws;
 mod core_metrics;
+mod course;
+mod fitted_runs;
 mod golden;
 mod kind_laws;
 mod kind_runs;
