@@ -209,8 +209,7 @@ async fn add(
         history: bundle.history(run)?,
         dictionaries,
     };
-    let id = workspace.store.add_finished(finished).await?;
-    Ok(id)
+    Ok(workspace.store.add_finished(finished).await?)
 }
 
 /// What the dictionaries of the job `id`, which are those of `run`, know of known labels, where that is missing: an installation may
