@@ -5,6 +5,7 @@
 mod browser;
 mod build;
 mod check;
+mod interop;
 mod page;
 mod serve;
 mod site;
@@ -19,7 +20,8 @@ usage: cargo serve [ARGS…]          build the page and the server, then run `s
        cargo xtask page             build the page only, into target/site
        cargo xtask build            build the page and the server
        cargo xtask check            format, clippy for both targets, docs, the rules of the tree
-       cargo xtask test [FILTER]    every test, those in a real browser included";
+       cargo xtask test [FILTER]    every test, those in a real browser included
+       cargo xtask interop          files to and from sae-lens and dictionary-learning (PyPI, some gigabytes)";
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         Some("build") => page::build().and_then(|()| build::server()),
         Some("check") => check::check(),
         Some("test") => test::test(rest),
+        Some("interop") => interop::interop(),
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}");
             Ok(())

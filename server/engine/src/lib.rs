@@ -5,6 +5,7 @@ pub mod kernel;
 
 pub mod corpus;
 pub mod dictionary;
+pub mod exchange;
 pub mod file;
 pub mod model;
 

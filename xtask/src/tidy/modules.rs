@@ -20,7 +20,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("pretrain", &["model", "objective", "corpus", "train"]),
     ("baseline", &["model", "dictionary", "corpus"]),
     ("index", &["model", "dictionary", "corpus", "metrics"]),
-    ("format", &["model", "dictionary"]),
+    ("exchange", &["dictionary"]),
     (
         "experiment",
         &[
@@ -33,7 +33,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "pretrain",
             "baseline",
             "index",
-            "format",
+            "exchange",
         ],
     ),
 ];

@@ -28,7 +28,6 @@ mod topk;
 
 use anneal::Anneal;
 use api::DictionaryKind;
-use standard::Penalty;
 
 pub use codes::{Entries, SEGMENT, Segment, SparseCodes};
 pub use file::{DictionaryError, DictionaryFile, load, save};
@@ -40,7 +39,7 @@ pub use matryoshka::Matryoshka;
 pub use parameters::{Parameters, Tensor};
 pub use pursuit::Pursuit;
 pub use relu::Relu;
-pub use standard::Standard;
+pub use standard::{Penalty, Standard};
 pub use tied::Tied;
 pub use tile::{Path, Scratch, encode};
 pub use topk::{Among, Settings, TopK};

@@ -1,0 +1,62 @@
+//! The files of a folder that holds a dictionary.
+
+use safetensors::tensor::TensorView;
+use std::path::{Path, PathBuf};
+
+use super::{
+    errors::{io, refuse},
+    tensors::Array,
+};
+use crate::{dictionary::DictionaryError, file::write_atomic};
+
+/// A file of `folder`.
+///
+/// # Errors
+/// Where it is missing.
+pub fn in_folder(folder: &Path, name: &str) -> Result<PathBuf, DictionaryError> {
+    let path = folder.join(name);
+    if path.is_file() {
+        return Ok(path);
+    }
+    Err(refuse(folder, format!("'{name}' is missing; found {}", names(folder))))
+}
+
+/// The names of what lies in `folder`, as messages list them.
+pub fn names(folder: &Path) -> String {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .map(|entries| {
+            entries
+                .flatten()
+                .map(|e| e.file_name().to_string_lossy().into_owned())
+                .collect()
+        })
+        .unwrap_or_default();
+    names.sort();
+    match names.len() {
+        0 => "nothing".into(),
+        1..=12 => names.join(", "),
+        n => format!("{} and {} others", names[..10].join(", "), n - 10),
+    }
+}
+
+/// Writes tensors as safetensors.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_safetensors(path: &Path, tensors: &[(&str, Array)]) -> Result<(), DictionaryError> {
+    let mut views = Vec::new();
+    for (name, array) in tensors {
+        let view = TensorView::new(array.dtype, array.shape.clone(), &array.bytes);
+        views.push((*name, view.map_err(|e| refuse(path, e.to_string()))?));
+    }
+    let bytes = safetensors::serialize(views, None).map_err(|e| refuse(path, e.to_string()))?;
+    write_atomic(path, &bytes).map_err(|e| io(path, e))
+}
+
+/// Writes a config as JSON.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_json(path: &Path, config: &serde_json::Value) -> Result<(), DictionaryError> {
+    write_atomic(path, format!("{config:#}\n").as_bytes()).map_err(|e| io(path, e))
+}

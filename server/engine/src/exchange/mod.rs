@@ -1,0 +1,227 @@
+//! Other tools' dictionaries: read as ours, and ours written as theirs. A file per format; `coder.rs` is the one place where their
+//! conventions become ours.
+//!
+//! A file from elsewhere is data. Pickles are read by one file of ours (`pickle.rs`), which calls nothing.
+
+mod archive;
+mod coder;
+mod dictionary_learning;
+mod e2e_sae;
+mod errors;
+mod fields;
+mod folder;
+mod gemma_scope;
+mod npy;
+mod openai;
+mod pickle;
+mod saelens;
+mod sparse_coding;
+mod sparsify;
+mod tensors;
+mod torch;
+mod yaml;
+
+use api::{HookPoint, Objective, ResidualFrame};
+use std::{fmt, path::Path};
+
+use crate::dictionary::{Dictionary, DictionaryError};
+use coder::Coder;
+use errors::refuse;
+
+/// Whose files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// SAELens: `cfg.json`, `sae_weights.safetensors`.
+    SaeLens,
+    /// dictionary_learning: `ae.pt`, `config.json`.
+    DictionaryLearning,
+    /// sparsify: `cfg.json`, `sae.safetensors`.
+    Sparsify,
+    /// OpenAI: a `.pt`.
+    OpenAi,
+    /// Gemma Scope: `params.npz` or `params.safetensors`.
+    GemmaScope,
+    /// e2e_sae: a `.pt` with a `.yaml`.
+    E2eSae,
+    /// sparse_coding: `learned_dicts.pt`.
+    SparseCoding,
+}
+
+/// What can be read, as messages list it.
+const READ: &str = "a folder with cfg.json and sae_weights.safetensors (SAELens) or sae.safetensors (sparsify), ae.pt \
+                    (dictionary_learning), params.npz or params.safetensors (Gemma Scope), final_config.yaml and samples_N.pt (e2e_sae), \
+                    learned_dicts.pt (sparse_coding), or one of these files, or a .pt of e2e_sae or OpenAI";
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Format::SaeLens => "SAELens",
+            Format::DictionaryLearning => "dictionary_learning",
+            Format::Sparsify => "sparsify",
+            Format::OpenAi => "OpenAI",
+            Format::GemmaScope => "Gemma Scope",
+            Format::E2eSae => "e2e_sae",
+            Format::SparseCoding => "sparse_coding",
+        })
+    }
+}
+
+/// Which dictionary of a file that holds several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// That at this hook point (e2e_sae).
+    pub at: Option<HookPoint>,
+    /// That of this number, from 0 (sparse_coding).
+    pub index: Option<usize>,
+}
+
+/// What a file says of its dictionary beside the weights. Where it says nothing there is nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Facts {
+    /// Whose file.
+    pub format: Format,
+    /// The language model, as the tool calls it.
+    pub model: Option<String>,
+    /// The hook point, as the file calls it.
+    pub hook: Option<String>,
+    /// How the tool reads the residual stream.
+    pub residual: Option<ResidualFrame>,
+    /// What it was trained to do, where that is an objective of ours.
+    pub objective: Option<Objective>,
+    /// Learning rate.
+    pub lr: Option<f64>,
+    /// Seed.
+    pub seed: Option<u64>,
+    /// Tokens it was trained on.
+    pub tokens: Option<u64>,
+    /// Tokens per context.
+    pub n_ctx: Option<usize>,
+    /// log10 of how often each feature fires, plus 1e-10 [d_sae].
+    pub log_sparsity: Option<Vec<f32>>,
+}
+
+impl Facts {
+    /// Nothing but the format.
+    pub fn new(format: Format) -> Self {
+        Self {
+            format,
+            model: None,
+            hook: None,
+            residual: None,
+            objective: None,
+            lr: None,
+            seed: None,
+            tokens: None,
+            n_ctx: None,
+            log_sparsity: None,
+        }
+    }
+
+    /// The hook point, where the file names one that we know.
+    pub fn at(&self) -> Option<HookPoint> {
+        self.hook.as_ref()?.parse().ok()
+    }
+}
+
+/// A dictionary from elsewhere.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// The dictionary, which sees the activations as they are.
+    pub dictionary: Dictionary<f32>,
+    /// What else the file says.
+    pub facts: Facts,
+}
+
+/// Reads a dictionary from a folder or a file, of whichever format it is.
+///
+/// # Errors
+/// Files of no known format, and files of a known one that cannot be used, with what was found and what is supported.
+pub fn read(path: &Path, choice: &Choice) -> Result<Imported, DictionaryError> {
+    if path.is_dir() {
+        return read_folder(path, choice);
+    }
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    match name.as_str() {
+        saelens::WEIGHTS => saelens::read(folder),
+        sparsify::WEIGHTS => sparsify::read(folder),
+        _ if name.ends_with(".npz") || gemma_scope::WEIGHTS.contains(&name.as_str()) => gemma_scope::read(path),
+        _ if [".pt", ".pth", ".bin"].iter().any(|ending| name.ends_with(ending)) => read_torch(path, choice),
+        _ if path.is_file() => Err(refuse(path, format!("a file of no known format; expected {READ}"))),
+        _ => Err(refuse(path, "there is no such file or folder")),
+    }
+}
+
+fn read_folder(folder: &Path, choice: &Choice) -> Result<Imported, DictionaryError> {
+    let has = |name: &str| folder.join(name).is_file();
+    if has(saelens::WEIGHTS) {
+        return saelens::read(folder);
+    }
+    if has(sparsify::WEIGHTS) {
+        return sparsify::read(folder);
+    }
+    if has(dictionary_learning::WEIGHTS) {
+        return dictionary_learning::read(&folder.join(dictionary_learning::WEIGHTS));
+    }
+    if let Some(name) = gemma_scope::WEIGHTS.iter().find(|name| has(name)) {
+        return gemma_scope::read(&folder.join(name));
+    }
+    if has(e2e_sae::CONFIG) {
+        return e2e_sae::read(&e2e_sae::latest(folder)?, choice);
+    }
+    if has(sparse_coding::WEIGHTS) {
+        return sparse_coding::read(&folder.join(sparse_coding::WEIGHTS), choice);
+    }
+    Err(refuse(folder, format!("holds {}; expected {READ}", folder::names(folder))))
+}
+
+/// A `.pt` is told by what is in it.
+fn read_torch(path: &Path, choice: &Choice) -> Result<Imported, DictionaryError> {
+    let saved = torch::Saved::open(path)?;
+    if sparse_coding::is_known(&saved) {
+        return sparse_coding::read(path, choice);
+    }
+    let tensors = saved.tensors(saved.state_dict()?)?;
+    if openai::is_known(&tensors) {
+        return openai::read(path);
+    }
+    if e2e_sae::is_known(path, &tensors) {
+        return e2e_sae::read(path, choice);
+    }
+    if dictionary_learning::is_known(&tensors) || path.ends_with(dictionary_learning::WEIGHTS) {
+        return dictionary_learning::read(path);
+    }
+    let found = format!("holds the tensors {}", tensors.names());
+    Err(refuse(
+        path,
+        format!("{found}; expected those of dictionary_learning, e2e_sae, OpenAI or sparse_coding"),
+    ))
+}
+
+/// Writes `dictionary`, which sees `scale` · x, as `format` has it. Activations come out in the model's units.
+///
+/// # Errors
+/// A format that is not written, a dictionary that the format cannot say, and files that cannot be written.
+pub fn write(
+    dictionary: &Dictionary<f32>,
+    scale: f64,
+    facts: &Facts,
+    frequencies: Option<&[f32]>,
+    folder: &Path,
+) -> Result<(), DictionaryError> {
+    let coder = Coder::of(dictionary, scale).map_err(|message| refuse(folder, message))?;
+    match facts.format {
+        Format::SaeLens => saelens::write(folder, &coder, facts, frequencies),
+        Format::DictionaryLearning => dictionary_learning::write(folder, &coder, facts),
+        other => Err(refuse(
+            folder,
+            format!("{other}'s files are read, not written; expected saelens or dictionary_learning"),
+        )),
+    }
+}

@@ -1,0 +1,286 @@
+//! SAELens' folders: `cfg.json` and `sae_weights.safetensors`, with `sparsity.safetensors` beside them. Versions 3 to 5 have one flat
+//! config, version 6 has what belongs to the language model in `metadata`. Read are both; written is version 6.
+//!
+//! encode: x' = x − b_dec if `apply_b_dec_to_input`, z = x' W_enc + b_enc; matrices are [d_in, d_sae] and [d_sae, d_in].
+
+use api::ResidualFrame;
+use serde_json::json;
+use std::path::Path;
+
+use super::{
+    Facts, Format, Imported,
+    coder::{Coder, Rows, Rule},
+    errors::{io, refuse},
+    fields::Fields,
+    folder::{in_folder, write_safetensors},
+    tensors::{Array, Tensors, transposed},
+};
+use crate::dictionary::DictionaryError;
+
+const CONFIG: &str = "cfg.json";
+/// The weights' file.
+pub const WEIGHTS: &str = "sae_weights.safetensors";
+const SPARSITY: &str = "sparsity.safetensors";
+/// What a frequency has added to it before its logarithm is taken.
+const LEAST_FREQUENCY: f32 = 1e-10;
+/// The version whose form is written.
+const VERSION: &str = "6.0.0";
+const ARCHITECTURES: &str = "standard, gated, jumprelu, topk, batchtopk or matryoshka_batchtopk";
+
+/// Reads a folder.
+///
+/// # Errors
+/// Configs of an unknown architecture, options that change the dictionary's output in a way that is not done here, tensors that do not fit.
+pub fn read(folder: &Path) -> Result<Imported, DictionaryError> {
+    let config_path = in_folder(folder, CONFIG)?;
+    let config = Fields::open(&config_path)?;
+    // what version 6 keeps in metadata lies flat before it
+    let language = match config.get("metadata") {
+        Some(_) => config.object("metadata")?,
+        None => config.clone(),
+    };
+    check_options(&config)?;
+    let (d_in, d_sae) = (wanted(&config, "d_in")?, wanted(&config, "d_sae")?);
+    let mut tensors = Tensors::open(&in_folder(folder, WEIGHTS)?)?;
+    let scaling = finetuning(&config, &mut tensors, d_sae)?;
+    let architecture = config.text("architecture")?.unwrap_or("standard");
+    let activation = config
+        .text("activation_fn_str")?
+        .or(config.text("activation_fn")?)
+        .unwrap_or("relu");
+    let common = ["W_enc", "W_dec", "b_dec"];
+    let (rule, bias, rows) = match (architecture, activation) {
+        ("standard", "relu") => {
+            tensors.only(&[&common[..], &["b_enc"]].concat())?;
+            (Rule::Relu, "b_enc", Rows::Free)
+        }
+        ("gated", _) => {
+            tensors.only(&[&common[..], &["b_gate", "r_mag", "b_mag"]].concat())?;
+            let rule = Rule::Gated {
+                r_mag: tensors.take("r_mag", &[d_sae])?,
+                b_mag: tensors.take("b_mag", &[d_sae])?,
+            };
+            (rule, "b_gate", Rows::Free)
+        }
+        ("jumprelu", _) => {
+            tensors.only(&[&common[..], &["b_enc", "threshold", "log_threshold"]].concat())?;
+            let threshold = match tensors.has("log_threshold") {
+                false => tensors.take("threshold", &[d_sae])?,
+                true => {
+                    let logarithms = tensors.take("log_threshold", &[d_sae])?;
+                    logarithms.into_iter().map(f32::exp).collect()
+                }
+            };
+            (Rule::Jump { threshold }, "b_enc", Rows::Free)
+        }
+        ("topk", _) | ("standard", "topk") => {
+            tensors.only(&[&common[..], &["b_enc"]].concat())?;
+            let k = match config.count("k")? {
+                Some(k) => Some(k),
+                None => config.object("activation_fn_kwargs")?.count("k")?,
+            };
+            let k = k.filter(|k| (1..=d_sae).contains(k));
+            let k = k.ok_or_else(|| config.refuse("k", &format!("features per token, 1 to {d_sae}")))?;
+            (Rule::TopK { k }, "b_enc", rescaled(&config)?)
+        }
+        ("batchtopk" | "matryoshka_batchtopk", _) => {
+            tensors.only(&[&common[..], &["b_enc", "topk_threshold"]].concat())?;
+            let k = config.number("k")?.filter(|k| *k > 0.0 && *k <= d_sae as f64);
+            let k = k.ok_or_else(|| config.refuse("k", &format!("features per token, above 0 to {d_sae}")))?;
+            let rule = Rule::BatchTopK {
+                k: (k.round() as usize).max(1),
+                threshold: tensors.number("topk_threshold")?,
+                decay: config.number("topk_threshold_lr")?.map(|rate| 1.0 - rate),
+                groups: Vec::new(),
+            };
+            (rule, "b_enc", rescaled(&config)?)
+        }
+        ("standard", _) => return Err(config.refuse("activation_fn", "relu or topk")),
+        _ => return Err(config.refuse("architecture", ARCHITECTURES)),
+    };
+    let mut w_dec = tensors.take("W_dec", &[d_sae, d_in])?;
+    for (row, factor) in w_dec.chunks_exact_mut(d_in).zip(scaling.iter().flatten()) {
+        row.iter_mut().for_each(|w| *w *= factor);
+    }
+    let coder = Coder {
+        w_enc: tensors.take_transposed("W_enc", [d_in, d_sae])?,
+        b_enc: tensors.take(bias, &[d_sae])?,
+        w_dec,
+        b_dec: tensors.take("b_dec", &[d_in])?,
+        subtracts: config.flag("apply_b_dec_to_input", true)?,
+        rows,
+        rule,
+    };
+    let dictionary = coder.into_dictionary().map_err(|message| refuse(&config_path, message))?;
+    let mut facts = facts(&config, &language)?;
+    facts.log_sparsity = read_sparsity(folder, d_sae)?;
+    Ok(Imported { dictionary, facts })
+}
+
+/// Refuses what changes the output and is not done here.
+fn check_options(config: &Fields) -> Result<(), DictionaryError> {
+    match config
+        .get("normalize_activations")
+        .map(|value| (value.as_bool(), value.as_str()))
+    {
+        None | Some((Some(false), _) | (_, Some("none"))) => {}
+        Some((Some(true), _) | (_, Some("expected_average_only_in"))) => {
+            let expected = "none: the input's average length is not in the file; fold it into the weights first \
+                            (SAELens' fold_activation_norm_scaling_factor)";
+            return Err(config.refuse("normalize_activations", expected));
+        }
+        _ => {
+            let expected = "none: a dictionary that normalises each token by itself is not a dictionary of the activations";
+            return Err(config.refuse("normalize_activations", expected));
+        }
+    }
+    let flat = config.get("metadata").is_none();
+    let language = if flat { config.clone() } else { config.object("metadata")? };
+    for field in ["hook_head_index", "hook_point_head_index"] {
+        if language.get(field).is_some() {
+            return Err(language.refuse(field, "none: dictionaries of one head are not supported"));
+        }
+    }
+    Ok(())
+}
+
+fn rescaled(config: &Fields) -> Result<Rows, DictionaryError> {
+    Ok(match config.flag("rescale_acts_by_decoder_norm", false)? {
+        true => Rows::Rescaled,
+        false => Rows::Free,
+    })
+}
+
+/// What versions 3 to 5 multiply activations by before they are decoded. It was written for some time although it was all ones.
+fn finetuning(config: &Fields, tensors: &mut Tensors, d_sae: usize) -> Result<Option<Vec<f32>>, DictionaryError> {
+    let name = ["scaling_factor", "finetuning_scaling_factor"]
+        .into_iter()
+        .find(|name| tensors.has(name));
+    let Some(name) = name else { return Ok(None) };
+    let factors = tensors.take(name, &[d_sae])?;
+    tensors.drop(name);
+    let is_used = config.flag("finetuning_scaling_factor", false)?;
+    if !is_used && factors.iter().any(|factor| (factor - 1.0).abs() > 1e-5) {
+        return Err(config.refuse(
+            "finetuning_scaling_factor",
+            &format!("true, as its tensor '{name}' is not all ones"),
+        ));
+    }
+    match factors.iter().find(|factor| **factor <= 0.0) {
+        Some(factor) => Err(refuse(
+            tensors.path(),
+            format!("tensor '{name}' holds {factor}; expected numbers above 0"),
+        )),
+        None => Ok(Some(factors).filter(|_| is_used)),
+    }
+}
+
+fn facts(config: &Fields, language: &Fields) -> Result<Facts, DictionaryError> {
+    let hook = match language.text("hook_name")? {
+        Some(hook) => Some(hook),
+        None => language.text("hook_point")?,
+    };
+    let model = language.text("model_name")?;
+    let class = language.text("model_class_name")?.unwrap_or("HookedTransformer");
+    let loading = language.object("model_from_pretrained_kwargs")?;
+    // TransformerLens takes the mean out of what is written to the residual stream, unless it is told not to
+    let residual = match (model, class) {
+        (None, _) => None,
+        (_, "HookedTransformer") if loading.flag("center_writing_weights", true)? => Some(ResidualFrame::Centred),
+        _ => Some(ResidualFrame::Raw),
+    };
+    Ok(Facts {
+        format: Format::SaeLens,
+        model: model.map(str::to_owned),
+        hook: hook.map(str::to_owned),
+        residual,
+        lr: config.number("lr")?,
+        seed: config.count("seed")?.map(|seed| seed as u64),
+        tokens: config.count("training_tokens")?.map(|n| n as u64),
+        n_ctx: language.count("context_size")?,
+        ..Facts::new(Format::SaeLens)
+    })
+}
+
+fn wanted(config: &Fields, name: &str) -> Result<usize, DictionaryError> {
+    let count = config.count(name)?.filter(|n| *n > 0);
+    count.ok_or_else(|| config.refuse(name, "a whole number above 0"))
+}
+
+fn read_sparsity(folder: &Path, d_sae: usize) -> Result<Option<Vec<f32>>, DictionaryError> {
+    let path = folder.join(SPARSITY);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    Tensors::open(&path)?.take("sparsity", &[d_sae]).map(Some)
+}
+
+/// Writes a folder: `coder` at `facts`' place, and how often each feature fires [d_sae] where that is known.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write(folder: &Path, coder: &Coder, facts: &Facts, frequencies: Option<&[f32]>) -> Result<(), DictionaryError> {
+    let (d_in, d_sae) = (coder.b_dec.len(), coder.b_enc.len());
+    let mut config = json!({
+        "d_in": d_in,
+        "d_sae": d_sae,
+        "dtype": "float32",
+        "device": "cpu",
+        "apply_b_dec_to_input": coder.subtracts,
+        "normalize_activations": "none",
+        "reshape_activations": if facts.hook.as_ref().is_some_and(|hook| hook.ends_with("hook_z")) { "hook_z" } else { "none" },
+        "metadata": {
+            "sae_lens_version": VERSION,
+            "sae_lens_training_version": null,
+            "model_name": facts.model,
+            "model_class_name": "HookedTransformer",
+            "hook_name": facts.hook,
+            "hook_head_index": null,
+            "context_size": facts.n_ctx,
+            "model_from_pretrained_kwargs": {"center_writing_weights": facts.residual == Some(ResidualFrame::Centred)},
+        },
+    });
+    let vector = |values: &[f32]| Array::f32(&[d_sae], values);
+    let (architecture, own) = match &coder.rule {
+        Rule::Relu => ("standard", vec![("b_enc", vector(&coder.b_enc))]),
+        Rule::Gated { r_mag, b_mag } => {
+            let own = vec![
+                ("b_gate", vector(&coder.b_enc)),
+                ("r_mag", vector(r_mag)),
+                ("b_mag", vector(b_mag)),
+            ];
+            ("gated", own)
+        }
+        Rule::Jump { threshold } => (
+            "jumprelu",
+            vec![("b_enc", vector(&coder.b_enc)), ("threshold", vector(threshold))],
+        ),
+        Rule::TopK { k } => {
+            config["k"] = json!(k);
+            config["rescale_acts_by_decoder_norm"] = json!(coder.rows == Rows::Rescaled);
+            ("topk", vec![("b_enc", vector(&coder.b_enc))])
+        }
+        // as SAELens itself exports it
+        Rule::BatchTopK { threshold, .. } => {
+            let threshold = vec![threshold.max(0.0) as f32; d_sae];
+            (
+                "jumprelu",
+                vec![("b_enc", vector(&coder.b_enc)), ("threshold", vector(&threshold))],
+            )
+        }
+    };
+    config["architecture"] = json!(architecture);
+    let mut tensors = vec![
+        ("W_enc", Array::f32(&[d_in, d_sae], &transposed(&coder.w_enc, d_in))),
+        ("W_dec", Array::f32(&[d_sae, d_in], &coder.w_dec)),
+        ("b_dec", Array::f32(&[d_in], &coder.b_dec)),
+    ];
+    tensors.extend(own);
+    std::fs::create_dir_all(folder).map_err(|e| io(folder, e))?;
+    write_safetensors(&folder.join(WEIGHTS), &tensors)?;
+    if let Some(frequencies) = frequencies {
+        let logarithms: Vec<f32> = frequencies.iter().map(|f| (f + LEAST_FREQUENCY).log10()).collect();
+        write_safetensors(&folder.join(SPARSITY), &[("sparsity", vector(&logarithms))])?;
+    }
+    super::folder::write_json(&folder.join(CONFIG), &config)
+}

@@ -1,0 +1,192 @@
+//! torch's files (`torch.save`): a zip archive of a pickle and of the storages that its tensors are views of.
+
+use safetensors::Dtype;
+use std::{collections::BTreeMap, path::Path};
+
+use super::{
+    archive::{Archive, pack},
+    errors::{io, refuse},
+    pickle::{Id, Node, Pickle, View},
+    tensors::{Array, Tensors},
+};
+use crate::dictionary::DictionaryError;
+
+/// A torch file, opened.
+#[derive(Debug)]
+pub struct Saved {
+    archive: Archive,
+    /// What stands before the names of its entries.
+    prefix: String,
+    pickle: Pickle,
+}
+
+impl Saved {
+    /// Reads its pickle, as data.
+    ///
+    /// # Errors
+    /// A file that is none, and a pickle that asks for what is no part of a state dict.
+    pub fn open(path: &Path) -> Result<Self, DictionaryError> {
+        let head = {
+            use std::io::Read as _;
+            let mut head = [0; 4];
+            let mut file = std::fs::File::open(path).map_err(|e| io(path, e))?;
+            file.read(&mut head).map(|n| head[..n].to_vec()).map_err(|e| io(path, e))?
+        };
+        if head.first() == Some(&0x80) {
+            let message = "a bare pickle, as torch wrote before 1.6; save it again with a later torch (torch.save)";
+            return Err(refuse(path, message));
+        }
+        let archive = Archive::open(path)?;
+        let name = archive.names().find(|name| name.ends_with("/data.pkl")).map(str::to_owned);
+        let name = name.ok_or_else(|| refuse(path, "a zip archive without data.pkl; expected a file of torch.save"))?;
+        let prefix = name.trim_end_matches("data.pkl").to_owned();
+        let order = format!("{prefix}byteorder");
+        if archive.names().any(|name| name == order) && archive.read(&order)?.trim_ascii() != b"little" {
+            return Err(refuse(path, "its numbers are not little-endian"));
+        }
+        let pickle = Pickle::read(&archive.read(&name)?).map_err(|message| refuse(path, format!("its pickle {message}")))?;
+        Ok(Self { archive, prefix, pickle })
+    }
+
+    /// Its values.
+    pub fn pickle(&self) -> &Pickle {
+        &self.pickle
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        self.archive.path()
+    }
+
+    /// The tensors among a dictionary's entries.
+    ///
+    /// # Errors
+    /// A storage that is missing or damaged, and views that reach beyond theirs.
+    pub fn tensors(&self, entries: &[(Id, Id)]) -> Result<Tensors, DictionaryError> {
+        let mut arrays = BTreeMap::new();
+        for (name, node) in self.pickle.entries(entries) {
+            if let Node::Tensor(view) = node {
+                let array = self.array(name, view)?;
+                arrays.insert(name.to_owned(), array);
+            }
+        }
+        Ok(Tensors::new(self.path(), arrays))
+    }
+
+    /// The entries of the state dict that the file is of.
+    ///
+    /// # Errors
+    /// A file of something else.
+    pub fn state_dict(&self) -> Result<&[(Id, Id)], DictionaryError> {
+        match self.pickle.root() {
+            Node::Dict(entries) => Ok(entries),
+            _ => Err(refuse(self.path(), "holds no state dict; expected tensors by name")),
+        }
+    }
+
+    fn array(&self, name: &str, view: &View) -> Result<Array, DictionaryError> {
+        let wrong = |what: &str| refuse(self.path(), format!("tensor '{name}' {what}"));
+        let size = view.dtype.bitsize() / 8;
+        let storage = self.archive.read(&format!("{}data/{}", self.prefix, view.key))?;
+        if view.stored.checked_mul(size) != Some(storage.len()) {
+            let found = format!(
+                "has a storage of {} bytes; its {} numbers need others",
+                storage.len(),
+                view.stored
+            );
+            return Err(wrong(&found));
+        }
+        // no view is larger than its storage: a stride of 0 could make it so
+        let n = view.shape.iter().try_fold(1, |n: usize, d| n.checked_mul(*d));
+        let n = n
+            .filter(|n| *n <= view.stored)
+            .ok_or_else(|| wrong("is larger than its storage"))?;
+        let reach = view.shape.iter().zip(&view.stride).try_fold(view.offset, |at, (d, stride)| {
+            at.checked_add(d.saturating_sub(1).checked_mul(*stride)?)
+        });
+        if n > 0 && reach.is_none_or(|last| last >= view.stored) {
+            return Err(wrong("reaches beyond its storage"));
+        }
+        if view.stride == row_major(&view.shape) {
+            return Ok(Array {
+                shape: view.shape.clone(),
+                dtype: view.dtype,
+                bytes: storage[view.offset * size..][..n * size].to_vec(),
+            });
+        }
+        let mut bytes = Vec::with_capacity(n * size);
+        let mut index = vec![0; view.shape.len()];
+        for _ in 0..n {
+            let at: usize = view.offset + index.iter().zip(&view.stride).map(|(i, s)| i * s).sum::<usize>();
+            bytes.extend_from_slice(&storage[at * size..(at + 1) * size]);
+            for (i, d) in index.iter_mut().zip(&view.shape).rev() {
+                *i += 1;
+                if *i < *d {
+                    break;
+                }
+                *i = 0;
+            }
+        }
+        Ok(Array {
+            shape: view.shape.clone(),
+            dtype: view.dtype,
+            bytes,
+        })
+    }
+}
+
+/// The bytes of a file as `torch.save` writes a state dict of `tensors`; none where it would be of 4 GiB or more.
+pub fn state_dict_file(tensors: &[(&str, Array)]) -> Option<Vec<u8>> {
+    // protocol 2; OrderedDict()
+    let mut pickle = b"\x80\x02ccollections\nOrderedDict\n)R(".to_vec();
+    let mut files = Vec::new();
+    for (key, (name, array)) in tensors.iter().enumerate() {
+        let size = array.dtype.bitsize() / 8;
+        let storage = match array.dtype {
+            Dtype::I32 => "IntStorage",
+            Dtype::I64 => "LongStorage",
+            _ => "FloatStorage",
+        };
+        push_text(&mut pickle, name);
+        pickle.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((");
+        push_text(&mut pickle, "storage");
+        pickle.extend(format!("ctorch\n{storage}\n").bytes());
+        push_text(&mut pickle, &key.to_string());
+        push_text(&mut pickle, "cpu");
+        push_int(&mut pickle, array.bytes.len() / size);
+        pickle.extend(b"tQK\x00");
+        push_tuple(&mut pickle, &array.shape);
+        push_tuple(&mut pickle, &row_major(&array.shape));
+        // requires no gradient, has no hooks
+        pickle.extend(b"\x89ccollections\nOrderedDict\n)RtR");
+        files.push((format!("archive/data/{key}"), array.bytes.clone()));
+    }
+    pickle.extend(b"u.");
+    files.insert(0, ("archive/data.pkl".into(), pickle));
+    files.insert(1, ("archive/byteorder".into(), b"little".to_vec()));
+    files.push(("archive/version".into(), b"3\n".to_vec()));
+    pack(&files)
+}
+
+/// How far the next element is, per dimension, when rows follow each other.
+fn row_major(shape: &[usize]) -> Vec<usize> {
+    (0..shape.len()).map(|d| shape[d + 1..].iter().product()).collect()
+}
+
+fn push_text(pickle: &mut Vec<u8>, text: &str) {
+    pickle.push(b'X');
+    pickle.extend((text.len() as u32).to_le_bytes());
+    pickle.extend(text.bytes());
+}
+
+/// A whole number of eight bytes and a sign.
+fn push_int(pickle: &mut Vec<u8>, n: usize) {
+    pickle.extend([0x8a, 8]);
+    pickle.extend((n as i64).to_le_bytes());
+}
+
+fn push_tuple(pickle: &mut Vec<u8>, numbers: &[usize]) {
+    pickle.push(b'(');
+    numbers.iter().for_each(|n| push_int(pickle, *n));
+    pickle.push(b't');
+}

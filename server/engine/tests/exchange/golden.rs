@@ -1,0 +1,212 @@
+//! Files of every format give the activations and reconstructions that the tools' own formulas give.
+
+use api::{HookPoint, KindName, Objective, ResidualFrame};
+use engine::exchange::{Choice, Format, Imported, read};
+use safetensors::SafeTensors;
+use std::path::Path;
+
+use crate::{folder, outputs, read_any, relative};
+
+/// The reference numbers.
+struct Golden(Vec<u8>);
+
+impl Golden {
+    fn read() -> Self {
+        Self(std::fs::read(folder().join("golden.safetensors")).unwrap())
+    }
+
+    fn numbers(&self, name: &str) -> Vec<f32> {
+        let tensors = SafeTensors::deserialize(&self.0).unwrap();
+        bytemuck::pod_collect_to_vec(tensors.tensor(name).unwrap().data())
+    }
+
+    /// Activations, taken times the lengths of the tool's rows, and reconstructions are the tool's.
+    fn check(&self, name: &str, imported: &Imported) {
+        let (codes, x_hat) = outputs(&imported.dictionary, &self.numbers("x"));
+        let lengths = match imported.dictionary.kind().name() {
+            // these keep the rows' lengths
+            KindName::ReluUnit | KindName::ReluApril | KindName::ReluSaelens => vec![1.0; imported.dictionary.d_sae()],
+            _ => self.numbers(&format!("{name}.lengths")),
+        };
+        let theirs: Vec<f32> = self.numbers(&format!("{name}.acts"));
+        let theirs: Vec<f32> = theirs.iter().zip(lengths.iter().cycle()).map(|(a, n)| a * n).collect();
+        let fire = |all: &[f32]| all.iter().map(|c| *c > 0.0).collect::<Vec<_>>();
+        assert_eq!(fire(&codes), fire(&theirs), "{name}: other features fire");
+        for (what, off) in [
+            ("activations", relative(&codes, &theirs)),
+            ("reconstructions", relative(&x_hat, &self.numbers(&format!("{name}.x_hat")))),
+        ] {
+            assert!(off <= 1e-5, "{name}: {what} are {off:.1e} off");
+        }
+        let d_in = imported.dictionary.d_in();
+        for row in imported.dictionary.directions().chunks_exact(d_in) {
+            let length = row.iter().map(|w| w * w).sum::<f32>().sqrt();
+            assert!((length - 1.0).abs() < 1e-5, "{name}: a direction is {length} long");
+        }
+    }
+}
+
+/// Reads each case, checks its numbers, and answers what was read.
+fn checked(cases: &[(&str, &str, KindName)]) -> Vec<Imported> {
+    let golden = Golden::read();
+    let check = |(name, file, kind): &(&str, &str, KindName)| {
+        let imported = read_any(&folder().join(name).join(file));
+        assert_eq!(imported.dictionary.kind().name(), *kind, "{name}");
+        golden.check(name, &imported);
+        imported
+    };
+    cases.iter().map(check).collect()
+}
+
+#[test]
+fn saelens_architectures_and_versions() {
+    let all = checked(&[
+        ("saelens_standard", "", KindName::ReluSaelens),
+        ("saelens_standard", "sae_weights.safetensors", KindName::ReluSaelens),
+        ("saelens_standard_plain", "", KindName::ReluApril),
+        ("saelens_flat", "", KindName::ReluSaelens),
+        ("saelens_f16", "", KindName::ReluSaelens),
+        ("saelens_bf16", "", KindName::ReluSaelens),
+        ("saelens_f64", "", KindName::ReluSaelens),
+        ("saelens_finetuned", "", KindName::ReluSaelens),
+        ("saelens_gated", "", KindName::Gated),
+        ("saelens_gated_plain", "", KindName::Gated),
+        ("saelens_jumprelu", "", KindName::JumpRelu),
+        ("saelens_jumprelu_centred", "", KindName::JumpRelu),
+        ("saelens_topk", "", KindName::TopK),
+        ("saelens_topk_plain", "", KindName::TopK),
+        ("saelens_flat_topk", "", KindName::TopK),
+        ("saelens_topk_rescaled", "", KindName::TopK),
+        ("saelens_batchtopk", "", KindName::BatchTopK),
+    ]);
+    for imported in &all {
+        let facts = &imported.facts;
+        assert_eq!(facts.format, Format::SaeLens);
+        assert_eq!(facts.at(), Some("blocks.1.hook_resid_pre".parse().unwrap()));
+        // TransformerLens centres unless it is told not to
+        assert_eq!(
+            (facts.model.as_deref(), facts.residual),
+            (Some("tiny"), Some(ResidualFrame::Centred))
+        );
+    }
+    let sparsity = all[0].facts.log_sparsity.as_ref().unwrap();
+    assert_eq!((sparsity.len(), sparsity[0], sparsity[9]), (10, -6.0, -1.0));
+    let flat = &all[3].facts;
+    assert_eq!(
+        (flat.lr, flat.seed, flat.tokens, flat.n_ctx),
+        (Some(4e-4), Some(7), Some(1000), Some(32))
+    );
+}
+
+#[test]
+fn dictionary_learning_classes() {
+    let all = checked(&[
+        ("dictionary_learning_standard", "", KindName::ReluSaelens),
+        ("dictionary_learning_bare", "ae.pt", KindName::ReluSaelens),
+        ("dictionary_learning_new", "", KindName::ReluApril),
+        ("dictionary_learning_gated", "", KindName::Gated),
+        ("dictionary_learning_jumprelu", "", KindName::JumpRelu),
+        ("dictionary_learning_topk", "", KindName::TopK),
+        ("dictionary_learning_batchtopk", "", KindName::BatchTopK),
+        ("dictionary_learning_matryoshka", "", KindName::BatchTopK),
+        ("dictionary_learning_batchtopk_free", "", KindName::JumpRelu),
+    ]);
+    let facts = &all[0].facts;
+    assert_eq!(facts.at(), Some("blocks.1.hook_resid_post".parse().unwrap()));
+    assert_eq!((facts.lr, facts.residual), (Some(3e-4), Some(ResidualFrame::Raw)));
+    assert_eq!(all[1].facts.at(), None);
+}
+
+#[test]
+fn sparsify_openai_and_gemma_scope() {
+    let at = |imported: &Imported| imported.facts.at().map(|at| at.to_string());
+    let all = checked(&[
+        ("sparsify", "layers.1.mlp", KindName::TopK),
+        ("openai_relu", "4.pt", KindName::ReluSaelens),
+        (
+            "gemma_scope",
+            "scope-2b-pt-res/layer_1/width_16k/average_l0_5",
+            KindName::JumpRelu,
+        ),
+        (
+            "gemma_scope_packed",
+            "scope-2b-pt-res/layer_1/width_16k/average_l0_5/params.npz",
+            KindName::JumpRelu,
+        ),
+        ("gemma_scope_2", "resid_post/layer_1_width_16k_l0_small", KindName::JumpRelu),
+    ]);
+    assert_eq!(at(&all[0]).as_deref(), Some("blocks.1.hook_mlp_out"));
+    for gemma in &all[2..] {
+        assert_eq!(at(gemma).as_deref(), Some("blocks.1.hook_resid_post"));
+    }
+}
+
+#[test]
+fn e2e_sae_published_and_as_runs_leave_them() {
+    let published = &checked(&[("e2e_sae", "downstream_similar_ce_layer_1.pt", KindName::Relu)])[0].facts;
+    let objective = Objective::E2eDs {
+        sparsity: 1.5,
+        kl: 0.5,
+        downstream: 2.5,
+    };
+    assert_eq!(published.objective, Some(objective));
+    assert_eq!(
+        (published.model.as_deref(), published.residual),
+        (Some("gpt2-small"), Some(ResidualFrame::Centred))
+    );
+    assert_eq!(
+        (published.seed, published.lr, published.tokens),
+        (Some(3), Some(5e-4), Some(409_600_000))
+    );
+    let golden = Golden::read();
+    for layer in [0, 1] {
+        let name = format!("e2e_sae_run_{layer}");
+        let choice = Choice {
+            at: Some(HookPoint::resid_pre(layer)),
+            ..Choice::default()
+        };
+        let imported = read(&folder().join(&name), &choice).unwrap();
+        assert_eq!(imported.facts.at(), choice.at);
+        golden.check(&name, &imported);
+    }
+    let error = read(&folder().join("e2e_sae_run_0"), &Choice::default())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("blocks.0.hook_resid_pre, blocks.1.hook_resid_pre; choose one"),
+        "{error}"
+    );
+}
+
+#[test]
+fn sparse_codings_objects_are_read_as_their_attributes() {
+    let golden = Golden::read();
+    let kinds = [KindName::Tied, KindName::Relu, KindName::ReluSaelens, KindName::ReluUnit];
+    for (i, kind) in kinds.into_iter().enumerate() {
+        let name = format!("sparse_coding_{i}");
+        let choice = Choice {
+            index: Some(i),
+            ..Choice::default()
+        };
+        let imported = read(&folder().join(&name), &choice).unwrap();
+        assert_eq!(imported.dictionary.kind().name(), kind);
+        golden.check(&name, &imported);
+        // l1_alpha is per token, ours per token and dimension
+        let sparsity = imported.facts.objective.unwrap().sparsity();
+        assert!((sparsity - 0.001 * (i + 1) as f64 * 6.0).abs() < 1e-12);
+    }
+    for (index, says) in [(None, "holds 4 dictionaries; choose one"), (Some(4), "no number 4")] {
+        let choice = Choice { index, at: None };
+        let error = read(&folder().join("sparse_coding_0"), &choice).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
+}
+
+#[test]
+fn a_path_says_where_a_dictionary_is() {
+    // the folder alone, without what is above it, says nothing
+    let copy = tempfile::tempdir().unwrap();
+    let from = folder().join("gemma_scope/scope-2b-pt-res/layer_1/width_16k/average_l0_5/params.npz");
+    std::fs::copy(from, copy.path().join("params.npz")).unwrap();
+    assert_eq!(read_any(Path::new(copy.path())).facts.at(), None);
+}

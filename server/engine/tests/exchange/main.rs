@@ -1,0 +1,42 @@
+//! Other tools' dictionaries: what they are read as, what ours are written as, and what is refused.
+#![allow(clippy::unwrap_used, reason = "a test may stop at a surprise")]
+
+mod golden;
+mod interop;
+mod real;
+mod refused;
+mod round_trip;
+
+use engine::{
+    dictionary::{Dictionary, Path as Passes, Scratch, SparseCodes},
+    exchange::{Choice, Imported, read},
+};
+use std::path::{Path, PathBuf};
+
+/// The golden files' folder.
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/formats")
+}
+
+/// Activations [n, d_sae] and reconstruction [n, d_in] of `x`.
+fn outputs(dictionary: &Dictionary<f32>, x: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    let scratch = Scratch::new();
+    let mut codes = SparseCodes::default();
+    dictionary.encode(x, &mut codes, &scratch);
+    let mut x_hat = vec![0.0; x.len()];
+    dictionary.decode(&codes, &mut x_hat, Passes::SPARSE, &scratch);
+    (codes.to_dense(), x_hat)
+}
+
+/// ‖a − b‖ / ‖b‖.
+fn relative(a: &[f32], b: &[f32]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let square = |x: f64| x * x;
+    let off: f64 = a.iter().zip(b).map(|(a, b)| square(f64::from(*a) - f64::from(*b))).sum();
+    let of: f64 = b.iter().map(|b| square(f64::from(*b))).sum();
+    (off / of).sqrt()
+}
+
+fn read_any(path: &Path) -> Imported {
+    read(path, &Choice::default()).unwrap_or_else(|error| panic!("{error}"))
+}
