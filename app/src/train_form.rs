@@ -69,6 +69,11 @@ pub const KIND_SETTINGS: &[TextField] = &[
     ),
     field("initial_threshold", "First threshold", "In units of the input's size."),
     field(
+        "read_at",
+        "Reads at",
+        "A hook point before the one where it writes: blocks.2.hook_resid_mid for blocks.2.hook_mlp_out, so that it stands for the MLP.",
+    ),
+    field(
         "groups",
         "Groups",
         "Of features, each prefix of which reconstructs by itself: 1/32, 1/16, 1/8, 1/4 of them and the rest are five.",
@@ -267,6 +272,7 @@ pub fn request(values: &Values) -> Result<SweepRequest, ApiError> {
         final_p: number(&own, "final_p")?,
         anneal_start: whole(&own, "anneal_start")?.map(|n| n as usize),
         anneal_end: whole(&own, "anneal_end")?.map(|n| n as usize),
+        read_at: text(&own, "read_at").map(str::parse).transpose()?,
         kl_coefficient: list(values, "kl_coefficient")?,
         ds_coefficient: number(values, "ds_coefficient")?,
         lr: list(values, "lr")?,

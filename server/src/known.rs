@@ -1,7 +1,7 @@
 //! Known features of registered dictionaries: measured in one pass over the stories per hook point, and kept with their metrics.
 
 use anyhow::{Context as _, Result};
-use api::{DictionaryInfo, HookPoint, KnownFeatures, ModelInfo, ResidualFrame};
+use api::{ConfigError, DictionaryInfo, HookPoint, KnownFeatures, ModelInfo, ResidualFrame};
 use engine::{
     corpus::{load_tokenizer, special_tokens},
     dictionary,
@@ -102,6 +102,13 @@ pub fn measure_files(
         .iter()
         .map(|file| dictionary::load(file))
         .collect::<Result<Vec<_>, _>>()?;
+    if let Some((dictionary, _)) = loaded.iter().find(|(dictionary, _)| dictionary.kind().read_at().is_some()) {
+        let message = format!(
+            "found a {}, which reads elsewhere than it writes; what dictionaries know is measured where both are one",
+            dictionary.kind().name()
+        );
+        return Err(ConfigError::new("dictionary", message).into());
+    }
     let subjects: Vec<Subject<'_>> = loaded
         .iter()
         .map(|(dictionary, file)| Subject {

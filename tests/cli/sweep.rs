@@ -345,3 +345,25 @@ fn a_sweep_from_a_buffer_leaves_its_activations_for_later_runs() -> Result<()> {
         .expect(2)?
         .complains(&["buffer_tokens", "found with e2e", "only local"])
 }
+
+#[test]
+fn transcoders_are_swept_under_every_objective_and_verified() -> Result<()> {
+    let place = Place::new()?;
+    for (kind, read_at) in [
+        ("transcoder", "blocks.1.hook_resid_mid"),
+        ("jumprelu-transcoder", "blocks.1.mlp.hook_post"),
+    ] {
+        let line = Line::sweep(&place)
+            .with("--at", "blocks.1.hook_mlp_out")
+            .with("--kind", kind)
+            .with("--coefficient", "0.1");
+        line.expect(2)?.complains(&["read_at", "nothing is given"])?;
+        let said = line.with("--read-at", read_at).expect(0).context(kind)?;
+        ensure!(said.out.contains(&format!("{kind}, e2e+ds")), "{said}");
+    }
+    ensure!(dictionaries(&place.data())?.len() == 6);
+    let verified = Line::on(&place, &["verify", "--dictionary", "all"]).expect(0)?;
+    ensure!(verified.out.matches("verified,").count() == 6, "{verified}");
+    let known = Line::on(&place, &["known", "--dictionary", "1"]);
+    known.expect(1)?.complains(&["found a transcoder", "reads elsewhere"])
+}

@@ -52,7 +52,13 @@ SETUPS = {
     # attention and MLP in parallel: what replaces one branch is not seen by the other
     "neox_z": ("gpt_neox", "blocks.0.attn.hook_z", "raw", True, 0.4),
     "neox_post": ("gpt_neox", "blocks.1.mlp.hook_post", "raw", False, 0.3),
+    # transcoders: what is read before the MLP stands for what the MLP adds
+    "gpt2_transcoder": ("gpt2", "blocks.1.hook_mlp_out", "raw", False, 0.3),
+    # another width on either side
+    "llama_transcoder": ("llama", "blocks.0.hook_mlp_out", "raw", True, 0.5),
 }
+# where the transcoders among them read
+READS = {"gpt2_transcoder": "blocks.1.hook_resid_mid", "llama_transcoder": "blocks.0.mlp.hook_post"}
 
 
 def load(folder: Path) -> nn.Module:
@@ -106,6 +112,9 @@ OUTPUTS = {
 }
 
 
+READERS = OUTPUTS | {"hook_resid_mid": ("ln_2", "post_attention_layernorm")}
+
+
 def submodule(module: nn.Module, paths: tuple[str, ...]) -> nn.Module:
     """The one of `paths` that is there."""
     for path in paths:
@@ -119,12 +128,18 @@ def submodule(module: nn.Module, paths: tuple[str, ...]) -> nn.Module:
 class Spliced:
     """A model with a place where an activation is read and may be replaced."""
 
-    def __init__(self, model: nn.Module, at: str) -> None:
+    def __init__(self, model: nn.Module, at: str, read_at: str | None = None) -> None:
         self.model = model
         self.blocks = submodule(model, BLOCKS)
         _, layer, site = at.split(".", 2)
         block, self.layer = self.blocks[int(layer)], int(layer)
         self.replace, self.seen, self.inputs, self.last = None, None, {}, None
+        # what a transcoder reads
+        self.is_reading, self.read = read_at is not None, None
+        if self.is_reading:
+            _, read_layer, read_site = read_at.split(".", 2)
+            module = submodule(self.blocks[int(read_layer)], READERS[read_site])
+            module.register_forward_pre_hook(lambda _, args: setattr(self, "read", args[0]))
         for index, each in enumerate(self.blocks):
             each.register_forward_pre_hook(lambda _, args, index=index: self.inputs.__setitem__(index, args[0]))
         self.blocks[-1].register_forward_hook(self.keep_last)
@@ -143,6 +158,10 @@ class Spliced:
     def on_input(self, _, args):
         return (self.visit(args[0]), *args[1:])
 
+    def input(self):
+        """What a dictionary reads, in the last pass."""
+        return self.read if self.is_reading else self.seen
+
     def visit(self, x):
         self.seen = x
         return x if self.replace is None else self.replace(x)
@@ -156,18 +175,17 @@ class Spliced:
 
 
 class SAE(nn.Module):
-    def __init__(self, d_in: int, scale: float) -> None:
+    def __init__(self, d_in: int, d_out: int, scale: float) -> None:
         super().__init__()
         self.scale = scale
         self.encoder = nn.Linear(d_in, D_SAE)
-        self.decoder = nn.Linear(D_SAE, d_in)
+        self.decoder = nn.Linear(D_SAE, d_out)
         self.decoder.weight.data = nn.init.orthogonal_(self.decoder.weight.data.T.clone()).T.contiguous()
 
-    def forward(self, x):
-        """The scaled input, the codes, the reconstruction of the scaled input."""
-        x = x * self.scale
-        c = F.relu(self.encoder(x))
-        return x, c, F.linear(c, F.normalize(self.decoder.weight, dim=0), self.decoder.bias)
+    def forward(self, x, target):
+        """The scaled target, the codes, the reconstruction of the scaled target. The target is x, but for transcoders."""
+        c = F.relu(self.encoder(x * self.scale))
+        return target * self.scale, c, F.linear(c, F.normalize(self.decoder.weight, dim=0), self.decoder.bias)
 
     def named(self, of=lambda parameter: parameter.detach()) -> dict[str, torch.Tensor]:
         encoder, decoder = self.encoder, self.decoder
@@ -185,7 +203,7 @@ def terms_of(spliced: Spliced, sae: SAE, tokens, objective) -> dict[str, torch.T
     kept = []
 
     def replace(x):
-        kept.append(sae(x))
+        kept.append(sae(spliced.input(), x))
         return kept[0][2] / sae.scale
 
     new_logits, _, new_later, _ = spliced.run(tokens, replace)
@@ -281,8 +299,9 @@ def measure(spliced: Spliced, sae: SAE, at: str, contexts: torch.Tensor) -> list
         "ordinary": (position > 0) & ~torch.isin(contexts, special),
     }
     logits, x, later, last = spliced.run(contexts)
+    read = spliced.input().clone()
     clean = {at: x.clone()} | {name: value.clone() for name, value in (later | last).items()}
-    _, codes, x_hat = sae(clean[at])
+    _, codes, x_hat = sae(read, clean[at])
     x_hat = x_hat / sae.scale
     new_logits, _, new_later, new_last = spliced.run(contexts, lambda _: x_hat)
     new = {at: x_hat} | new_later | new_last
@@ -337,7 +356,8 @@ def generate(folder: Path) -> None:
     setups = []
     for seed, (name, (model_name, at, frame, scaled, share)) in enumerate(SETUPS.items()):
         model = in_f64(folder.parent / "models" / model_name)
-        spliced = Spliced(centre(model) if frame == "centred" else model, at)
+        read_at = READS.get(name)
+        spliced = Spliced(centre(model) if frame == "centred" else model, at, read_at)
         generator = torch.Generator().manual_seed(100)
         d_vocab = model.config.vocab_size
 
@@ -352,11 +372,14 @@ def generate(folder: Path) -> None:
         tensors |= {f"{model_name}.tokens": tokens.int(), f"{model_name}.eval": held_out.int()}
 
         with torch.no_grad():
-            x, x_eval = spliced.run(tokens)[1].clone(), spliced.run(held_out)[1].clone()
+            d_out = spliced.run(tokens)[1].shape[-1]
+            x = spliced.input().clone()
+            spliced.run(held_out)
+            x_eval = spliced.input().clone()
         scale = float(x.pow(2).sum(-1).mean().rsqrt()) if scaled else 1.0
         for attempt in range(100):
             torch.manual_seed(1000 * seed + attempt)
-            sae = SAE(x.shape[-1], scale).double()
+            sae = SAE(x.shape[-1], d_out, scale).double()
             fire(sae, x, share)
             if sure(sae, x) and sure(sae, x_eval):
                 break
@@ -373,7 +396,7 @@ def generate(folder: Path) -> None:
             cases.append(dict(name=f"{name}.{case}", **facts))
             tensors |= {f"{name}.{case}.{key}": value for key, value in found.items()}
         setups.append(
-            dict(name=name, model=model_name, at=at, residual=frame, scale=scale, metrics=metrics, cases=cases)
+            dict(name=name, model=model_name, at=at, read_at=read_at, residual=frame, scale=scale, metrics=metrics, cases=cases)
         )
     about = dict(
         n_ctx=N_CTX, batch=BATCH, accumulation=ACCUMULATION, n_steps=STEPS, d_sae=D_SAE,

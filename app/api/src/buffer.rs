@@ -62,6 +62,13 @@ impl TrainConfig {
             );
             return Err(ConfigError::new("buffer_tokens", message));
         }
+        if let Some(transcoder) = self.dictionaries.iter().find(|d| d.kind.read_at().is_some()) {
+            let message = format!(
+                "found with {}, which reads at one hook point and writes at another; a buffer holds the activations of one",
+                transcoder.kind.name()
+            );
+            return Err(ConfigError::new("buffer_tokens", message));
+        }
         at_least("buffer_tokens", tokens, self.batch_tokens())?;
         below_one("buffer_mixing", mixing)?;
         let n_ctx = self.packing.n_ctx;

@@ -410,6 +410,10 @@ impl TrainConfig {
             }
             not_negative("coefficient", dictionary.objective.sparsity())?;
             dictionary.check_kind()?;
+            if let Some(read_at) = dictionary.kind.read_at().filter(|read_at| *read_at > self.at) {
+                let message = format!("found {read_at}, which comes after {}; expected one before it", self.at);
+                return Err(ConfigError::new("read_at", message));
+            }
             match dictionary.objective {
                 Objective::Local { .. } | Objective::KlMse { .. } => {}
                 Objective::E2e { kl, .. } => positive("kl_coefficient", kl)?,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ConfigError, DictionaryConfig, Origin, PostHoc,
+    ConfigError, DictionaryConfig, HookPoint, Origin, PostHoc,
     config::{at_least, below_one, fraction, not_negative, positive},
     word::words,
 };
@@ -40,6 +40,11 @@ pub enum KindName {
     Matryoshka,
     /// See [`DictionaryKind::JumpRelu`].
     JumpRelu,
+    /// See [`DictionaryKind::Transcoder`].
+    Transcoder,
+    /// See [`DictionaryKind::JumpReluTranscoder`].
+    #[serde(rename = "jumprelu-transcoder")]
+    JumpReluTranscoder,
     /// See [`DictionaryKind::Pursuit`].
     Pursuit,
 }
@@ -47,11 +52,12 @@ pub enum KindName {
 words!(KindName, "kind", "relu" => KindName::Relu, "relu-unit" => KindName::ReluUnit, "relu-april" => KindName::ReluApril,
     "relu-saelens" => KindName::ReluSaelens, "p-anneal" => KindName::PAnneal, "tied" => KindName::Tied,
     "gated" => KindName::Gated, "topk" => KindName::TopK, "batchtopk" => KindName::BatchTopK,
-    "matryoshka" => KindName::Matryoshka, "jumprelu" => KindName::JumpRelu, "pursuit" => KindName::Pursuit);
+    "matryoshka" => KindName::Matryoshka, "jumprelu" => KindName::JumpRelu,
+    "transcoder" => KindName::Transcoder, "jumprelu-transcoder" => KindName::JumpReluTranscoder, "pursuit" => KindName::Pursuit);
 
 impl KindName {
     /// All kinds, in the order in which pages and tables list them.
-    pub const ALL: [KindName; 12] = [
+    pub const ALL: [KindName; 14] = [
         KindName::Relu,
         KindName::ReluUnit,
         KindName::ReluApril,
@@ -63,6 +69,8 @@ impl KindName {
         KindName::BatchTopK,
         KindName::Matryoshka,
         KindName::JumpRelu,
+        KindName::Transcoder,
+        KindName::JumpReluTranscoder,
         KindName::Pursuit,
     ];
 
@@ -96,6 +104,8 @@ impl KindName {
             KindName::BatchTopK => &["k", "aux_coefficient", "dead_tokens", "threshold_decay"],
             KindName::Matryoshka => &["k", "aux_coefficient", "dead_tokens", "threshold_decay", "groups"],
             KindName::JumpRelu => &["coefficient", "bandwidth", "initial_threshold"],
+            KindName::Transcoder => &["coefficient", "read_at"],
+            KindName::JumpReluTranscoder => &["coefficient", "bandwidth", "initial_threshold", "read_at"],
             KindName::Pursuit => &["k"],
         }
     }
@@ -172,6 +182,21 @@ pub enum DictionaryKind {
         /// The thresholds' initial value, in the same units.
         initial_threshold: f64,
     },
+    /// [`DictionaryKind::Relu`] that reads at one hook point and writes at another (Dunefsky et al. 2024).
+    Transcoder {
+        /// Where it reads.
+        read_at: HookPoint,
+    },
+    /// [`DictionaryKind::JumpRelu`] that reads at one hook point and writes at another.
+    #[serde(rename = "jumprelu-transcoder")]
+    JumpReluTranscoder {
+        /// Where it reads.
+        read_at: HookPoint,
+        /// As [`DictionaryKind::JumpRelu`]'s.
+        bandwidth: f64,
+        /// As [`DictionaryKind::JumpRelu`]'s.
+        initial_threshold: f64,
+    },
     /// A decoder alone, whose codes are found by gradient pursuit (Blumensath and Davies 2008): sparse coding without an encoder.
     Pursuit {
         /// The most features per token.
@@ -194,11 +219,21 @@ impl DictionaryKind {
             DictionaryKind::BatchTopK { .. } => KindName::BatchTopK,
             DictionaryKind::Matryoshka { .. } => KindName::Matryoshka,
             DictionaryKind::JumpRelu { .. } => KindName::JumpRelu,
+            DictionaryKind::Transcoder { .. } => KindName::Transcoder,
+            DictionaryKind::JumpReluTranscoder { .. } => KindName::JumpReluTranscoder,
             DictionaryKind::Pursuit { .. } => KindName::Pursuit,
         }
     }
 
-    /// Its settings by the names of the request's fields.
+    /// Where it reads, if that is not where it writes.
+    pub fn read_at(&self) -> Option<HookPoint> {
+        match *self {
+            DictionaryKind::Transcoder { read_at } | DictionaryKind::JumpReluTranscoder { read_at, .. } => Some(read_at),
+            _ => None,
+        }
+    }
+
+    /// Its settings that are numbers by the names of the request's fields.
     pub fn settings(&self) -> Vec<(&'static str, f64)> {
         match *self {
             DictionaryKind::Relu
@@ -206,7 +241,8 @@ impl DictionaryKind {
             | DictionaryKind::ReluApril
             | DictionaryKind::ReluSaelens
             | DictionaryKind::Tied
-            | DictionaryKind::Gated => Vec::new(),
+            | DictionaryKind::Gated
+            | DictionaryKind::Transcoder { .. } => Vec::new(),
             DictionaryKind::PAnneal {
                 final_p,
                 anneal_start,
@@ -252,6 +288,11 @@ impl DictionaryKind {
             DictionaryKind::JumpRelu {
                 bandwidth,
                 initial_threshold,
+            }
+            | DictionaryKind::JumpReluTranscoder {
+                bandwidth,
+                initial_threshold,
+                ..
             } => vec![("bandwidth", bandwidth), ("initial_threshold", initial_threshold)],
             DictionaryKind::Pursuit { k } => vec![("k", k as f64)],
         }
@@ -268,7 +309,7 @@ impl DictionaryKind {
         }
     }
 
-    /// Number of numbers that are trained, for `d_sae` features of width `d_in`.
+    /// Number of numbers that are trained, for `d_sae` features of width `d_in`, at which a transcoder both reads and writes.
     pub fn n_parameters(&self, d_in: usize, d_sae: usize) -> u128 {
         let (d_in, d_sae) = (d_in as u128, d_sae as u128);
         match self.name() {
@@ -281,8 +322,9 @@ impl DictionaryKind {
             | KindName::PAnneal
             | KindName::TopK
             | KindName::BatchTopK
-            | KindName::Matryoshka => 2 * d_in * d_sae + d_in + d_sae,
-            KindName::JumpRelu => 2 * d_in * d_sae + d_in + 2 * d_sae,
+            | KindName::Matryoshka
+            | KindName::Transcoder => 2 * d_in * d_sae + d_in + d_sae,
+            KindName::JumpRelu | KindName::JumpReluTranscoder => 2 * d_in * d_sae + d_in + 2 * d_sae,
             KindName::Gated => 2 * d_in * d_sae + d_in + 3 * d_sae,
         }
     }

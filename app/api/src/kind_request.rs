@@ -1,6 +1,6 @@
 //! How a request comes to a kind of dictionary with its settings: which are the kind's own, and their defaults.
 
-use crate::{ConfigError, DictionaryKind, KindName, PerObjective, SweepRequest, sweep::or_default};
+use crate::{ConfigError, DictionaryKind, HookPoint, KindName, PerObjective, SweepRequest, sweep::or_default};
 
 impl SweepRequest {
     /// The kind with its settings: one, or one for each k.
@@ -24,6 +24,7 @@ impl SweepRequest {
             ("final_p", self.final_p.is_some()),
             ("anneal_start", self.anneal_start.is_some()),
             ("anneal_end", self.anneal_end.is_some()),
+            ("read_at", self.read_at.is_some()),
         ];
         for (field, is_given) in given {
             if is_given && !self.kind.settings().contains(&field) {
@@ -53,6 +54,17 @@ impl SweepRequest {
             }
             KindName::JumpRelu => {
                 return Ok(vec![DictionaryKind::JumpRelu {
+                    bandwidth: or_default(self.bandwidth, "bandwidth", 0.001, defaults),
+                    initial_threshold: or_default(self.initial_threshold, "initial_threshold", 0.001, defaults),
+                }]);
+            }
+            KindName::Transcoder => {
+                let read_at = self.read_at()?;
+                return Ok(vec![DictionaryKind::Transcoder { read_at }]);
+            }
+            KindName::JumpReluTranscoder => {
+                return Ok(vec![DictionaryKind::JumpReluTranscoder {
+                    read_at: self.read_at()?,
                     bandwidth: or_default(self.bandwidth, "bandwidth", 0.001, defaults),
                     initial_threshold: or_default(self.initial_threshold, "initial_threshold", 0.001, defaults),
                 }]);
@@ -98,6 +110,13 @@ impl SweepRequest {
             groups,
         };
         Ok(self.k.iter().map(kind).collect())
+    }
+
+    /// Where a transcoder reads.
+    fn read_at(&self) -> Result<HookPoint, ConfigError> {
+        let expected = format!("expected a hook point before {}, as blocks.2.hook_resid_mid", self.at);
+        let missing = || ConfigError::new("read_at", format!("nothing is given; {expected}"));
+        self.read_at.ok_or_else(missing)
     }
 
     /// The coefficients of the sparsity term; 0 alone for the kinds that have none.
@@ -158,6 +177,10 @@ mod tests {
                 true => settings["coefficient"] = "0.5".into(),
                 false => settings["k"] = serde_json::json!([4]),
             }
+            let reads_elsewhere = name.settings().contains(&"read_at");
+            if reads_elsewhere {
+                settings["read_at"] = "blocks.1.hook_resid_mid".into();
+            }
             let dictionaries = resolve(settings).unwrap();
             assert_eq!(dictionaries[0].kind.name(), name);
             let text = serde_json::to_string(&dictionaries[0].kind).unwrap();
@@ -168,6 +191,7 @@ mod tests {
             );
             let mut own: Vec<_> = dictionaries[0].kind.settings().into_iter().map(|(name, _)| name).collect();
             own.extend(name.has_penalty().then_some("coefficient"));
+            own.extend(dictionaries[0].kind.read_at().map(|_| "read_at"));
             own.sort_unstable();
             let mut named = name.settings().to_vec();
             named.sort_unstable();
@@ -194,6 +218,26 @@ mod tests {
                 serde_json::json!({"kind": "gated", "coefficient": "1", "bandwidth": 0.1}),
                 "bandwidth",
                 "jumprelu",
+            ),
+            (
+                serde_json::json!({"kind": "transcoder", "coefficient": "1"}),
+                "read_at",
+                "nothing is given",
+            ),
+            (
+                serde_json::json!({"kind": "transcoder", "coefficient": "1", "read_at": "blocks.2.hook_mlp_out"}),
+                "read_at",
+                "comes after blocks.2.hook_resid_pre",
+            ),
+            (
+                serde_json::json!({"kind": "transcoder", "coefficient": "1", "read_at": "hook_embed", "buffer_tokens": 9000, "objectives": ["local"]}),
+                "buffer_tokens",
+                "found with transcoder",
+            ),
+            (
+                serde_json::json!({"kind": "topk", "k": [4], "read_at": "hook_embed"}),
+                "read_at",
+                "it belongs to transcoder and jumprelu-transcoder",
             ),
             (serde_json::json!({"kind": "topk", "k": [4, 1025]}), "k", "1024 or less"),
             (serde_json::json!({"kind": "topk", "k": [0]}), "k", "1 or more"),

@@ -63,6 +63,9 @@ pub struct SweepRequest {
     /// The step at which it has fallen; default a tenth of the run's before the end.
     #[serde(default)]
     pub anneal_end: Option<usize>,
+    /// Where transcoders read; they write where the others do, at `at`.
+    #[serde(default)]
+    pub read_at: Option<HookPoint>,
     /// KL coefficient; default e2e=1;e2e+ds=0.5.
     #[serde(default)]
     pub kl_coefficient: Option<PerObjective>,

@@ -47,6 +47,7 @@ impl SweepRequest {
         option("final-p", self.final_p.map(|v| v.to_string()));
         option("anneal-start", self.anneal_start.map(|v| v.to_string()));
         option("anneal-end", self.anneal_end.map(|v| v.to_string()));
+        option("read-at", self.read_at.map(|v| v.to_string()));
         option("kl-coefficient", self.kl_coefficient.as_ref().map(ToString::to_string));
         option("ds-coefficient", self.ds_coefficient.map(|v| v.to_string()));
         option("lr", self.lr.as_ref().map(ToString::to_string));

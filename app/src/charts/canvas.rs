@@ -126,6 +126,22 @@ impl Canvas {
                 shape,
             )),
             Marker::TriangleDown => area.draw(&Polygon::new(corners(&[(0.0, 1.25), (1.1, -0.7), (-1.1, -0.7)]), shape)),
+            Marker::Arrow => area.draw(&Polygon::new(
+                corners(&[
+                    (-1.2, -0.4),
+                    (0.0, -0.4),
+                    (0.0, -1.1),
+                    (1.25, 0.0),
+                    (0.0, 1.1),
+                    (0.0, 0.4),
+                    (-1.2, 0.4),
+                ]),
+                shape,
+            )),
+            Marker::Chevron => area.draw(&Polygon::new(
+                corners(&[(-1.1, -1.1), (0.0, -1.1), (1.1, 0.0), (0.0, 1.1), (-1.1, 1.1), (0.0, 0.0)]),
+                shape,
+            )),
             Marker::TriangleRight => area.draw(&Polygon::new(corners(&[(1.25, 0.0), (-0.7, 1.1), (-0.7, -1.1)]), shape)),
             Marker::Hexagon => {
                 let (r, half) = (1.1, 0.55);

@@ -35,6 +35,10 @@ pub enum Marker {
     TriangleLeft,
     /// ⧗
     Hourglass,
+    /// ➡
+    Arrow,
+    /// ⯈, notched behind
+    Chevron,
     /// ✕
     Cross,
     /// ✚
@@ -99,6 +103,8 @@ pub fn series_style(series: Series) -> Style {
         KindName::BatchTopK => Marker::Star,
         KindName::Matryoshka => Marker::Pentagon,
         KindName::JumpRelu => Marker::TriangleRight,
+        KindName::Transcoder => Marker::Arrow,
+        KindName::JumpReluTranscoder => Marker::Chevron,
         KindName::Pursuit => Marker::Cross,
     };
     Style {

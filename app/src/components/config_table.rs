@@ -73,6 +73,10 @@ fn rows(config: &TrainConfig) -> Vec<(&'static str, String)> {
         ("aux_coefficient", setting("aux_coefficient")),
         ("dead_tokens", setting("dead_tokens")),
         ("threshold_decay", setting("threshold_decay")),
+        (
+            "read_at",
+            distinct(&|d| d.kind.read_at().map(|at| at.to_string()).unwrap_or_default()),
+        ),
         ("bandwidth", setting("bandwidth")),
         ("initial_threshold", setting("initial_threshold")),
         ("groups", setting("groups")),
@@ -124,6 +128,7 @@ mod tests {
     fn config() -> TrainConfig {
         let topk = json!({"batchtopk": {"k": 123, "aux_coefficient": 0.124, "dead_tokens": 125, "threshold_decay": 0.126}});
         let jump = json!({"jumprelu": {"bandwidth": 0.127, "initial_threshold": 0.128}});
+        let transcoder = json!({"transcoder": {"read_at": "blocks.0.hook_resid_mid"}});
         let matryoshka = json!({"matryoshka": {"k": 131, "aux_coefficient": 0.132, "dead_tokens": 133, "threshold_decay": 0.134, "groups": 135}});
         let anneal = json!({"p-anneal": {"final_p": 0.136, "anneal_start": 137, "anneal_end": 138}});
         let of_kind = |kind: Value| json!({"kind": kind, "d_sae": 101, "objective": {"name": "local", "sparsity": 0.0}, "lr": 0.125, "seed": 102});
@@ -141,6 +146,7 @@ mod tests {
                 dictionary(json!({"name": "e2e+ds", "sparsity": 1.0, "kl": 0.121, "downstream": 0.122})),
                 of_kind(topk),
                 of_kind(jump),
+                of_kind(transcoder),
                 of_kind(matryoshka),
                 of_kind(anneal),
             ],

@@ -19,6 +19,8 @@ fn shape(kind: KindName, objective: ObjectiveKind) -> &'static str {
         }
         KindName::ReluSaelens => return "M1 6L10.5 1V11Z",
         KindName::PAnneal => return "M1 1.5H11L6 6L11 10.5H1L6 6Z",
+        KindName::Transcoder => return "M1 4H6V1L11.2 6L6 11V8H1Z",
+        KindName::JumpReluTranscoder => return "M1 1H5.5L10.5 6L5.5 11H1L6 6Z",
         KindName::Relu => {}
     }
     match objective {

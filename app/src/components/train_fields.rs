@@ -99,6 +99,8 @@ fn kinds() -> Vec<(String, String, bool)> {
         KindName::BatchTopK => "batchtopk: the largest of a batch, k per token on average",
         KindName::Matryoshka => "matryoshka: batchtopk, and the first features do without the later ones",
         KindName::JumpRelu => "jumprelu: a threshold for each feature, learnt",
+        KindName::Transcoder => "transcoder: relu that reads at another hook point than it writes",
+        KindName::JumpReluTranscoder => "jumprelu-transcoder: jumprelu that reads at another hook point",
         KindName::Pursuit => "pursuit: no encoder, codes found by gradient pursuit",
     };
     let option = |kind: KindName| {

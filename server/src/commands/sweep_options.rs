@@ -22,7 +22,7 @@ pub struct SweepOptions {
     /// Numbers of dictionaries to train further, in place of fresh weights: kind, width and λ (unless given) are theirs
     #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true, value_parser = whole::<u64>)]
     pub from: Vec<u64>,
-    /// The kind of dictionary: relu, relu-unit, relu-april, relu-saelens, p-anneal, tied, gated, topk, batchtopk, matryoshka, jumprelu, pursuit [default: relu]
+    /// The kind of dictionary: relu, relu-unit, relu-april, relu-saelens, p-anneal, tied, gated, topk, batchtopk, matryoshka, jumprelu, transcoder, jumprelu-transcoder, pursuit [default: relu]
     #[arg(long)]
     pub kind: Option<KindName>,
     /// Objectives: local, e2e, e2e+ds, kl+mse
@@ -61,6 +61,9 @@ pub struct SweepOptions {
     /// The optimiser step at which p-anneal's p is the last [default: 90 % of the run's]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
     pub anneal_end: Option<usize>,
+    /// Where transcoders read, as blocks.2.hook_resid_mid; they write at --at
+    #[arg(long, value_name = "HOOK POINT")]
+    pub read_at: Option<HookPoint>,
     /// Coefficients of the KL term, as --coefficient [default: e2e 1, e2e+ds 0.5]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub kl_coefficient: Option<PerObjective>,
@@ -180,6 +183,7 @@ impl SweepOptions {
             final_p: self.final_p,
             anneal_start: self.anneal_start,
             anneal_end: self.anneal_end,
+            read_at: self.read_at,
             kl_coefficient: self.kl_coefficient.clone(),
             ds_coefficient: self.ds_coefficient,
             lr: self.lr.clone(),
@@ -287,6 +291,8 @@ mod tests {
             "12",
             "--anneal-end",
             "90",
+            "--read-at",
+            "blocks.1.hook_resid_mid",
             "--kl-coefficient",
             "e2e=1;e2e+ds=0.5",
             "--ds-coefficient",

@@ -36,6 +36,10 @@ pub async fn resolve(store: &Store, request: &SweepRequest) -> Result<ResolvedSw
             ),
         )
     })?;
+    if let Some(read_at) = request.read_at.filter(|read_at| model.width(*read_at).is_none()) {
+        let message = format!("'{}' has no hook point '{read_at}'; `at` lists those that it has", model.id);
+        return Err(ConfigError::new("read_at", message).into());
+    }
     if request.residual == ResidualFrame::Centred && !model.layer_norm {
         let message = format!(
             "found centred; '{}' has RMSNorms, which the mean matters to: only raw is possible",

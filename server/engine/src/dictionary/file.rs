@@ -170,11 +170,18 @@ pub fn load(path: &Path) -> Result<(Dictionary<f32>, DictionaryFile), Dictionary
         }
     };
     // every kind's first tensor has a row per feature
-    let rows = Dictionary::<f32>::zeros(file.config.kind, 1, 1).parameters().0[0].name;
+    let rows = Dictionary::<f32>::zeros(file.config.kind, (1, 1), 1).parameters().0[0].name;
     let Some(d_in) = view(rows)?.shape().get(1).copied() else {
         return Err(format(format!("tensor '{rows}' has one dimension; expected [d_sae, d_in]")));
     };
-    let mut dictionary = Dictionary::zeros(file.config.kind, d_in, file.config.d_sae);
+    let d_out = match file.config.kind.read_at() {
+        Some(_) => {
+            let width = view("W_dec")?.shape().get(1).copied().filter(|d_out| *d_out > 0);
+            width.ok_or_else(|| format("tensor 'W_dec' has no width; expected [d_sae, d_out]".into()))?
+        }
+        None => d_in,
+    };
+    let mut dictionary = Dictionary::zeros(file.config.kind, (d_in, d_out), file.config.d_sae);
     let mut result = Ok(());
     dictionary.update_state(|state| result = state.iter_mut().try_for_each(&read));
     result?;

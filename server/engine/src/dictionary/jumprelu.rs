@@ -12,8 +12,10 @@
 //! ε and θ are measured in the input's own size ρ = √E‖x‖², which is taken from the first batch and kept: a window of a thousandth
 //! would be empty for inputs a thousand times as long, and no threshold would ever move. The parameter is θ/ρ itself, which an
 //! optimiser's step moves by the learning rate; after the step it is brought back to 0 where it fell below.
+//!
+//! As a transcoder it reads at one hook point and writes at another, of width d_out.
 
-use api::DictionaryKind;
+use api::{DictionaryKind, HookPoint};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -46,6 +48,9 @@ const PLACES: Places = Places {
 #[derive(Clone, Debug)]
 pub struct JumpRelu<R> {
     d_in: usize,
+    d_out: usize,
+    /// Where a transcoder reads.
+    read_at: Option<HookPoint>,
     bandwidth: f64,
     initial_threshold: f64,
     parameters: Parameters<R>,
@@ -58,8 +63,8 @@ pub struct JumpRelu<R> {
 }
 
 impl<R: Real> JumpRelu<R> {
-    /// From its parameters: `W_enc` [d_sae, d_in], `b_enc` [d_sae], `threshold` [d_sae] in units of ρ, `W_dec` [d_sae, d_in] of unit
-    /// rows, `b_dec` [d_in]; with the window's width in the same units and ρ.
+    /// From its parameters: `W_enc` [d_sae, d_in], `b_enc` [d_sae], `threshold` [d_sae] in units of ρ, `W_dec` [d_sae, d_out] of unit
+    /// rows, `b_dec` [d_out]; with the window's width in the same units and ρ.
     ///
     /// # Panics
     /// When the lengths do not fit.
@@ -71,17 +76,20 @@ impl<R: Real> JumpRelu<R> {
         (bandwidth, initial_threshold): (f64, f64),
         size: R,
     ) -> Self {
-        let (d_in, d_sae) = (b_dec.len(), b_enc.len());
+        let (d_out, d_sae) = (b_dec.len(), b_enc.len());
+        let d_in = w_enc.len() / d_sae;
         let mut jump = Self {
             d_in,
+            d_out,
+            read_at: None,
             bandwidth,
             initial_threshold,
             parameters: Parameters(vec![
                 tensor("W_enc", &[d_sae, d_in], w_enc),
                 tensor("b_enc", &[d_sae], b_enc),
                 tensor("threshold", &[d_sae], threshold),
-                tensor("W_dec", &[d_sae, d_in], w_dec),
-                tensor("b_dec", &[d_in], b_dec),
+                tensor("W_dec", &[d_sae, d_out], w_dec),
+                tensor("b_dec", &[d_out], b_dec),
             ]),
             state: vec![tensor("input_size", &[1], vec![size])],
             thresholds: vec![R::ZERO; d_sae],
@@ -91,12 +99,30 @@ impl<R: Real> JumpRelu<R> {
         jump
     }
 
+    /// The same, as a transcoder that reads at `read_at`.
+    pub fn reading_at(self, read_at: HookPoint) -> Self {
+        Self {
+            read_at: Some(read_at),
+            ..self
+        }
+    }
+
     /// Initial weights: random unit rows, the encoder equal to them, no biases.
-    pub fn random((bandwidth, initial_threshold): (f64, f64), d_in: usize, d_sae: usize, seed: u64) -> Self {
-        let rows: Vec<R> = unit_rows(d_sae, d_in, &mut ChaCha8Rng::seed_from_u64(seed));
-        let biases = [vec![R::ZERO; d_sae], vec![R::of(initial_threshold); d_sae]];
-        let kernel = (bandwidth, initial_threshold);
-        Self::new(rows.clone(), biases, rows, vec![R::ZERO; d_in], kernel, R::ONE)
+    pub fn random(kernel: (f64, f64), d_in: usize, d_sae: usize, seed: u64) -> Self {
+        Self::between(kernel, (d_in, d_in), d_sae, seed)
+    }
+
+    /// The same with input and output of widths `d_in` and `d_out`; where they differ, the encoder has unit rows of its own.
+    pub fn between(kernel: (f64, f64), (d_in, d_out): (usize, usize), d_sae: usize, seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let rows: Vec<R> = unit_rows(d_sae, d_out, &mut rng);
+        let encoder = if d_in == d_out {
+            rows.clone()
+        } else {
+            unit_rows(d_sae, d_in, &mut rng)
+        };
+        let biases = [vec![R::ZERO; d_sae], vec![R::of(kernel.1); d_sae]];
+        Self::new(encoder, biases, rows, vec![R::ZERO; d_out], kernel, R::ONE)
     }
 
     /// Codes of `x`, and beside them the pre-activations within their features' windows.
@@ -136,9 +162,17 @@ impl<R: Real> JumpRelu<R> {
 
 impl<R: Real> Kind<R> for JumpRelu<R> {
     fn kind(&self) -> DictionaryKind {
-        DictionaryKind::JumpRelu {
-            bandwidth: self.bandwidth,
-            initial_threshold: self.initial_threshold,
+        let (bandwidth, initial_threshold) = (self.bandwidth, self.initial_threshold);
+        match self.read_at {
+            None => DictionaryKind::JumpRelu {
+                bandwidth,
+                initial_threshold,
+            },
+            Some(read_at) => DictionaryKind::JumpReluTranscoder {
+                read_at,
+                bandwidth,
+                initial_threshold,
+            },
         }
     }
 
@@ -200,7 +234,7 @@ impl<R: Real> Kind<R> for JumpRelu<R> {
     fn forward(&self, x: &[R], _: f64, forward: &mut Forward<R>, path: Path, scratch: &Scratch<R>) {
         let Forward { codes, x_hat, side, .. } = forward;
         self.jump(x, [codes, side], scratch);
-        x_hat.resize(x.len(), R::ZERO);
+        x_hat.resize(codes.n_tokens() * self.d_out, R::ZERO);
         self.decode(codes, x_hat, path, scratch);
         forward.penalty = forward.codes.nnz() as f64;
     }
@@ -235,11 +269,11 @@ impl<R: Real> Kind<R> for JumpRelu<R> {
     }
 
     fn finish(&self, grads: &mut Parameters<R>) {
-        remove_parallel(&self.parameters.0[W_DEC].data, &mut grads.0[W_DEC].data, self.d_in);
+        remove_parallel(&self.parameters.0[W_DEC].data, &mut grads.0[W_DEC].data, self.d_out);
     }
 
     fn settle(&mut self, _: &Seen) {
-        normalise(&mut self.parameters.0[W_DEC].data, self.d_in);
+        normalise(&mut self.parameters.0[W_DEC].data, self.d_out);
         for threshold in &mut self.parameters.0[THRESHOLD].data {
             *threshold = not_negative(*threshold);
         }

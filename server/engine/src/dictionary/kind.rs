@@ -38,7 +38,8 @@ impl<R: Real> Encoder<R> {
     }
 }
 
-/// A kind of dictionary: codes, x̂, and the explicit gradient of both. Its first parameter has a row per feature: [d_sae, d_in].
+/// A kind of dictionary: codes, x̂, and the explicit gradient of both. Its first parameter has a row per feature: [d_sae, d_in]. What it
+/// writes is as wide as what it reads, d_in, but for transcoders, where d_out stands in the place of x̂'s d_in.
 pub trait Kind<R: Real>: Debug + Send + Sync {
     /// Which it is, with its settings.
     fn kind(&self) -> DictionaryKind;
@@ -91,11 +92,12 @@ pub trait Kind<R: Real>: Debug + Send + Sync {
     }
 
     /// Codes and x̂ of `x` [n_tokens, d_in] in training, and the kind's own terms. `per_number` is the batch's weight in its
-    /// step over the numbers of `x`: what a term that is a mean over tokens and dimensions takes its sum times.
+    /// step over the numbers of x̂: what a term that is a mean over tokens and dimensions takes its sum times.
     /// Where a kind says nothing else, training is as use, and the penalty ‖c‖₁.
     fn forward(&self, x: &[R], _per_number: f64, forward: &mut Forward<R>, path: Path, scratch: &Scratch<R>) {
         self.encode(x, &mut forward.codes, scratch);
-        forward.x_hat.resize(x.len(), R::ZERO);
+        let d_out = self.decoder().len() / forward.codes.d_sae.max(1);
+        forward.x_hat.resize(forward.codes.n_tokens() * d_out, R::ZERO);
         self.decode(&forward.codes, &mut forward.x_hat, path, scratch);
         forward.penalty = forward.codes.l1();
     }

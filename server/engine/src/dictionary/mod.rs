@@ -70,15 +70,20 @@ pub enum Dictionary<R> {
 impl<R: Real> Dictionary<R> {
     /// Fresh weights.
     pub fn random(kind: DictionaryKind, d_in: usize, d_sae: usize, seed: u64) -> Self {
-        Self::new(kind, d_in, d_sae, Some(seed))
+        Self::new(kind, (d_in, d_in), d_sae, Some(seed))
+    }
+
+    /// Fresh weights of a dictionary that may be a transcoder, which reads `d_in` numbers and writes `d_out`.
+    pub fn between(kind: DictionaryKind, widths: (usize, usize), d_sae: usize, seed: u64) -> Self {
+        Self::new(kind, widths, d_sae, Some(seed))
     }
 
     /// Weights that are all 0, to be read from a file.
-    fn zeros(kind: DictionaryKind, d_in: usize, d_sae: usize) -> Self {
-        Self::new(kind, d_in, d_sae, None)
+    fn zeros(kind: DictionaryKind, widths: (usize, usize), d_sae: usize) -> Self {
+        Self::new(kind, widths, d_sae, None)
     }
 
-    fn new(kind: DictionaryKind, d_in: usize, d_sae: usize, seed: Option<u64>) -> Self {
+    fn new(kind: DictionaryKind, (d_in, d_out): (usize, usize), d_sae: usize, seed: Option<u64>) -> Self {
         let matrix = || vec![R::ZERO; d_sae * d_in];
         let [features, width] = [d_sae, d_in].map(|n| move || vec![R::ZERO; n]);
         let topk = |k, among, aux_coefficient, dead_tokens| {
@@ -152,6 +157,26 @@ impl<R: Real> Dictionary<R> {
                     None => JumpRelu::new(matrix(), [features(), features()], matrix(), width(), kernel, R::ONE),
                 })
             }
+            DictionaryKind::Transcoder { read_at } => {
+                let relu = match seed {
+                    Some(seed) => Relu::between((d_in, d_out), d_sae, seed),
+                    None => Relu::new(matrix(), features(), vec![R::ZERO; d_sae * d_out], vec![R::ZERO; d_out]),
+                };
+                Self::Relu(relu.reading_at(read_at))
+            }
+            DictionaryKind::JumpReluTranscoder {
+                read_at,
+                bandwidth,
+                initial_threshold,
+            } => {
+                let kernel = (bandwidth, initial_threshold);
+                let (rows, bias) = (vec![R::ZERO; d_sae * d_out], vec![R::ZERO; d_out]);
+                let jump = match seed {
+                    Some(seed) => JumpRelu::between(kernel, (d_in, d_out), d_sae, seed),
+                    None => JumpRelu::new(matrix(), [features(), features()], rows, bias, kernel, R::ONE),
+                };
+                Self::JumpRelu(jump.reading_at(read_at))
+            }
             DictionaryKind::Pursuit { k } => Self::Pursuit(match seed {
                 Some(seed) => Pursuit::random(k, d_in, d_sae, seed),
                 None => Pursuit::new(k, matrix(), width()),
@@ -190,9 +215,14 @@ impl<R: Real> Dictionary<R> {
         self.of_kind().kind()
     }
 
-    /// Width of input and output.
+    /// Width of the input, and but for transcoders of the output.
     pub fn d_in(&self) -> usize {
         self.parameters().0[0].shape[1]
+    }
+
+    /// Width of the output.
+    pub fn d_out(&self) -> usize {
+        self.directions().len() / self.d_sae()
     }
 
     /// Number of features.
@@ -239,7 +269,7 @@ impl<R: Real> Dictionary<R> {
         self.of_kind().encode(x, codes, scratch);
     }
 
-    /// x̂ [n_tokens, d_in] of `codes`.
+    /// x̂ [n_tokens, d_out] of `codes`.
     pub fn decode(&self, codes: &SparseCodes<R>, out: &mut [R], path: Path, scratch: &Scratch<R>) {
         self.of_kind().decode(codes, out, path, scratch);
     }

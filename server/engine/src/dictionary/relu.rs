@@ -5,8 +5,11 @@
 //! The decoder's directions are normalised inside the forward pass, with the gradient through the normalisation; the stored
 //! decoder is free. Both sides have biases; the decoder's is not subtracted from the input; the weights are not tied.
 //! Here `W_enc` and `W_dec` are [d_sae, d_in]: row j belongs to feature j.
+//!
+//! A transcoder (Dunefsky et al. 2024, arXiv 2406.11944) is the same between two hook points: x is read at the one, and x̂ stands for the
+//! activation at the other, of width d_out.
 
-use api::DictionaryKind;
+use api::{DictionaryKind, HookPoint};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -41,31 +44,48 @@ const MIN_NORM: f64 = 1e-12;
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct Relu<R> {
+    /// Where a transcoder reads.
+    read_at: Option<HookPoint>,
     parameters: Parameters<R>,
     directions: Directions<R>,
 }
 
 impl<R: Real> Relu<R> {
-    /// From its parameters: `W_enc` [d_sae, d_in], `b_enc` [d_sae], `W_dec` [d_sae, d_in], `b_dec` [d_in].
+    /// From its parameters: `W_enc` [d_sae, d_in], `b_enc` [d_sae], `W_dec` [d_sae, d_out], `b_dec` [d_out].
     ///
     /// # Panics
     /// When the lengths do not fit.
     pub fn new(w_enc: Vec<R>, b_enc: Vec<R>, w_dec: Vec<R>, b_dec: Vec<R>) -> Self {
-        let (d_in, d_sae) = (b_dec.len(), b_enc.len());
+        let (d_out, d_sae) = (b_dec.len(), b_enc.len());
+        let d_in = w_enc.len() / d_sae;
         Self {
-            directions: Directions::of(&w_dec, d_in, MIN_NORM),
+            read_at: None,
+            directions: Directions::of(&w_dec, d_out, MIN_NORM),
             parameters: Parameters(vec![
                 tensor("W_enc", &[d_sae, d_in], w_enc),
                 tensor("b_enc", &[d_sae], b_enc),
-                tensor("W_dec", &[d_sae, d_in], w_dec),
-                tensor("b_dec", &[d_in], b_dec),
+                tensor("W_dec", &[d_sae, d_out], w_dec),
+                tensor("b_dec", &[d_out], b_dec),
             ]),
+        }
+    }
+
+    /// The same, as a transcoder that reads at `read_at`.
+    pub fn reading_at(self, read_at: HookPoint) -> Self {
+        Self {
+            read_at: Some(read_at),
+            ..self
         }
     }
 
     /// Initial weights as e2e_sae draws them: encoder and biases uniform in ±1/√fan_in (torch's Linear), decoder orthogonal
     /// (W_decᵀ W_dec = I when d_sae ≥ d_in).
     pub fn random(d_in: usize, d_sae: usize, seed: u64) -> Self {
+        Self::between((d_in, d_in), d_sae, seed)
+    }
+
+    /// The same with input and output of widths `d_in` and `d_out`.
+    pub fn between((d_in, d_out): (usize, usize), d_sae: usize, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut uniform = |n: usize, fan_in: usize| -> Vec<R> {
             let bound = 1.0 / (fan_in as f64).sqrt();
@@ -73,15 +93,18 @@ impl<R: Real> Relu<R> {
         };
         let w_enc = uniform(d_sae * d_in, d_in);
         let b_enc = uniform(d_sae, d_in);
-        let b_dec = uniform(d_in, d_sae);
-        let w_dec = orthogonal(d_sae, d_in, &mut rng).into_iter().map(R::of).collect();
+        let b_dec = uniform(d_out, d_sae);
+        let w_dec = orthogonal(d_sae, d_out, &mut rng).into_iter().map(R::of).collect();
         Self::new(w_enc, b_enc, w_dec, b_dec)
     }
 }
 
 impl<R: Real> Kind<R> for Relu<R> {
     fn kind(&self) -> DictionaryKind {
-        DictionaryKind::Relu
+        match self.read_at {
+            None => DictionaryKind::Relu,
+            Some(read_at) => DictionaryKind::Transcoder { read_at },
+        }
     }
 
     fn parameters(&self) -> &Parameters<R> {

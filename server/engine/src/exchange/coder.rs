@@ -338,6 +338,10 @@ impl Coder {
                     .collect();
                 with("b_enc", false, Rule::Jump { threshold })
             }
+            kind @ (DictionaryKind::Transcoder { .. } | DictionaryKind::JumpReluTranscoder { .. }) => {
+                let message = "it reads elsewhere than it writes, which is written in no other tool's format yet";
+                return Err(format!("found a {}; {message}", kind.name()));
+            }
             DictionaryKind::Pursuit { .. } => {
                 return Err("found a pursuit dictionary; it has no encoder, which every other tool's has".into());
             }

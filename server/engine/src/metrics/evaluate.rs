@@ -10,7 +10,7 @@ use super::{
 use crate::{
     dictionary::{Dictionary, Path, Scratch, SparseCodes},
     kernel::{PerThread, scale, simd},
-    model::{Cut, Hooks, Model, ModelError, NoHooks, Work},
+    model::{Cut, Hooks, Model, ModelError, Work},
 };
 
 /// A dictionary to be measured; it sees `scale · x`.
@@ -81,6 +81,8 @@ struct Spliced {
 #[derive(Debug, Default)]
 struct Slot {
     cut: Cut<f32>,
+    /// What transcoders read.
+    read: Keep,
     kept: Keep,
     spliced: Vec<Spliced>,
 }
@@ -143,12 +145,24 @@ impl Passes<'_> {
             scratch,
         } = self;
         let later = &points[1..];
+        let mut reading: Vec<HookPoint> = subjects.iter().filter_map(|s| s.dictionary.kind().read_at()).collect();
+        reading.sort_unstable();
+        reading.dedup();
         slots.resize_with(contexts.len(), Slot::default);
         slots.par_iter_mut().zip(contexts).try_for_each(|(slot, tokens)| {
-            threads.with(|t| model.prefix(tokens, *at, &mut slot.cut, &mut NoHooks, &mut t.work))
+            slot.read.points = reading.clone();
+            slot.read.values.resize_with(reading.len(), Vec::new);
+            threads.with(|t| model.prefix(tokens, *at, &mut slot.cut, &mut slot.read, &mut t.work))
         })?;
         let x: Vec<f32> = slots.iter().flat_map(|s| s.cut.value.iter().copied()).collect();
-        let outputs: Vec<(SparseCodes<f32>, Vec<f32>)> = subjects.iter().map(|s| output(s, &x, scratch)).collect();
+        let read = |k: usize| -> Vec<f32> { slots.iter().flat_map(|s| s.read.values[k].iter().copied()).collect() };
+        let inputs: Vec<Vec<f32>> = (0..reading.len()).map(read).collect();
+        let input = |s: &Subject<'_>| {
+            let read_at = s.dictionary.kind().read_at();
+            let k = reading.iter().position(|point| Some(*point) == read_at);
+            k.map_or(&x[..], |k| &inputs[k])
+        };
+        let outputs: Vec<(SparseCodes<f32>, Vec<f32>)> = subjects.iter().map(|s| output(s, input(s), scratch)).collect();
         slots
             .par_iter_mut()
             .zip(contexts)
@@ -209,7 +223,8 @@ fn output(subject: &Subject<'_>, x: &[f32], scratch: &Scratch<f32>) -> (SparseCo
         scale(&mut scaled, subject.scale as f32);
     }
     subject.dictionary.encode(&scaled, &mut codes, scratch);
-    let mut x_hat = scaled;
+    let n_tokens = x.len() / subject.dictionary.d_in();
+    let mut x_hat = vec![0.0; n_tokens * subject.dictionary.d_out()];
     subject.dictionary.decode(&codes, &mut x_hat, Path::default(), scratch);
     if subject.scale != 1.0 {
         scale(&mut x_hat, (1.0 / subject.scale) as f32);
@@ -226,7 +241,7 @@ fn context<'a>(
     outputs: impl ExactSizeIterator<Item = &'a [f32]>,
     t: &mut Thread,
 ) -> Result<(), ModelError> {
-    let Slot { cut, kept, spliced } = slot;
+    let Slot { cut, kept, spliced, .. } = slot;
     kept.points = later.to_vec();
     kept.values.resize_with(later.len(), Vec::new);
     spliced.resize_with(outputs.len(), Spliced::default);

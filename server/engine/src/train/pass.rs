@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::{
     kernel::{PerThread, Real},
-    model::{Cut, Model, ModelError, NoHooks, Tape, Work},
+    model::{Cut, Hooks, Model, ModelError, Tape, Work},
     objective::{
         downstream::{Backward, Compare, Forward, Record},
         kl::{self, Logits},
@@ -34,9 +34,29 @@ struct Answer<R> {
     seconds: f64,
 }
 
+/// The activations at a hook point below the pass' own, which a transcoder reads.
+#[derive(Clone, Debug)]
+pub struct Reading<R> {
+    /// The hook point.
+    pub at: HookPoint,
+    /// Of the whole batch, [n_tokens, width].
+    pub x: Vec<R>,
+}
+
+impl<R: Real> Hooks<R> for Vec<Reading<R>> {
+    fn at(&mut self, point: HookPoint, value: &mut [R]) {
+        for reading in self.iter_mut().filter(|reading| reading.at == point) {
+            reading.x.clear();
+            reading.x.extend_from_slice(value);
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Slot<R> {
     cut: Cut<R>,
+    /// Of this context.
+    readings: Vec<Reading<R>>,
     answers: Vec<Answer<R>>,
     prefix_seconds: f64,
     clean_seconds: f64,
@@ -113,13 +133,34 @@ impl<R: Real> Pass<R> {
     /// # Errors
     /// When a context is longer than the model takes or has an unknown token.
     pub fn prefix(&mut self, model: &Model<R>, contexts: &[&[u32]], x: &mut Vec<R>) -> Result<(), ModelError> {
+        self.prefix_with(model, contexts, x, &mut Vec::new())
+    }
+
+    /// As [`Pass::prefix`], and `readings` become the activations at their own hook points, on the way.
+    ///
+    /// # Errors
+    /// As [`Pass::prefix`].
+    pub fn prefix_with(
+        &mut self,
+        model: &Model<R>,
+        contexts: &[&[u32]],
+        x: &mut Vec<R>,
+        readings: &mut Vec<Reading<R>>,
+    ) -> Result<(), ModelError> {
         let n_ctx = contexts.first().map_or(0, |c| c.len());
         self.slots.resize_with(contexts.len(), || Slot {
             cut: Cut::default(),
+            readings: Vec::new(),
             answers: Vec::new(),
             prefix_seconds: 0.0,
             clean_seconds: 0.0,
         });
+        for reading in readings.iter_mut() {
+            reading.x.clear();
+        }
+        for slot in &mut self.slots {
+            slot.readings.clone_from(readings);
+        }
         x.resize(contexts.len() * n_ctx * self.width, R::ZERO);
         let (at, threads) = (self.at, &self.threads);
         let x = x.par_chunks_mut((n_ctx * self.width).max(1));
@@ -129,11 +170,17 @@ impl<R: Real> Pass<R> {
             .zip(x)
             .try_for_each(|((slot, tokens), x)| {
                 let start = Instant::now();
-                threads.with(|t| model.prefix(tokens, at, &mut slot.cut, &mut NoHooks, &mut t.work))?;
+                threads.with(|t| model.prefix(tokens, at, &mut slot.cut, &mut slot.readings, &mut t.work))?;
                 x.copy_from_slice(&slot.cut.value);
                 slot.prefix_seconds += start.elapsed().as_secs_f64();
-                Ok(())
-            })
+                Ok::<(), ModelError>(())
+            })?;
+        for (k, reading) in readings.iter_mut().enumerate() {
+            self.slots
+                .iter()
+                .for_each(|slot| reading.x.extend_from_slice(&slot.readings[k].x));
+        }
+        Ok(())
     }
 
     /// The clean pass, then for each dictionary the spliced pass, its losses, and its gradient by x̂.

@@ -182,10 +182,17 @@ pub fn evaluate(
     let width = backend.model().width(config.at)?;
     let load = |file: &PathBuf| -> Result<(Dictionary<f32>, f64), TrainError> {
         let (dictionary, facts) = dictionary::load(file)?;
-        if (dictionary.d_in(), facts.at) != (width, config.at) {
-            let (file, at, d_in) = (file.display(), facts.at, dictionary.d_in());
-            let message = format!("{file} is {d_in} wide, at {at}; expected {width}, at {}", config.at);
+        if (dictionary.d_out(), facts.at) != (width, config.at) {
+            let (file, at, d_out) = (file.display(), facts.at, dictionary.d_out());
+            let message = format!("{file} is {d_out} wide, at {at}; expected {width}, at {}", config.at);
             return Err(ConfigError::new("dictionary", message).into());
+        }
+        if let Some(read_at) = dictionary.kind().read_at() {
+            let (d_in, width) = (dictionary.d_in(), backend.model().width(read_at)?);
+            if d_in != width {
+                let message = format!("{} reads {d_in} numbers at {read_at}; expected {width}", file.display());
+                return Err(ConfigError::new("dictionary", message).into());
+            }
         }
         Ok((dictionary, facts.scale))
     };

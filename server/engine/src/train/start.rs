@@ -29,7 +29,8 @@ pub fn starts(
     backend: &dyn Backend,
     tokens: &TokenFile,
 ) -> Result<Vec<Start>, TrainError> {
-    let width = backend.model().width(config.at)?;
+    let model = backend.model();
+    let d_out = model.width(config.at)?;
     let mut validation = Validation {
         config,
         backend,
@@ -38,9 +39,10 @@ pub fn starts(
     };
     let mut starts = Vec::with_capacity(config.dictionaries.len());
     for (index, wanted) in config.dictionaries.iter().enumerate() {
+        let width = model.width(wanted.kind.read_at().unwrap_or(config.at))?;
         let start = match &wanted.origin {
             Origin::Fresh => Start {
-                dictionary: Dictionary::random(wanted.kind, width, wanted.d_sae, wanted.seed),
+                dictionary: Dictionary::between(wanted.kind, (width, d_out), wanted.d_sae, wanted.seed),
                 scale: None,
             },
             origin => {
@@ -51,7 +53,10 @@ pub fn starts(
                     )
                 })?;
                 let (dictionary, facts) = dictionary::load(file)?;
-                if dictionary.d_in() != width || facts.at != config.at || facts.residual != config.residual {
+                if (dictionary.d_in(), dictionary.d_out()) != (width, d_out)
+                    || facts.at != config.at
+                    || facts.residual != config.residual
+                {
                     let message = format!(
                         "{} is {} wide, at {} ({}); expected {width}, at {} ({})",
                         file.display(),
@@ -127,6 +132,13 @@ impl Validation<'_> {
                 ),
             )
         };
+        if dictionary.kind().read_at().is_some() {
+            let message = format!(
+                "found '{by}' of a {}, which reads elsewhere than it writes; expected a dictionary that reads where it writes",
+                dictionary.kind().name()
+            );
+            return Err(ConfigError::new("by", message).into());
+        }
         let derived = match by {
             PostHoc::Fold => {
                 return Ok(Start {

@@ -4,7 +4,7 @@ use api::{HookPoint, TrainConfig};
 
 use super::{
     TrainError,
-    pass::{Pass, Wanted},
+    pass::{Pass, Reading, Wanted},
     trainee::Trainee,
 };
 use crate::{
@@ -24,6 +24,8 @@ pub struct Stepper<'m, R> {
     pass: Pass<R>,
     scratch: Scratch<R>,
     x: Vec<R>,
+    /// What transcoders read, once per hook point.
+    readings: Vec<Reading<R>>,
 }
 
 impl<'m, R: Real> Stepper<'m, R> {
@@ -32,7 +34,12 @@ impl<'m, R: Real> Stepper<'m, R> {
     /// # Errors
     /// When the model has no such hook point.
     pub fn new(model: &'m Model<R>, config: &TrainConfig, scale: f64, trainees: Vec<Trainee<R>>) -> Result<Self, TrainError> {
+        let mut points: Vec<HookPoint> = trainees.iter().filter_map(|t| t.dictionary.kind().read_at()).collect();
+        points.sort_unstable();
+        points.dedup();
+        points.iter().try_for_each(|at| model.width(*at).map(drop))?;
         Ok(Self {
+            readings: points.into_iter().map(|at| Reading { at, x: Vec::new() }).collect(),
             trainees,
             model,
             at: config.at,
@@ -54,10 +61,22 @@ impl<'m, R: Real> Stepper<'m, R> {
     /// # Errors
     /// The model's.
     pub fn prepare(&mut self, contexts: &[&[u32]]) -> Result<(), TrainError> {
-        self.pass.prefix(self.model, contexts, &mut self.x)?;
-        scale(&mut self.x, R::of(self.scale));
-        self.trainees.iter_mut().for_each(|trainee| trainee.prepare(&self.x));
+        self.prefix(contexts)?;
+        for trainee in &mut self.trainees {
+            trainee.prepare(input(trainee, &self.readings, &self.x));
+        }
         self.pass.take_seconds();
+        Ok(())
+    }
+
+    /// What the dictionaries see of a batch.
+    fn prefix(&mut self, contexts: &[&[u32]]) -> Result<(), TrainError> {
+        self.pass.prefix_with(self.model, contexts, &mut self.x, &mut self.readings)?;
+        // the pass keeps its own copy for the clean suffix
+        scale(&mut self.x, R::of(self.scale));
+        for reading in &mut self.readings {
+            scale(&mut reading.x, R::of(self.scale));
+        }
         Ok(())
     }
 
@@ -74,9 +93,7 @@ impl<'m, R: Real> Stepper<'m, R> {
     pub fn gradients(&mut self, batches: &[Vec<&[u32]>]) -> Result<(), TrainError> {
         self.trainees.iter_mut().for_each(Trainee::begin);
         for contexts in batches {
-            self.pass.prefix(self.model, contexts, &mut self.x)?;
-            // the pass keeps its own copy for the clean suffix
-            scale(&mut self.x, R::of(self.scale));
+            self.prefix(contexts)?;
             self.batch(1.0 / batches.len() as f64)?;
         }
         self.complete()
@@ -140,9 +157,9 @@ impl<'m, R: Real> Stepper<'m, R> {
     /// Adds what a batch in `self.x` gives; the pass stands behind its prefix, unless all dictionaries are local.
     fn batch(&mut self, weight: f64) -> Result<(), TrainError> {
         let n = self.x.len() / self.pass.width();
-        let x = &self.x;
         for trainee in &mut self.trainees {
-            trainee.forward(x, weight, &self.scratch);
+            let x = input(trainee, &self.readings, &self.x);
+            trainee.forward_to(x, &self.x, weight, &self.scratch);
             if trainee.looks_past() {
                 trainee.output(self.scale);
             }
@@ -174,6 +191,7 @@ impl<'m, R: Real> Stepper<'m, R> {
                 trainee.terms.downstream += downstream * squared_error;
                 trainee.seconds += seconds;
             }
+            let x = input(trainee, &self.readings, &self.x);
             trainee.backward(x, weight, &self.scratch);
         }
         self.share_seconds();
@@ -193,4 +211,13 @@ impl<'m, R: Real> Stepper<'m, R> {
             }
         }
     }
+}
+
+/// What a dictionary reads of a batch: what is at its hook point, `x`, but for transcoders.
+fn input<'x, R: Real>(trainee: &Trainee<R>, readings: &'x [Reading<R>], x: &'x [R]) -> &'x [R] {
+    let read_at = trainee.dictionary.kind().read_at();
+    readings
+        .iter()
+        .find(|reading| Some(reading.at) == read_at)
+        .map_or(x, |reading| &reading.x)
 }

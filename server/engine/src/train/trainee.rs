@@ -98,13 +98,18 @@ impl<R: Real> Trainee<R> {
     /// Codes and x̂ of a batch `x` [n_tokens, d_in], in the dictionary's own scale, and the terms that follow from them, taken
     /// `weight` times. For local objectives the loss' derivative by x̂ is complete then.
     pub fn forward(&mut self, x: &[R], weight: f64, scratch: &Scratch<R>) {
+        self.forward_to(x, x, weight, scratch);
+    }
+
+    /// As [`Trainee::forward`], where x̂ is to be `target` [n_tokens, d_out]: x itself, but for transcoders.
+    pub fn forward_to(&mut self, x: &[R], target: &[R], weight: f64, scratch: &Scratch<R>) {
         let start = Instant::now();
-        let d = self.dictionary.d_in();
-        let per_number = weight / x.len() as f64;
+        let d = self.dictionary.d_out();
+        let per_number = weight / target.len() as f64;
         let forward = &mut self.forward;
-        self.grad_out.resize(x.len(), R::ZERO);
+        self.grad_out.resize(target.len(), R::ZERO);
         self.dictionary.forward(x, per_number, forward, Path::default(), scratch);
-        self.terms.reconstruction += per_number * reconstruction::squared_error(x, &forward.x_hat, d);
+        self.terms.reconstruction += per_number * reconstruction::squared_error(target, &forward.x_hat, d);
         self.terms.sparsity += per_number * forward.penalty;
         self.terms.auxiliary += per_number * forward.auxiliary;
         self.l0 += per_number * (forward.codes.nnz() * d) as f64;
@@ -112,12 +117,12 @@ impl<R: Real> Trainee<R> {
         match self.objective {
             Objective::Local { .. } => {
                 let scale = by_mse * R::of(self.terms.reconstruction_share);
-                reconstruction::gradient(x, &forward.x_hat, scale, &mut self.grad_out, d);
+                reconstruction::gradient(target, &forward.x_hat, scale, &mut self.grad_out, d);
             }
             Objective::KlMse { .. } => {
-                self.grad_mse.resize(x.len(), R::ZERO);
-                self.batch_mse = reconstruction::squared_error(x, &forward.x_hat, d) / x.len() as f64;
-                reconstruction::gradient(x, &forward.x_hat, by_mse, &mut self.grad_mse, d);
+                self.grad_mse.resize(target.len(), R::ZERO);
+                self.batch_mse = reconstruction::squared_error(target, &forward.x_hat, d) / target.len() as f64;
+                reconstruction::gradient(target, &forward.x_hat, by_mse, &mut self.grad_mse, d);
             }
             Objective::E2e { .. } | Objective::E2eDs { .. } => {}
         }
@@ -152,7 +157,7 @@ impl<R: Real> Trainee<R> {
         scale(&mut self.forward.x_hat, R::of(1.0 / factor));
     }
 
-    /// x̂ [n_tokens, d_in] of the last batch.
+    /// x̂ [n_tokens, d_out] of the last batch.
     pub fn x_hat(&self) -> &[R] {
         &self.forward.x_hat
     }
@@ -165,7 +170,7 @@ impl<R: Real> Trainee<R> {
     /// Adds the batch's gradient of the parameters.
     pub fn backward(&mut self, x: &[R], weight: f64, scratch: &Scratch<R>) {
         let start = Instant::now();
-        let sparsity = R::of(weight / x.len() as f64 * self.objective.sparsity());
+        let sparsity = R::of(weight / self.grad_out.len() as f64 * self.objective.sparsity());
         let Self {
             dictionary,
             forward,

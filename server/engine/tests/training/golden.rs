@@ -37,6 +37,8 @@ pub struct Setup {
     pub name: String,
     pub model: String,
     pub at: HookPoint,
+    /// Where a transcoder reads.
+    pub read_at: Option<HookPoint>,
     pub residual: ResidualFrame,
     pub scale: f64,
     pub metrics: Vec<Measured>,
@@ -111,7 +113,11 @@ impl Golden {
                 .map(R::of)
                 .collect::<Vec<_>>()
         });
-        let dictionary = Dictionary::Relu(Relu::new(w_enc, b_enc, w_dec, b_dec));
+        let relu = Relu::new(w_enc, b_enc, w_dec, b_dec);
+        let dictionary = Dictionary::Relu(match setup.read_at {
+            Some(read_at) => relu.reading_at(read_at),
+            None => relu,
+        });
         assert_eq!(dictionary.d_sae(), self.about.d_sae);
         dictionary
     }

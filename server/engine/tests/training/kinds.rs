@@ -286,8 +286,13 @@ fn jumprelu_is_torchs() {
 fn every_kind_has_its_golden_numbers() {
     let golden = Golden::read();
     let names: Vec<_> = golden.about.kinds.iter().map(|entry| entry.kind.name()).collect();
-    // ReLU's are with the training's; pursuit, which holds its codes constant, has its own with the origins
-    let elsewhere = [KindName::Relu, KindName::Pursuit];
+    // ReLU's and transcoders' are with the training's; pursuit, which holds its codes constant, has its own with the origins
+    let elsewhere = [
+        KindName::Relu,
+        KindName::Transcoder,
+        KindName::JumpReluTranscoder,
+        KindName::Pursuit,
+    ];
     assert!(
         KindName::ALL
             .iter()

@@ -14,4 +14,5 @@ mod origins;
 mod runs;
 mod sites;
 mod torch;
+mod transcoders;
 mod workplace;

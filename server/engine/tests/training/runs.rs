@@ -73,6 +73,10 @@ impl Place {
         Self { folder, model, tokens }
     }
 
+    pub fn tokens(&self) -> &TokenFile {
+        &self.tokens
+    }
+
     pub fn run(&self, name: &str, config: &TrainConfig, n_threads: usize, watch: &mut Watch) -> Result<Outcome, TrainError> {
         self.run_with(name, config, &[], n_threads, None, watch)
     }

@@ -28,7 +28,7 @@ fn terms(terms: &Terms) -> [(&'static str, f64); 4] {
 #[test]
 fn losses_gradients_and_ten_steps_are_torchs() {
     let golden = Golden::read();
-    for setup in &golden.about.setups {
+    for setup in golden.about.setups.iter().filter(|setup| setup.read_at.is_none()) {
         let host = model(setup);
         let mut gpu = OnGpu::new(&Gpu::processor(), &host).unwrap();
         // seven of the batch's 24 tokens, and one context's head, at a time
