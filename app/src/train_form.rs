@@ -8,176 +8,12 @@ use api::{
     PerObjective, Site, SweepRequest,
 };
 
+mod fields;
+
+pub use fields::{BUFFER, COEFFICIENTS, KIND_SETTINGS, MEASUREMENT, OPTIMISER, SIZES, TextField};
+
 /// The form's values by field; a field that is left empty has none.
 pub type Values = BTreeMap<String, String>;
-
-/// A field that is typed.
-pub struct TextField {
-    /// The request's name for it.
-    pub name: &'static str,
-    /// What it is called.
-    pub label: &'static str,
-    /// What it means.
-    pub help: &'static str,
-    /// Whether it has a line of its own.
-    pub is_wide: bool,
-}
-
-const fn field(name: &'static str, label: &'static str, help: &'static str) -> TextField {
-    TextField {
-        name,
-        label,
-        help,
-        is_wide: false,
-    }
-}
-
-/// The kinds' own numbers; each kind has some of them.
-pub const KIND_SETTINGS: &[TextField] = &[
-    TextField {
-        name: "coefficient",
-        label: "Sparsity coefficient λ",
-        help: "Weight of the sparsity term: the mean L1 norm of the codes (gated: of the open gates; jumprelu: their number; relu-april and relu-saelens: times the length of what they write; p-anneal: Σ cᵖ) over d_in. A dictionary is trained for each value, so several draw a Pareto \
-               curve: 0.1,0.3,1 for every objective or, per objective, local=0.1,0.3;e2e=1,3.",
-        is_wide: true,
-    },
-    TextField {
-        name: "k",
-        label: "Features per token, k",
-        help: "A dictionary is trained for each value, so several draw a Pareto curve: 8,16,32.",
-        is_wide: true,
-    },
-    field(
-        "aux_coefficient",
-        "Dead features' weight",
-        "Of the term in which dead features learn what the others leave over.",
-    ),
-    field(
-        "dead_tokens",
-        "Dead after",
-        "Tokens without firing after which a feature is dead.",
-    ),
-    field(
-        "threshold_decay",
-        "Threshold's decay",
-        "In use, features fire above a threshold: the decaying mean of the smallest activation that training batches kept.",
-    ),
-    field(
-        "bandwidth",
-        "Bandwidth",
-        "Width of the window around a threshold in which it has a gradient, in units of the input's size.",
-    ),
-    field("initial_threshold", "First threshold", "In units of the input's size."),
-    field(
-        "read_at",
-        "Reads at",
-        "A hook point before the one where it writes: blocks.2.hook_resid_mid for blocks.2.hook_mlp_out, so that it stands for the MLP.",
-    ),
-    field(
-        "groups",
-        "Groups",
-        "Of features, each prefix of which reconstructs by itself: 1/32, 1/16, 1/8, 1/4 of them and the rest are five.",
-    ),
-    field("final_p", "Last p", "Of the penalty Σ cᵖ, which begins at 1."),
-    field("anneal_start", "p falls from", "The optimiser step at which it begins to."),
-    field("anneal_end", "p falls until", "The optimiser step at which it is the last."),
-];
-
-/// The objectives' own numbers.
-pub const COEFFICIENTS: &[TextField] = &[
-    field(
-        "kl_coefficient",
-        "KL coefficient",
-        "Weight of KL(model ‖ spliced) in e2e and e2e+ds, one value or a list, per objective if you like.",
-    ),
-    field(
-        "ds_coefficient",
-        "Downstream coefficient",
-        "e2e+ds: total weight of the reconstruction at later blocks, shared equally among them.",
-    ),
-];
-
-/// The dictionary and its text.
-pub const SIZES: &[TextField] = &[
-    field(
-        "from",
-        "Train further",
-        "Numbers of trained dictionaries, 7,8: each is trained on under every objective. Kind, width and λ stay theirs.",
-    ),
-    field("d_sae", "Features, d_sae", "Number of features in each dictionary."),
-    field(
-        "tokens",
-        "Tokens",
-        "Tokens to train on. Documents repeat, reshuffled, when they run out.",
-    ),
-    field(
-        "seeds",
-        "Seeds",
-        "Each sets the initial weights and the order of the text, and is a run of its own: 0,1,2. Intervals need two or more.",
-    ),
-];
-
-/// The optimiser and the batches.
-pub const OPTIMISER: &[TextField] = &[
-    field(
-        "lr",
-        "Learning rate",
-        "Adam's peak learning rate; a list or values per objective train a dictionary for each.",
-    ),
-    field("n_ctx", "Context length, n_ctx", "Tokens per context."),
-    field("batch", "Batch", "Contexts per batch."),
-    field("accumulation", "Accumulation", "Batches per optimiser step."),
-    field(
-        "warmup_steps",
-        "Warm-up steps",
-        "Steps in which the learning rate rises linearly from 0.",
-    ),
-    field(
-        "min_lr_factor",
-        "Last learning rate",
-        "As a fraction of the peak, at the end of the cosine.",
-    ),
-    field("hold_steps", "Hold", "Steps at the end that keep the last learning rate."),
-    field(
-        "max_grad_norm",
-        "Largest gradient norm",
-        "A dictionary's gradient is scaled down to it.",
-    ),
-    field("adam_beta1", "Adam β₁", "Decay of the mean of the gradient."),
-    field("adam_beta2", "Adam β₂", "Decay of the mean of its square."),
-    field("adam_eps", "Adam ε", "Added to the root of that mean."),
-];
-
-/// The buffer of activations.
-pub const BUFFER: &[TextField] = &[
-    field(
-        "buffer_tokens",
-        "Buffer",
-        "Activation vectors of many contexts, mixed, that steps draw from; for the local objective alone. Empty: contexts in order.",
-    ),
-    field(
-        "buffer_mixing",
-        "Kept back",
-        "Share of the buffer that is mixed with the next vectors when the others have been served.",
-    ),
-];
-
-/// What is measured and kept.
-pub const MEASUREMENT: &[TextField] = &[
-    field("eval_tokens", "Tokens measured", "Of that text, for the final metrics."),
-    field("validation_tokens", "Validation tokens", "For the curves while it trains."),
-    field(
-        "eval_every_steps",
-        "Validation interval",
-        "Steps between two measurements of the validation text.",
-    ),
-    field("log_every_steps", "Log interval", "Steps between two points of the curves."),
-    field(
-        "checkpoint_every_steps",
-        "Checkpoint interval",
-        "Steps between two checkpoints, from which a run goes on.",
-    ),
-];
 
 /// Fills in what a form must have to begin with: a model, a corpus, a hook point in the middle, objectives and coefficients.
 pub fn prefill(values: &mut Values, models: &[ModelInfo], corpora: &[CorpusInfo]) {
@@ -204,6 +40,9 @@ pub fn prefill_kind(values: &mut Values) {
     if kind(values).settings().contains(&"k") && !values.contains_key("k") {
         values.insert("k".into(), "8,16,32".into());
     }
+    if kind(values).is_fitted() {
+        values.insert("objective".into(), ObjectiveKind::Local.to_string());
+    }
 }
 
 /// The residual stream entering the middle block: where most published dictionaries are.
@@ -214,6 +53,11 @@ pub fn middle(model: &ModelInfo) -> HookPoint {
 /// The kind that is chosen; relu while it cannot be read.
 pub fn kind(values: &Values) -> KindName {
     values.get("kind").and_then(|kind| kind.parse().ok()).unwrap_or_default()
+}
+
+/// Whether a field of [`KIND_SETTINGS`] is one of `kind`'s.
+pub fn has_field(kind: KindName, name: &str) -> bool {
+    kind.settings().contains(&name) || kind.course().contains(&name)
 }
 
 /// The objectives that are ticked.
@@ -247,21 +91,32 @@ pub fn request(values: &Values) -> Result<SweepRequest, ApiError> {
     let chosen: KindName = word(values, "kind")?.unwrap_or_default();
     let own: Values = values
         .iter()
-        .filter(|(name, _)| chosen.settings().contains(&name.as_str()))
+        .filter(|(name, _)| has_field(chosen, name))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
-    let k = numbers(&own, "k", "whole numbers, as 8,16,32")?;
+    let values: &Values = &values
+        .iter()
+        .filter(|(name, _)| chosen.takes(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let k: Vec<u64> = numbers(&own, "k", "whole numbers, as 8,16,32")?;
+    let target_l0: Vec<f64> = numbers(&own, "target_l0", "numbers, as 16,32")?;
     Ok(SweepRequest {
         model: ModelId(required("model")?.into()),
         corpus: CorpusId(required("corpus")?.into()),
         at: required("at")?.parse()?,
-        from: numbers(values, "from", "numbers of dictionaries, as 3,5")?
+        from: numbers::<u64>(values, "from", "numbers of dictionaries, as 3,5")?
             .into_iter()
             .map(|id| DictionaryId(id as i64))
             .collect(),
         kind: chosen,
         objectives: objectives(values),
-        coefficient: list(&own, "coefficient")?,
+        // a target finds it
+        coefficient: list(&own, "coefficient")?.filter(|_| target_l0.is_empty()),
+        target_l0,
+        sparsity_warmup_steps: whole(&own, "sparsity_warmup_steps")?.map(|n| n as usize),
+        resample_steps: whole(&own, "resample_steps")?.map(|n| n as usize),
+        resample_warmup_steps: whole(&own, "resample_warmup_steps")?.map(|n| n as usize),
         k: k.into_iter().map(|k| k as usize).collect(),
         aux_coefficient: number(&own, "aux_coefficient")?,
         dead_tokens: whole(&own, "dead_tokens")?,
@@ -346,7 +201,7 @@ fn number(values: &Values, name: &str) -> Result<Option<f64>, ApiError> {
         .transpose()
 }
 
-fn numbers(values: &Values, name: &str, expected: &str) -> Result<Vec<u64>, ApiError> {
+fn numbers<T: FromStr>(values: &Values, name: &str, expected: &str) -> Result<Vec<T>, ApiError> {
     let Some(found) = text(values, name) else {
         return Ok(Vec::new());
     };
@@ -439,6 +294,14 @@ mod tests {
             (KindName::TopK, vec![8, 16], Some(100_000))
         );
         assert_eq!((asked.coefficient, asked.bandwidth), (None, None));
+        assert!(asked.target_l0.is_empty());
+        values.insert("target_l0".into(), "16, 32.5".into());
+        assert!(request(&values).unwrap().target_l0.is_empty(), "topk has none");
+        values.insert("kind".into(), "gated".into());
+        let aimed = request(&values).unwrap();
+        assert!(aimed.target_l0 == [16.0, 32.5] && aimed.coefficient.is_none());
+        values.remove("target_l0");
+        values.insert("kind".into(), "topk".into());
         values.insert("k".into(), "8;16".into());
         assert_eq!(request(&values).unwrap_err().field.as_deref(), Some("k"));
         values.insert("kind".into(), "jumprelu".into());
@@ -449,8 +312,31 @@ mod tests {
     }
 
     #[test]
+    fn a_fitted_kind_is_not_asked_how_it_is_trained() {
+        let mut values = values();
+        for (name, value) in [
+            ("kind", "pca-dynamic"),
+            ("k", "8"),
+            ("lr", "fast"),
+            ("d_sae", "70"),
+            ("tokens", "1e5"),
+        ] {
+            values.insert(name.into(), value.into());
+        }
+        prefill_kind(&mut values);
+        let asked = request(&values).unwrap();
+        assert_eq!((asked.lr, asked.d_sae, asked.tokens), (None, None, Some(100_000)));
+        assert_eq!(asked.objectives, [ObjectiveKind::Local]);
+        values.insert("kind".into(), "nmf".into());
+        assert_eq!(request(&values).unwrap().d_sae, Some(70));
+    }
+
+    #[test]
     fn every_setting_of_a_kind_has_a_field() {
-        for name in KindName::ALL.iter().flat_map(|kind| kind.settings()) {
+        for name in KindName::ALL
+            .iter()
+            .flat_map(|kind| kind.settings().iter().chain(kind.course()))
+        {
             assert!(KIND_SETTINGS.iter().any(|field| field.name == *name), "{name}");
         }
     }

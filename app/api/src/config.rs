@@ -1,6 +1,6 @@
 //! The resolved config of a training run: every value that the result depends on, none left to a default.
 
-use crate::{Buffer, ConfigError, CorpusId, DictionaryKind, HookPoint, ModelId, Origin, word::words};
+use crate::{Buffer, ConfigError, CorpusId, Course, DictionaryKind, HookPoint, ModelId, Origin, word::words};
 use serde::{Deserialize, Serialize};
 
 /// How the residual stream is read.
@@ -282,6 +282,9 @@ pub struct DictionaryConfig {
     pub lr: f64,
     /// Seed of the initial weights.
     pub seed: u64,
+    /// How λ comes about, and what is done about dead features.
+    #[serde(default, skip_serializing_if = "Course::is_plain")]
+    pub course: Course,
     /// What it begins from.
     #[serde(default, skip_serializing_if = "Origin::is_fresh")]
     pub origin: Origin,
@@ -402,14 +405,16 @@ impl TrainConfig {
         below_one("adam_beta2", self.adam.beta2)?;
         positive("adam_eps", self.adam.eps)?;
         positive("max_grad_norm", self.max_grad_norm)?;
+        self.check_fit()?;
         self.check_buffer()?;
         for dictionary in &self.dictionaries {
             at_least("d_sae", dictionary.d_sae, 1)?;
-            if dictionary.origin.is_trained() {
+            if dictionary.origin.is_trained() && !dictionary.kind.name().is_fitted() {
                 positive("lr", dictionary.lr)?;
             }
             not_negative("coefficient", dictionary.objective.sparsity())?;
             dictionary.check_kind()?;
+            dictionary.check_course(self.n_steps())?;
             if let Some(read_at) = dictionary.kind.read_at().filter(|read_at| *read_at > self.at) {
                 let message = format!("found {read_at}, which comes after {}; expected one before it", self.at);
                 return Err(ConfigError::new("read_at", message));

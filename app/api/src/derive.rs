@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ConfigError, DictionaryConfig, DictionaryId, DictionaryInfo, InputScale, Objective, Origin, PostHoc, Schedule, TrainConfig,
+    ConfigError, Course, DictionaryConfig, DictionaryId, DictionaryInfo, InputScale, Objective, Origin, PostHoc, Schedule,
+    TrainConfig,
 };
 
 /// Each of some dictionaries changed in each of some ways. They are measured as the dictionaries were that they come from.
@@ -113,6 +114,7 @@ impl DeriveRequest {
             },
             seed: own.seed,
             origin: Origin::Derived { from: info.id, by },
+            course: Course::default(),
         })
     }
 
@@ -164,6 +166,7 @@ mod tests {
         let request: SweepRequest = serde_json::from_value(request).unwrap();
         let facts = ResolvedAgainst {
             width: 8,
+            d_vocab: 512,
             max_n_ctx: 64,
             has_bos: false,
             parents: &[],

@@ -37,6 +37,9 @@ impl SweepRequest {
                 return Err(ConfigError::new(field, message));
             }
         }
+        if self.kind.is_fitted() {
+            return self.fitted_kinds();
+        }
         match self.kind {
             KindName::Relu => return Ok(vec![DictionaryKind::Relu]),
             KindName::ReluUnit => return Ok(vec![DictionaryKind::ReluUnit]),
@@ -69,7 +72,8 @@ impl SweepRequest {
                     initial_threshold: or_default(self.initial_threshold, "initial_threshold", 0.001, defaults),
                 }]);
             }
-            KindName::TopK | KindName::BatchTopK | KindName::Matryoshka | KindName::Pursuit => {}
+            // those that are given k; the fitted ones have been dealt with
+            _ => {}
         }
         if self.k.is_empty() {
             let message = format!("nothing is given; {} needs features per token, as 8,16,32", self.kind);
@@ -119,20 +123,25 @@ impl SweepRequest {
         self.read_at.ok_or_else(missing)
     }
 
-    /// The coefficients of the sparsity term; 0 alone for the kinds that have none.
+    /// The coefficients of the sparsity term; 0 alone for the kinds that have none, and where it is found.
     ///
     /// # Errors
     /// Where they are missing, or given to a kind without one.
     pub(crate) fn sparsity(&self) -> Result<PerObjective, ConfigError> {
         match (&self.coefficient, self.kind.has_penalty()) {
+            (None, true) if !self.target_l0.is_empty() => Ok(PerObjective::All(vec![0.0])),
             (Some(values), true) => Ok(values.clone()),
             (None, false) => Ok(PerObjective::All(vec![0.0])),
             (None, true) => {
-                let expected = "expected 0.1,0.3 or local=0.1;e2e=1,3";
+                let expected = "expected 0.1,0.3 or local=0.1;e2e=1,3, or target_l0 in its place";
                 Err(ConfigError::new("coefficient", format!("nothing is given; {expected}")))
             }
             (Some(values), false) => {
-                let message = format!("found '{values}'; {} has no sparsity term: give k in its place", self.kind);
+                let instead = match self.kind.settings().contains(&"k") {
+                    true => "give k in its place",
+                    false => "leave it out",
+                };
+                let message = format!("found '{values}'; {} has no sparsity term: {instead}", self.kind);
                 Err(ConfigError::new("coefficient", message))
             }
         }
@@ -151,6 +160,7 @@ mod tests {
         request.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
         let facts = ResolvedAgainst {
             width: 64,
+            d_vocab: 512,
             max_n_ctx: 512,
             has_bos: true,
             parents: &[],
@@ -175,7 +185,11 @@ mod tests {
             let mut settings = serde_json::json!({"kind": name});
             match name.has_penalty() {
                 true => settings["coefficient"] = "0.5".into(),
-                false => settings["k"] = serde_json::json!([4]),
+                false if name.settings().contains(&"k") => settings["k"] = serde_json::json!([4]),
+                false => {}
+            }
+            if name.is_fitted() {
+                settings["objectives"] = serde_json::json!(["local"]);
             }
             let reads_elsewhere = name.settings().contains(&"read_at");
             if reads_elsewhere {
@@ -197,6 +211,26 @@ mod tests {
             named.sort_unstable();
             assert_eq!(own, named);
         }
+    }
+
+    #[test]
+    fn a_course_is_resolved_and_left_out_where_it_is_plain() {
+        let settings = serde_json::json!({"kind": "gated", "target_l0": [16, 32.5], "sparsity_warmup_steps": 9,
+            "resample_steps": 50, "resample_warmup_steps": 5});
+        let dictionaries = resolve(settings).unwrap();
+        assert_eq!(dictionaries.len(), 4);
+        assert_eq!(dictionaries[1].dial(), ("L0", 32.5));
+        let found = DictionaryConfig {
+            objective: dictionaries[1].objective.with_sparsity(0.3),
+            ..dictionaries[1].clone()
+        };
+        assert_eq!(found.dial(), ("λ", 0.3));
+        let text = serde_json::to_string(&found).unwrap();
+        assert_eq!(serde_json::from_str::<DictionaryConfig>(&text).unwrap(), found, "{text}");
+        let plain = resolve(serde_json::json!({"coefficient": "1"})).unwrap();
+        let text = serde_json::to_string(&plain[0]).unwrap();
+        assert!(!text.contains("course") && plain[0].course.is_plain(), "{text}");
+        assert_eq!(serde_json::from_str::<DictionaryConfig>(&text).unwrap(), plain[0]);
     }
 
     #[test]
@@ -250,6 +284,33 @@ mod tests {
                 serde_json::json!({"kind": "batchtopk", "k": [4], "threshold_decay": 1.0}),
                 "threshold_decay",
                 "below 1",
+            ),
+            (
+                serde_json::json!({"kind": "topk", "k": [4], "target_l0": [4]}),
+                "target_l0",
+                "no sparsity term",
+            ),
+            (
+                serde_json::json!({"coefficient": "1", "target_l0": [4]}),
+                "coefficient",
+                "give one of them",
+            ),
+            (serde_json::json!({"target_l0": [0]}), "target_l0", "above 0"),
+            (serde_json::json!({"target_l0": [1025]}), "target_l0", "1024 or less"),
+            (
+                serde_json::json!({"kind": "jumprelu", "coefficient": "1", "resample_steps": 9}),
+                "resample_steps",
+                "not resampled",
+            ),
+            (
+                serde_json::json!({"coefficient": "1", "resample_steps": 9, "resample_warmup_steps": 9}),
+                "resample_warmup_steps",
+                "fewer than the 9",
+            ),
+            (
+                serde_json::json!({"coefficient": "1", "sparsity_warmup_steps": 99_999}),
+                "sparsity_warmup_steps",
+                "fewer than",
             ),
             (
                 serde_json::json!({"kind": "matryoshka", "k": [4], "groups": 11}),

@@ -4,9 +4,11 @@
 mod basis;
 mod buffer;
 mod config;
+mod course;
 mod derive;
 mod dictionary;
 mod error;
+mod fitted;
 mod hook;
 mod id;
 mod job;
@@ -30,6 +32,7 @@ pub use config::{
     Adam, BosPolicy, DictionaryConfig, EosPolicy, Evaluation, EvaluationSplit, InputScale, Objective, ObjectiveKind, Packing,
     ResidualFrame, Schedule, TrainConfig,
 };
+pub use course::Course;
 pub use derive::DeriveRequest;
 pub use dictionary::{DictionaryInfo, Difference, Measurement, TokenSet, Verified};
 pub use error::{ApiError, ConfigError, ErrorKind};

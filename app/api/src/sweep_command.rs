@@ -11,10 +11,6 @@ impl SweepRequest {
             format!("--model {}", self.model),
             format!("--corpus {}", self.corpus),
             format!("--at {}", self.at),
-            format!(
-                "--objective {}",
-                join(self.objectives.iter().map(ToString::to_string).collect())
-            ),
         ];
         if self.from.is_empty() {
             words.insert(4, format!("--kind {}", self.kind));
@@ -30,10 +26,21 @@ impl SweepRequest {
             }
         };
         option(
+            "objective",
+            (!self.objectives.is_empty()).then(|| join(self.objectives.iter().map(ToString::to_string).collect())),
+        );
+        option(
             "from",
             (!self.from.is_empty()).then(|| join(self.from.iter().map(ToString::to_string).collect())),
         );
         option("coefficient", self.coefficient.as_ref().map(ToString::to_string));
+        option(
+            "target-l0",
+            (!self.target_l0.is_empty()).then(|| join(self.target_l0.iter().map(ToString::to_string).collect())),
+        );
+        option("sparsity-warmup-steps", self.sparsity_warmup_steps.map(|v| v.to_string()));
+        option("resample-steps", self.resample_steps.map(|v| v.to_string()));
+        option("resample-warmup-steps", self.resample_warmup_steps.map(|v| v.to_string()));
         option(
             "k",
             (!self.k.is_empty()).then(|| join(self.k.iter().map(ToString::to_string).collect())),

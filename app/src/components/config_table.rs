@@ -24,6 +24,21 @@ pub fn ConfigTable(
     }
 }
 
+/// Rows that say nothing of a run that fits.
+const OF_TRAINING: [&str; 11] = [
+    "lr",
+    "steps",
+    "warmup_steps",
+    "min_lr_factor",
+    "hold_steps",
+    "adam",
+    "max_grad_norm",
+    "log_every_steps",
+    "checkpoint_every_steps",
+    "validation_tokens",
+    "eval_every_steps",
+];
+
 fn rows(config: &TrainConfig) -> Vec<(&'static str, String)> {
     let whole = |n: usize| count(n as u64);
     let adam = config.adam;
@@ -53,6 +68,10 @@ fn rows(config: &TrainConfig) -> Vec<(&'static str, String)> {
         distinct(&|d| of(d).map(|(_, value)| exact(value)).unwrap_or_default())
     };
     let buffer = |of: &dyn Fn(&Buffer) -> String| config.buffer.as_ref().map(of).unwrap_or_default();
+    let course = |name: &str| {
+        let of = |d: &DictionaryConfig| d.course.settings().into_iter().find(|(own, _)| *own == name);
+        distinct(&|d| of(d).map(|(_, value)| exact(value)).unwrap_or_default())
+    };
     let lr = match distinct(&|d| exact(d.lr)) {
         several if several.contains(", ") => distinct(&|d| named(d.objective, d.lr)),
         one => one,
@@ -83,6 +102,10 @@ fn rows(config: &TrainConfig) -> Vec<(&'static str, String)> {
         ("final_p", setting("final_p")),
         ("anneal_start", setting("anneal_start")),
         ("anneal_end", setting("anneal_end")),
+        ("target_l0", course("target_l0")),
+        ("sparsity_warmup_steps", course("sparsity_warmup_steps")),
+        ("resample_steps", course("resample_steps")),
+        ("resample_warmup_steps", course("resample_warmup_steps")),
         ("objective", distinct(&|d| d.objective.kind().to_string())),
         ("d_sae", distinct(&|d| whole(d.d_sae))),
         ("lr", lr),
@@ -115,7 +138,7 @@ fn rows(config: &TrainConfig) -> Vec<(&'static str, String)> {
         ("validation_tokens", whole(config.evaluation.validation_tokens)),
         ("eval_every_steps", whole(config.evaluation.every_steps)),
     ]);
-    rows.retain(|(_, value)| !value.is_empty());
+    rows.retain(|(name, value)| !value.is_empty() && !(config.is_fit() && OF_TRAINING.contains(name)));
     rows
 }
 
@@ -131,6 +154,7 @@ mod tests {
         let transcoder = json!({"transcoder": {"read_at": "blocks.0.hook_resid_mid"}});
         let matryoshka = json!({"matryoshka": {"k": 131, "aux_coefficient": 0.132, "dead_tokens": 133, "threshold_decay": 0.134, "groups": 135}});
         let anneal = json!({"p-anneal": {"final_p": 0.136, "anneal_start": 137, "anneal_end": 138}});
+        let of_course = |course: Value| json!({"kind": "gated", "d_sae": 101, "objective": {"name": "local", "sparsity": 0.0}, "lr": 0.125, "seed": 102, "course": course});
         let of_kind = |kind: Value| json!({"kind": kind, "d_sae": 101, "objective": {"name": "local", "sparsity": 0.0}, "lr": 0.125, "seed": 102});
         let dictionary =
             |objective: Value| json!({"kind": "relu", "d_sae": 101, "objective": objective, "lr": 0.125, "seed": 102});
@@ -149,6 +173,7 @@ mod tests {
                 of_kind(transcoder),
                 of_kind(matryoshka),
                 of_kind(anneal),
+                of_course(json!({"target_l0": 139.5, "sparsity_warmup_steps": 140, "resample_steps": 142, "resample_warmup_steps": 143})),
             ],
         }))
         .unwrap()

@@ -23,6 +23,7 @@ pub fn value_label(name: &str) -> String {
     match name {
         "loss" => "loss".into(),
         "lr" => "learning rate".into(),
+        "coefficient" => "sparsity coefficient λ".into(),
         _ => match name.strip_prefix("loss/") {
             Some("kl") => "loss term: KL".into(),
             Some(term) => format!("loss term: {term}"),

@@ -16,6 +16,7 @@ const TRAINING: &[&str] = &[
     "loss/kl",
     "loss/downstream",
     "loss/sparsity",
+    "coefficient",
     "loss/auxiliary",
     "l0",
     "grad_norm",

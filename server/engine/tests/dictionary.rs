@@ -179,6 +179,7 @@ fn files_round_trip_and_say_what_is_wrong() {
         objective: Objective::Local { sparsity: 0.5 },
         lr: 1e-3,
         seed: 0,
+        course: api::Course::default(),
         origin: api::Origin::Fresh,
     };
     let file = DictionaryFile::new(config.clone(), HookPoint::resid_pre(2), ResidualFrame::Raw, 1.0, "abc".into());

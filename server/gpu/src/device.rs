@@ -92,16 +92,7 @@ impl<'m> OnGpu<'m> {
     /// # Errors
     /// With the kind, and what to do.
     pub(crate) fn supports(&self, dictionary: &Dictionary<f32>) -> Result<(), TrainError> {
-        match dictionary.kind().name() {
-            KindName::Relu => Ok(()),
-            other => {
-                let message = format!(
-                    "found {other} on {}, which computes relu alone; leave --device out to compute {other} on the cpu",
-                    self.name
-                );
-                Err(ConfigError::new("kind", message).into())
-            }
-        }
+        self.computes(dictionary.kind().name())
     }
 
     /// Refuses steps that draw from a buffer, which only the engine makes.
@@ -114,6 +105,23 @@ impl<'m> OnGpu<'m> {
             self.name
         );
         Err(ConfigError::new("buffer_tokens", message).into())
+    }
+
+    /// Refuses the resampling of dead features, which only the engine does.
+    ///
+    /// # Errors
+    /// With what to do.
+    pub(crate) fn no_resampling(&self, config: &TrainConfig) -> Result<(), TrainError> {
+        match config.dictionaries.iter().find(|d| d.course.resample_steps > 0) {
+            None => Ok(()),
+            Some(d) => {
+                let message = format!(
+                    "found {} on {}, which resamples no features; leave --device out to train on the cpu",
+                    d.course.resample_steps, self.name
+                );
+                Err(ConfigError::new("resample_steps", message).into())
+            }
+        }
     }
 
     /// What only the engine checks: that the model can read the contexts.
@@ -145,6 +153,19 @@ fn failed(device: &str) -> impl Fn(candle::Error) -> TrainError {
 impl Backend for OnGpu<'_> {
     fn model(&self) -> &HostModel<f32> {
         self.model.host
+    }
+
+    fn computes(&self, kind: KindName) -> Result<(), TrainError> {
+        match kind {
+            KindName::Relu => Ok(()),
+            other => {
+                let message = format!(
+                    "found {other} on {}, which computes relu alone; leave --device out to compute {other} on the cpu",
+                    self.name
+                );
+                Err(ConfigError::new("kind", message).into())
+            }
+        }
     }
 
     fn squares(&self, at: HookPoint, contexts: &[&[u32]]) -> Result<f64, TrainError> {

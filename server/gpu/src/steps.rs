@@ -92,6 +92,7 @@ impl<'b, 'm> GpuSteps<'b, 'm> {
             on.no_buffer()?;
         }
         trainees.iter().try_for_each(|trainee| on.supports(&trainee.dictionary))?;
+        on.no_resampling(config)?;
         let device = &on.model.device;
         let part = |trainee: &Trainee<f32>| {
             let first = upload(&trainee.adam.first, device)?;
@@ -220,6 +221,7 @@ impl Steps for GpuSteps<'_, '_> {
                 .and_then(Relu::of);
             part.relu = self.on.run(moved)?;
             self.on.run(self.on.model.device.synchronize())?;
+            trainee.advance();
             trainee.seconds += start.elapsed().as_secs_f64();
         }
         Ok(())

@@ -102,8 +102,7 @@ fn register(stage: &Stage<'_>, config: &TrainConfig, trained: Vec<Trained>) -> R
     let job = stage.job;
     let dictionaries = trained
         .into_iter()
-        .zip(&config.dictionaries)
-        .map(|(trained, dictionary)| {
+        .map(|trained| {
             let info = DictionaryInfo {
                 id: DictionaryId(0), // the registry numbers it, takes its checksum and its time
                 job: job.id,
@@ -113,7 +112,7 @@ fn register(stage: &Stage<'_>, config: &TrainConfig, trained: Vec<Trained>) -> R
                 at: config.at,
                 residual: config.residual,
                 input_scale: config.input_scale,
-                config: dictionary.clone(),
+                config: trained.config,
                 tokens: config.n_steps() as u64 * (config.batch_tokens() * config.accumulation) as u64,
                 n_passes: trained.n_passes,
                 evaluated_on: config.evaluation.split,

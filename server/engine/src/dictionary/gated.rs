@@ -113,6 +113,10 @@ impl<R: Real> Kind<R> for Gated<R> {
         &self.parameters.0[W_DEC].data
     }
 
+    fn centre(&self) -> Option<&[R]> {
+        self.bias()
+    }
+
     fn parameters_mut(&mut self) -> &mut Parameters<R> {
         &mut self.parameters
     }

@@ -108,6 +108,10 @@ impl<R: Real> Kind<R> for Matryoshka<R> {
         self.whole.directions()
     }
 
+    fn centre(&self) -> Option<&[R]> {
+        self.bias()
+    }
+
     fn prepare(&mut self, x: &[R]) {
         self.whole.prepare(x);
     }

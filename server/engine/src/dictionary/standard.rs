@@ -206,6 +206,10 @@ impl<R: Real> Kind<R> for Standard<R> {
         self.directions.unit()
     }
 
+    fn centre(&self) -> Option<&[R]> {
+        self.bias().filter(|_| self.is_centred)
+    }
+
     fn decoder(&self) -> &[R] {
         &self.parameters.0[W_DEC].data
     }

@@ -5,7 +5,7 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, fs, path::Path};
 
-use super::{TrainError, trainee::Trainee};
+use super::{TrainError, target::Search, trainee::Trainee};
 use crate::dictionary::Tensor;
 
 const KEY: &str = "saescope_checkpoint";
@@ -31,6 +31,9 @@ pub struct State {
     pub grad_norms: Vec<(f64, usize)>,
     /// Per dictionary: seconds of one thread.
     pub seconds: Vec<f64>,
+    /// Per dictionary: where its search for λ is.
+    #[serde(default)]
+    pub searches: Vec<Search>,
 }
 
 impl State {
@@ -45,6 +48,7 @@ impl State {
             scale,
             grad_norms: vec![(0.0, 0); n],
             seconds: vec![0.0; n],
+            searches: vec![Search::default(); n],
         }
     }
 }
@@ -67,6 +71,7 @@ pub fn save(folder: &Path, state: &State, trainees: &[Trainee<f32>]) -> Result<(
             ("s", trainee.dictionary.state()),
             ("m", &trainee.adam.first.0),
             ("v", &trainee.adam.second.0),
+            ("r", trainee.silent()),
         ] {
             for tensor in tensors {
                 let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytemuck::cast_slice(&tensor.data))
@@ -153,7 +158,8 @@ pub fn load(folder: &Path, expected: &State, trainees: &mut [Trainee<f32>]) -> R
         result?;
         read(k, "m", &mut trainee.adam.first.0)?;
         read(k, "v", &mut trainee.adam.second.0)?;
-        trainee.adam.steps = state.step;
+        read(k, "r", trainee.silent_mut())?;
+        trainee.resume(state.step, state.searches.get(k).copied().unwrap_or_default());
         trainee.seconds = state.seconds[k];
     }
     Ok(Some(state))

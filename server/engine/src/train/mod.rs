@@ -8,11 +8,14 @@ mod backend;
 pub mod buffer;
 mod checkpoint;
 mod feed;
+mod fit;
 mod pass;
+mod resample;
 mod run;
 pub mod schedule;
 mod start;
 mod step;
+mod target;
 mod trainee;
 
 pub use backend::{Backend, Cpu, Device, Steps};

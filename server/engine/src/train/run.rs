@@ -16,7 +16,7 @@ use super::{
     buffer::ActivationCache,
     checkpoint::{self, State},
     feed::{Contexts, Feed},
-    schedule,
+    fit, schedule,
     start::{self, Start},
     trainee::Trainee,
 };
@@ -77,6 +77,8 @@ pub enum Outcome {
 /// A finished dictionary.
 #[derive(Clone, Debug)]
 pub struct Trained {
+    /// Its config: the run's, with the λ that was found where one was searched for.
+    pub config: DictionaryConfig,
     /// Its file, in the run's folder.
     pub file: PathBuf,
     /// Everything measured on the text of `config.evaluation`, and the run's own figures.
@@ -100,12 +102,17 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
         ..
     } = inputs;
     check(inputs)?;
+    if config.is_fit() {
+        return fit::run(inputs, observer);
+    }
     let inputs_hash = format!("{model_hash} {}", tokens.manifest().train.sha256);
     let mut state = State::new(config, inputs_hash, 1.0);
     let starts = start::starts(config, from, backend, tokens)?;
     let scale = start::common_scale(&starts)?;
     let begin = |(c, start): (&DictionaryConfig, Start)| {
-        Trainee::new(c.objective, c.lr, start.dictionary, config.adam).from_origin(c.origin.clone())
+        Trainee::new(c.objective, c.lr, start.dictionary, config.adam)
+            .from_origin(c.origin.clone())
+            .with_course(&c.course, c.seed, config.n_steps())
     };
     let mut trainees: Vec<_> = config.dictionaries.iter().zip(starts).map(begin).collect();
     match (checkpoint::load(folder, &state, &mut trainees)?, scale) {
@@ -260,7 +267,7 @@ fn check(inputs: Inputs<'_>) -> Result<(), TrainError> {
 }
 
 /// 1, or the factor that makes E‖x‖² = 1 over the first batches.
-fn input_scale(inputs: Inputs<'_>) -> Result<f64, TrainError> {
+pub(super) fn input_scale(inputs: Inputs<'_>) -> Result<f64, TrainError> {
     let Inputs {
         config, backend, tokens, ..
     } = inputs;
@@ -294,6 +301,7 @@ fn save(state: &mut State, steps: &mut dyn Steps, folder: &Path) -> Result<(), T
         }
     }
     state.seconds = trainees.iter().map(|t| t.seconds).collect();
+    state.searches = trainees.iter().map(Trainee::search).collect();
     checkpoint::save(folder, state, trainees)
 }
 
@@ -333,6 +341,9 @@ fn history(
             let kind = trainee.dictionary.kind().name();
             if kind.has_penalty() {
                 values.insert("loss/sparsity".into(), trainee.terms.sparsity);
+                if !config.dictionaries[index].course.is_plain() {
+                    values.insert("coefficient".into(), trainee.objective.sparsity());
+                }
             }
             if kind.has_auxiliary() {
                 values.insert("loss/auxiliary".into(), trainee.terms.auxiliary);
@@ -370,7 +381,7 @@ fn subjects(trainees: &[Trainee<f32>], scale: f64) -> Vec<Subject<'_>> {
         .collect()
 }
 
-fn finish(
+pub(super) fn finish(
     inputs: Inputs<'_>,
     state: &State,
     trainees: &[Trainee<f32>],
@@ -410,19 +421,20 @@ fn finish(
     let n_passes = n_contexts / tokens.n_contexts(Split::Train) as f64;
     let mut trained = Vec::with_capacity(measured.len());
     for (index, mut metrics) in measured.into_iter().enumerate() {
-        let facts = DictionaryFile::new(
-            config.dictionaries[index].clone(),
-            config.at,
-            config.residual,
-            state.scale,
-            model_hash.to_string(),
-        );
+        let mut own = config.dictionaries[index].clone();
+        own.objective = own.objective.with_sparsity(trainees[index].coefficient());
+        let facts = DictionaryFile::new(own.clone(), config.at, config.residual, state.scale, model_hash.to_string());
         let file = folder.join(format!("dictionary-{index}.safetensors"));
         dictionary::save(&trainees[index].dictionary, &facts, WeightType::F32, &file)?;
         if config.n_steps() > 0 {
             metrics.extend(of_the_run(config, state, index));
         }
-        trained.push(Trained { file, metrics, n_passes });
+        trained.push(Trained {
+            config: own,
+            file,
+            metrics,
+            n_passes,
+        });
     }
     Ok(Outcome::Done(trained))
 }
@@ -439,8 +451,10 @@ fn of_the_run(config: &TrainConfig, state: &State, index: usize) -> Vec<Measurem
         n_tokens,
         value,
     };
-    let figures = [("grad_norm", sum / n.max(1) as f64), ("train_seconds", state.seconds[index])];
-    figures.map(measurement).into()
+    // what is fitted has no gradient
+    let grad_norm = (n > 0).then(|| ("grad_norm", sum / n as f64));
+    let figures = grad_norm.into_iter().chain([("train_seconds", state.seconds[index])]);
+    figures.map(measurement).collect()
 }
 
 /// Tells of progress now and then, with the rate since it last did.

@@ -1,11 +1,15 @@
 //! A dictionary in training: its part of a step, without the language model's.
 
-use api::{Objective, Origin, PostHoc};
+use api::{Course, Objective, Origin, PostHoc};
 use std::time::Instant;
 
-use super::adam::{Adam, clip, norm};
+use super::{
+    adam::{Adam, clip, norm},
+    resample::Resampler,
+    target::{Search, Shown},
+};
 use crate::{
-    dictionary::{Dictionary, Forward, Parameters, Path, Scratch},
+    dictionary::{Dictionary, Forward, Parameters, Path, Scratch, Tensor},
     kernel::{Real, scale},
     objective::{Terms, balanced, reconstruction},
 };
@@ -13,7 +17,7 @@ use crate::{
 /// A dictionary in training.
 #[derive(Debug)]
 pub struct Trainee<R> {
-    /// Its objective.
+    /// Its objective, with the λ of the step that comes or is being made.
     pub objective: Objective,
     /// Its peak learning rate.
     pub lr: f64,
@@ -34,6 +38,14 @@ pub struct Trainee<R> {
     grads: Parameters<R>,
     forward: Forward<R>,
     grad_out: Vec<R>,
+    /// Optimiser steps made, and those of the whole run.
+    steps: usize,
+    n_steps: usize,
+    course: Course,
+    /// λ as it is asked for: without its warm-up, where none is searched for.
+    coefficient: f64,
+    search: Search,
+    resampler: Option<Resampler<R>>,
     /// The derivative of mse by x̂ while that of KL is on its way: kl+mse alone.
     grad_mse: Vec<R>,
     /// mse of the batch: kl+mse alone.
@@ -56,10 +68,89 @@ impl<R: Real> Trainee<R> {
             seconds: 0.0,
             forward: Forward::default(),
             grad_out: Vec::new(),
+            steps: 0,
+            n_steps: 0,
+            course: Course::default(),
+            coefficient: objective.sparsity(),
+            search: Search::default(),
+            resampler: None,
             grad_mse: Vec::new(),
             batch_mse: 0.0,
             dictionary,
         }
+    }
+
+    /// With a course over a run of `n_steps`; `seed` chooses the inputs at which features are resampled.
+    #[must_use]
+    pub fn with_course(mut self, course: &Course, seed: u64, n_steps: usize) -> Self {
+        (self.course, self.n_steps) = (*course, n_steps);
+        let (every, warmup) = (course.resample_steps, course.resample_warmup_steps);
+        let d_sae = self.dictionary.d_sae();
+        self.resampler = (every > 0).then(|| Resampler::new((every, warmup), d_sae, n_steps, seed));
+        self.aim();
+        self
+    }
+
+    /// Goes on after `steps` steps, with its search where it was then.
+    pub fn resume(&mut self, steps: usize, search: Search) {
+        (self.steps, self.adam.steps, self.search) = (steps, steps, search);
+        self.aim();
+    }
+
+    /// Where its search for λ is.
+    pub fn search(&self) -> Search {
+        self.search
+    }
+
+    /// The λ that it is trained with once a warm-up is over; the last of a search.
+    pub fn coefficient(&self) -> f64 {
+        match self.course.target_l0 {
+            Some(_) => self.search.coefficient,
+            None => self.coefficient,
+        }
+    }
+
+    /// What else a checkpoint keeps: for how long features have been silent, where they are resampled.
+    pub fn silent(&self) -> &[Tensor<R>] {
+        self.resampler
+            .as_ref()
+            .map_or(&[], |resampler| std::slice::from_ref(resampler.state()))
+    }
+
+    /// The same, to be read.
+    pub fn silent_mut(&mut self) -> &mut [Tensor<R>] {
+        match &mut self.resampler {
+            Some(resampler) => std::slice::from_mut(resampler.state_mut()),
+            None => &mut [],
+        }
+    }
+
+    /// Gives the objective the λ of the step that comes.
+    fn aim(&mut self) {
+        let warmup = self.course.sparsity_warmup_steps;
+        let risen = if self.steps < warmup {
+            self.steps as f64 / warmup as f64
+        } else {
+            1.0
+        };
+        self.objective = self.objective.with_sparsity(risen * self.coefficient());
+    }
+
+    /// Ends an optimiser step, wherever it was made: λ is that of the next one.
+    pub fn advance(&mut self) {
+        if let Some(target) = self.course.target_l0
+            // in the warm-up it is another λ that L0 follows from
+            && (self.steps >= self.course.sparsity_warmup_steps || self.search.coefficient == 0.0)
+        {
+            let shown = Shown {
+                l0: self.l0,
+                rest: self.terms.loss(&self.objective.with_sparsity(0.0)),
+                penalty: self.terms.sparsity,
+            };
+            self.search.follow(target, self.steps, self.n_steps, shown);
+        }
+        self.steps += 1;
+        self.aim();
     }
 
     /// The same, where the weights are not fresh.
@@ -93,6 +184,7 @@ impl<R: Real> Trainee<R> {
         };
         self.l0 = 0.0;
         self.forward.seen.begin();
+        self.resampler.iter_mut().for_each(Resampler::begin);
     }
 
     /// Codes and x̂ of a batch `x` [n_tokens, d_in], in the dictionary's own scale, and the terms that follow from them, taken
@@ -109,6 +201,9 @@ impl<R: Real> Trainee<R> {
         let forward = &mut self.forward;
         self.grad_out.resize(target.len(), R::ZERO);
         self.dictionary.forward(x, per_number, forward, Path::default(), scratch);
+        if let Some(resampler) = &mut self.resampler {
+            resampler.see(self.steps, &forward.codes, x, &forward.x_hat);
+        }
         self.terms.reconstruction += per_number * reconstruction::squared_error(target, &forward.x_hat, d);
         self.terms.sparsity += per_number * forward.penalty;
         self.terms.auxiliary += per_number * forward.auxiliary;
@@ -209,11 +304,20 @@ impl<R: Real> Trainee<R> {
             grads,
             lr,
             grad_norm,
+            resampler,
+            steps,
             ..
         } = self;
         let clip = clip(*grad_norm, max_grad_norm);
+        let factor = resampler
+            .as_ref()
+            .map_or(factor, |resampler| factor * resampler.factor(*steps));
         dictionary.update(|parameters| adam.step(*lr * factor, clip, grads, parameters));
         dictionary.settle(&forward.seen);
+        if let Some(resampler) = resampler {
+            resampler.settle(*steps, dictionary, adam);
+        }
+        self.advance();
         self.seconds += elapsed(start);
     }
 }

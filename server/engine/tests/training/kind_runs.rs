@@ -50,7 +50,7 @@ pub fn kinds() -> [DictionaryKind; 12] {
 }
 
 /// The three objectives' dictionaries, all of one kind.
-fn of_kind(kind: DictionaryKind) -> TrainConfig {
+pub fn of_kind(kind: DictionaryKind) -> TrainConfig {
     let mut config = TrainConfig {
         input_scale: InputScale::UnitNorm,
         ..config(at())

@@ -23,6 +23,7 @@ pub fn config(at: HookPoint) -> TrainConfig {
         objective,
         lr,
         seed,
+        course: api::Course::default(),
         origin: Origin::Fresh,
     };
     TrainConfig {

@@ -291,3 +291,50 @@ fn kinds_that_are_not_computed_here_are_refused_by_name() {
         "{message}"
     );
 }
+
+#[test]
+fn resampling_is_refused_and_a_lambda_that_moves_is_not() {
+    let place = Place::new("gpt2", HookPoint::resid_pre(1), 1.0);
+    let width = place.host.width(place.config.at).unwrap();
+    let course = api::Course {
+        sparsity_warmup_steps: 2,
+        target_l0: Some(5.0),
+        ..api::Course::default()
+    };
+    let mut config = place.config.clone();
+    config.dictionaries = vec![api::DictionaryConfig {
+        kind: DictionaryKind::Relu,
+        d_sae: 50,
+        objective: Objective::Local { sparsity: 0.0 },
+        lr: 1e-3,
+        seed: 0,
+        course,
+        origin: api::Origin::Fresh,
+    }];
+    let trainee = || {
+        let dictionary = Dictionary::random(DictionaryKind::Relu, width, 50, 0);
+        Trainee::new(Objective::Local { sparsity: 0.0 }, 1e-3, dictionary, config.adam).with_course(&course, 0, 10)
+    };
+    let on = OnGpu::new(&Gpu::processor(), &place.host).unwrap();
+    let mut ours = on.training(&config, 1.0, vec![trainee()]).unwrap();
+    let host = Cpu.backend(&place.host).unwrap();
+    let mut engines = host.steps(&config, 1.0, vec![trainee()]).unwrap();
+    for step in 0..4 {
+        let batches = place.batches(step);
+        ours.gradients(&batches).unwrap();
+        engines.gradients(&batches).unwrap();
+        ours.update(1.0).unwrap();
+        engines.update(1.0).unwrap();
+        let [ours, engines] = [ours.trainees(), engines.trainees()].map(|of| of[0].objective.sparsity());
+        assert!(
+            ours > 0.0 && (ours / engines - 1.0).abs() < 1e-4,
+            "step {step}: {ours} and {engines}"
+        );
+    }
+    config.dictionaries[0].course.resample_steps = 3;
+    let message = on.training(&config, 1.0, Vec::new()).err().unwrap().to_string();
+    assert!(
+        message.starts_with("resample_steps: found 3 on candle on the cpu") && message.contains("leave --device out"),
+        "{message}"
+    );
+}
