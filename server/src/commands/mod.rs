@@ -2,6 +2,7 @@
 
 mod behaviours;
 mod compare;
+mod contrast;
 mod demo;
 mod derive;
 mod evaluate;
@@ -59,6 +60,7 @@ enum Command {
     Serve(serve::Serve),
     Train(train::Train),
     Sweep(sweep::Sweep),
+    Contrast(contrast::Contrast),
     Derive(derive::Derive),
     Evaluate(evaluate::Evaluate),
     Tokens(tokens::Tokens),
@@ -93,6 +95,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Serve(command) => command.run(&cli.global),
         Command::Train(command) => command.run(&cli.global),
         Command::Sweep(command) => command.run(&cli.global),
+        Command::Contrast(command) => command.run(&cli.global),
         Command::Derive(command) => command.run(&cli.global),
         Command::Evaluate(command) => command.run(&cli.global),
         Command::Tokens(command) => command.run(&cli.global),
