@@ -54,7 +54,7 @@ impl Compare {
             for (info, (alive, of)) in infos.iter().zip(n_alive.iter().zip(n_features)) {
                 say!("dictionary {}: {alive} of {of} features fire", info.id)?;
             }
-            let mut line =
+            let line =
                 |name: &str, of: fn(&Similarity) -> f64| say!("{name}: {:.4} (random directions {:.4})", of(&found), of(&null));
             line(&format!("MMCS, {} to {}", a.id, b.id), |s| s.mmcs)?;
             line(&format!("MMCS, {} to {}", b.id, a.id), |s| s.mmcs_back)?;
