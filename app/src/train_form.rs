@@ -40,6 +40,9 @@ pub fn prefill_kind(values: &mut Values) {
     if kind(values).settings().contains(&"k") && !values.contains_key("k") {
         values.insert("k".into(), "8,16,32".into());
     }
+    if kind(values).is_fitted() {
+        values.insert("objective".into(), ObjectiveKind::Local.to_string());
+    }
 }
 
 /// The residual stream entering the middle block: where most published dictionaries are.
@@ -89,6 +92,11 @@ pub fn request(values: &Values) -> Result<SweepRequest, ApiError> {
     let own: Values = values
         .iter()
         .filter(|(name, _)| has_field(chosen, name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let values: &Values = &values
+        .iter()
+        .filter(|(name, _)| chosen.takes(name))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     let k: Vec<u64> = numbers(&own, "k", "whole numbers, as 8,16,32")?;
@@ -301,6 +309,26 @@ mod tests {
         assert!(asked.k.is_empty() && asked.coefficient.is_some() && asked.bandwidth == Some(0.1));
         values.insert("kind".into(), "topkk".into());
         assert_eq!(request(&values).unwrap_err().field.as_deref(), Some("kind"));
+    }
+
+    #[test]
+    fn a_fitted_kind_is_not_asked_how_it_is_trained() {
+        let mut values = values();
+        for (name, value) in [
+            ("kind", "pca-dynamic"),
+            ("k", "8"),
+            ("lr", "fast"),
+            ("d_sae", "70"),
+            ("tokens", "1e5"),
+        ] {
+            values.insert(name.into(), value.into());
+        }
+        prefill_kind(&mut values);
+        let asked = request(&values).unwrap();
+        assert_eq!((asked.lr, asked.d_sae, asked.tokens), (None, None, Some(100_000)));
+        assert_eq!(asked.objectives, [ObjectiveKind::Local]);
+        values.insert("kind".into(), "nmf".into());
+        assert_eq!(request(&values).unwrap().d_sae, Some(70));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The command line, as a user and a script meet it.
 
 mod bad_input;
+mod baselines;
 mod damage;
 mod demo;
 mod derive;

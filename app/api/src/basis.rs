@@ -2,7 +2,7 @@
 
 use crate::{
     ConfigError, DictionaryInfo, DictionaryKind, HookPoint, InputScale, KindName, Origin, PerObjective, ResidualFrame,
-    SweepRequest, sweep::or_default,
+    ResolvedAgainst, SweepRequest, sweep::or_default,
 };
 
 /// All of a dictionary's config that comes before its objective and its rate.
@@ -27,28 +27,31 @@ impl SweepRequest {
     /// A setting that does not belong to the kind, or that a trained dictionary already has.
     pub(crate) fn bases(
         &self,
-        (width, parents): (usize, &[DictionaryInfo]),
+        facts: ResolvedAgainst<'_>,
         (tokens, n_steps): (u64, usize),
         defaults: &mut Vec<String>,
     ) -> Result<Vec<Basis>, ConfigError> {
         if self.from.is_empty() {
             let kinds = self.kinds(tokens, n_steps, defaults)?;
-            let d_sae = or_default(self.d_sae, "d_sae", 16 * width, defaults);
-            let fresh = |kind| Basis {
-                kind,
-                d_sae,
-                seed: None,
-                sparsity: None,
-                origin: Origin::Fresh,
+            let times = if self.kind == KindName::Nmf { 1 } else { 16 };
+            let d_sae = or_default(self.d_sae, "d_sae", times * facts.width, defaults);
+            let fresh = |kind: DictionaryKind| {
+                Ok(Basis {
+                    kind,
+                    d_sae: kind.own_width(facts)?.unwrap_or(d_sae),
+                    seed: None,
+                    sparsity: None,
+                    origin: Origin::Fresh,
+                })
             };
-            return Ok(kinds.into_iter().map(fresh).collect());
+            return kinds.into_iter().map(fresh).collect();
         }
         let given = [("k", !self.k.is_empty()), ("d_sae", self.d_sae.is_some())];
         if let Some((field, _)) = given.into_iter().find(|(_, given)| *given) {
             let message = "found with from: the dictionaries that are trained further have theirs";
             return Err(ConfigError::new(field, message));
         }
-        self.reading(parents)?;
+        self.reading(facts.parents)?;
         let basis = |parent: &DictionaryInfo| {
             let config = &parent.config;
             let kind = config.kind.name();
@@ -59,6 +62,13 @@ impl SweepRequest {
                 );
                 return Err(ConfigError::new("kind", message));
             }
+            if kind.is_fitted() {
+                let message = format!(
+                    "found {}, which is {kind}: it is fitted, and has nothing to train further",
+                    parent.id
+                );
+                return Err(ConfigError::new("from", message));
+            }
             Ok(Basis {
                 kind: config.kind,
                 d_sae: config.d_sae,
@@ -67,7 +77,7 @@ impl SweepRequest {
                 origin: Origin::Finetuned { from: parent.id },
             })
         };
-        parents.iter().map(basis).collect()
+        facts.parents.iter().map(basis).collect()
     }
 
     /// How the dictionaries read the model: as the request says, or as those do that they are trained from.

@@ -123,6 +123,7 @@ mod tests {
         request.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
         let facts = ResolvedAgainst {
             width: 64,
+            d_vocab: 512,
             max_n_ctx: 128,
             has_bos: true,
             parents: &[],

@@ -405,10 +405,11 @@ impl TrainConfig {
         below_one("adam_beta2", self.adam.beta2)?;
         positive("adam_eps", self.adam.eps)?;
         positive("max_grad_norm", self.max_grad_norm)?;
+        self.check_fit()?;
         self.check_buffer()?;
         for dictionary in &self.dictionaries {
             at_least("d_sae", dictionary.d_sae, 1)?;
-            if dictionary.origin.is_trained() {
+            if dictionary.origin.is_trained() && !dictionary.kind.name().is_fitted() {
                 positive("lr", dictionary.lr)?;
             }
             not_negative("coefficient", dictionary.objective.sparsity())?;

@@ -166,6 +166,7 @@ mod tests {
         let request: SweepRequest = serde_json::from_value(request).unwrap();
         let facts = ResolvedAgainst {
             width: 8,
+            d_vocab: 512,
             max_n_ctx: 64,
             has_bos: false,
             parents: &[],

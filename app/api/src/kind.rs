@@ -47,17 +47,43 @@ pub enum KindName {
     JumpReluTranscoder,
     /// See [`DictionaryKind::Pursuit`].
     Pursuit,
+    /// See [`DictionaryKind::PcaStatic`].
+    #[serde(rename = "pca-static")]
+    PcaStatic,
+    /// See [`DictionaryKind::PcaDynamic`].
+    #[serde(rename = "pca-dynamic")]
+    PcaDynamic,
+    /// See [`DictionaryKind::PcaTopK`].
+    #[serde(rename = "pca-topk")]
+    PcaTopK,
+    /// See [`DictionaryKind::PcaNonNegative`].
+    #[serde(rename = "pca-nonnegative")]
+    PcaNonNegative,
+    /// See [`DictionaryKind::Ica`].
+    Ica,
+    /// See [`DictionaryKind::Nmf`].
+    Nmf,
+    /// See [`DictionaryKind::Random`].
+    Random,
+    /// See [`DictionaryKind::Identity`].
+    Identity,
+    /// See [`DictionaryKind::TokenMean`].
+    #[serde(rename = "token-mean")]
+    TokenMean,
 }
 
 words!(KindName, "kind", "relu" => KindName::Relu, "relu-unit" => KindName::ReluUnit, "relu-april" => KindName::ReluApril,
     "relu-saelens" => KindName::ReluSaelens, "p-anneal" => KindName::PAnneal, "tied" => KindName::Tied,
     "gated" => KindName::Gated, "topk" => KindName::TopK, "batchtopk" => KindName::BatchTopK,
-    "matryoshka" => KindName::Matryoshka, "jumprelu" => KindName::JumpRelu,
-    "transcoder" => KindName::Transcoder, "jumprelu-transcoder" => KindName::JumpReluTranscoder, "pursuit" => KindName::Pursuit);
+    "matryoshka" => KindName::Matryoshka, "jumprelu" => KindName::JumpRelu, "pursuit" => KindName::Pursuit,
+    "transcoder" => KindName::Transcoder, "jumprelu-transcoder" => KindName::JumpReluTranscoder,
+    "pca-static" => KindName::PcaStatic, "pca-dynamic" => KindName::PcaDynamic, "pca-topk" => KindName::PcaTopK,
+    "pca-nonnegative" => KindName::PcaNonNegative, "ica" => KindName::Ica, "nmf" => KindName::Nmf, "random" => KindName::Random,
+    "identity" => KindName::Identity, "token-mean" => KindName::TokenMean);
 
 impl KindName {
     /// All kinds, in the order in which pages and tables list them.
-    pub const ALL: [KindName; 14] = [
+    pub const ALL: [KindName; 23] = [
         KindName::Relu,
         KindName::ReluUnit,
         KindName::ReluApril,
@@ -72,14 +98,24 @@ impl KindName {
         KindName::Transcoder,
         KindName::JumpReluTranscoder,
         KindName::Pursuit,
+        KindName::PcaStatic,
+        KindName::PcaDynamic,
+        KindName::PcaTopK,
+        KindName::PcaNonNegative,
+        KindName::Ica,
+        KindName::Nmf,
+        KindName::Random,
+        KindName::Identity,
+        KindName::TokenMean,
     ];
 
     /// Whether a sparsity term, taken λ times, is part of its loss. The others are given how many features fire.
     pub fn has_penalty(self) -> bool {
-        !matches!(
-            self,
-            KindName::TopK | KindName::BatchTopK | KindName::Matryoshka | KindName::Pursuit
-        )
+        !self.is_fitted()
+            && !matches!(
+                self,
+                KindName::TopK | KindName::BatchTopK | KindName::Matryoshka | KindName::Pursuit
+            )
     }
 
     /// Whether its loss has a term of its own beside sparsity.
@@ -106,7 +142,9 @@ impl KindName {
             KindName::JumpRelu => &["coefficient", "bandwidth", "initial_threshold"],
             KindName::Transcoder => &["coefficient", "read_at"],
             KindName::JumpReluTranscoder => &["coefficient", "bandwidth", "initial_threshold", "read_at"],
-            KindName::Pursuit => &["k"],
+            KindName::Pursuit | KindName::PcaStatic | KindName::PcaDynamic | KindName::PcaTopK => &["k"],
+            KindName::Ica | KindName::Random | KindName::Identity => &["k"],
+            KindName::PcaNonNegative | KindName::Nmf | KindName::TokenMean => &[],
         }
     }
 }
@@ -202,6 +240,47 @@ pub enum DictionaryKind {
         /// The most features per token.
         k: usize,
     },
+    /// Fitted, as all that follow: the k directions of the largest mean square, signed (PCA through the origin).
+    #[serde(rename = "pca-static")]
+    PcaStatic {
+        /// Directions, and so features.
+        k: usize,
+    },
+    /// Of all such directions, each token's k of the largest scores, signed.
+    #[serde(rename = "pca-dynamic")]
+    PcaDynamic {
+        /// Features per token.
+        k: usize,
+    },
+    /// Both signs of each such direction a feature, and each token's k largest.
+    #[serde(rename = "pca-topk")]
+    PcaTopK {
+        /// Features per token.
+        k: usize,
+    },
+    /// Both signs of each principal component around the mean a feature, all that are positive.
+    #[serde(rename = "pca-nonnegative")]
+    PcaNonNegative,
+    /// Both signs of each independent component a feature (Hyvärinen 1999, FastICA).
+    Ica {
+        /// Features per token; all that are positive where none is given.
+        k: Option<usize>,
+    },
+    /// Directions and codes that are not negative (Lee and Seung 1999).
+    Nmf,
+    /// Random directions with the data's covariance.
+    Random {
+        /// Features per token; all that are positive where none is given.
+        k: Option<usize>,
+    },
+    /// Both signs of each coordinate a feature.
+    Identity {
+        /// Features per token; all that are positive where none is given.
+        k: Option<usize>,
+    },
+    /// The mean activation of each token of the vocabulary, a feature per token.
+    #[serde(rename = "token-mean")]
+    TokenMean,
 }
 
 impl DictionaryKind {
@@ -222,6 +301,15 @@ impl DictionaryKind {
             DictionaryKind::Transcoder { .. } => KindName::Transcoder,
             DictionaryKind::JumpReluTranscoder { .. } => KindName::JumpReluTranscoder,
             DictionaryKind::Pursuit { .. } => KindName::Pursuit,
+            DictionaryKind::PcaStatic { .. } => KindName::PcaStatic,
+            DictionaryKind::PcaDynamic { .. } => KindName::PcaDynamic,
+            DictionaryKind::PcaTopK { .. } => KindName::PcaTopK,
+            DictionaryKind::PcaNonNegative => KindName::PcaNonNegative,
+            DictionaryKind::Ica { .. } => KindName::Ica,
+            DictionaryKind::Nmf => KindName::Nmf,
+            DictionaryKind::Random { .. } => KindName::Random,
+            DictionaryKind::Identity { .. } => KindName::Identity,
+            DictionaryKind::TokenMean => KindName::TokenMean,
         }
     }
 
@@ -236,13 +324,6 @@ impl DictionaryKind {
     /// Its settings that are numbers by the names of the request's fields.
     pub fn settings(&self) -> Vec<(&'static str, f64)> {
         match *self {
-            DictionaryKind::Relu
-            | DictionaryKind::ReluUnit
-            | DictionaryKind::ReluApril
-            | DictionaryKind::ReluSaelens
-            | DictionaryKind::Tied
-            | DictionaryKind::Gated
-            | DictionaryKind::Transcoder { .. } => Vec::new(),
             DictionaryKind::PAnneal {
                 final_p,
                 anneal_start,
@@ -294,7 +375,7 @@ impl DictionaryKind {
                 initial_threshold,
                 ..
             } => vec![("bandwidth", bandwidth), ("initial_threshold", initial_threshold)],
-            DictionaryKind::Pursuit { k } => vec![("k", k as f64)],
+            _ => self.k().map(|k| ("k", k as f64)).into_iter().collect(),
         }
     }
 
@@ -304,7 +385,11 @@ impl DictionaryKind {
             DictionaryKind::TopK { k, .. }
             | DictionaryKind::BatchTopK { k, .. }
             | DictionaryKind::Matryoshka { k, .. }
-            | DictionaryKind::Pursuit { k } => Some(k),
+            | DictionaryKind::Pursuit { k }
+            | DictionaryKind::PcaStatic { k }
+            | DictionaryKind::PcaDynamic { k }
+            | DictionaryKind::PcaTopK { k } => Some(k),
+            DictionaryKind::Ica { k } | DictionaryKind::Random { k } | DictionaryKind::Identity { k } => k,
             _ => None,
         }
     }
@@ -326,6 +411,8 @@ impl DictionaryKind {
             | KindName::Transcoder => 2 * d_in * d_sae + d_in + d_sae,
             KindName::JumpRelu | KindName::JumpReluTranscoder => 2 * d_in * d_sae + d_in + 2 * d_sae,
             KindName::Gated => 2 * d_in * d_sae + d_in + 3 * d_sae,
+            KindName::Nmf | KindName::TokenMean => d_in * d_sae + d_in,
+            _ => 2 * d_in * d_sae + d_in, // projections
         }
     }
 }
@@ -335,7 +422,7 @@ const MOST_COUNTED: u64 = 1 << 24;
 
 impl DictionaryConfig {
     /// What its number of active features follows from, as it is called and written: λ, k, the share of its firings that pruning
-    /// kept, or where λ is still to be found the L0 that it is found for.
+    /// kept, where λ is still to be found the L0 that it is found for, or the number of a baseline's features.
     pub fn dial(&self) -> (&'static str, f64) {
         let sparsity = self.objective.sparsity();
         match (&self.origin, self.kind.k(), self.course.target_l0) {
@@ -347,6 +434,7 @@ impl DictionaryConfig {
                 ..,
             ) => ("keep", *keep),
             (_, Some(k), _) => ("k", k as f64),
+            (_, None, _) if self.kind.name().is_fitted() => ("d_sae", self.d_sae as f64),
             (_, None, Some(target)) if sparsity == 0.0 => ("L0", target),
             (_, None, _) => ("λ", sparsity),
         }
@@ -358,6 +446,7 @@ impl DictionaryConfig {
     /// The first that cannot be used.
     pub(crate) fn check_kind(&self) -> Result<(), ConfigError> {
         let name = self.kind.name();
+        self.check_fitted()?;
         if !name.has_penalty() && self.objective.sparsity() != 0.0 {
             let message = format!("found {}; {name} has no sparsity term: give k", self.objective.sparsity());
             return Err(ConfigError::new("coefficient", message));

@@ -37,6 +37,9 @@ impl SweepRequest {
                 return Err(ConfigError::new(field, message));
             }
         }
+        if self.kind.is_fitted() {
+            return self.fitted_kinds();
+        }
         match self.kind {
             KindName::Relu => return Ok(vec![DictionaryKind::Relu]),
             KindName::ReluUnit => return Ok(vec![DictionaryKind::ReluUnit]),
@@ -69,7 +72,8 @@ impl SweepRequest {
                     initial_threshold: or_default(self.initial_threshold, "initial_threshold", 0.001, defaults),
                 }]);
             }
-            KindName::TopK | KindName::BatchTopK | KindName::Matryoshka | KindName::Pursuit => {}
+            // those that are given k; the fitted ones have been dealt with
+            _ => {}
         }
         if self.k.is_empty() {
             let message = format!("nothing is given; {} needs features per token, as 8,16,32", self.kind);
@@ -133,7 +137,11 @@ impl SweepRequest {
                 Err(ConfigError::new("coefficient", format!("nothing is given; {expected}")))
             }
             (Some(values), false) => {
-                let message = format!("found '{values}'; {} has no sparsity term: give k in its place", self.kind);
+                let instead = match self.kind.settings().contains(&"k") {
+                    true => "give k in its place",
+                    false => "leave it out",
+                };
+                let message = format!("found '{values}'; {} has no sparsity term: {instead}", self.kind);
                 Err(ConfigError::new("coefficient", message))
             }
         }
@@ -152,6 +160,7 @@ mod tests {
         request.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
         let facts = ResolvedAgainst {
             width: 64,
+            d_vocab: 512,
             max_n_ctx: 512,
             has_bos: true,
             parents: &[],
@@ -176,7 +185,11 @@ mod tests {
             let mut settings = serde_json::json!({"kind": name});
             match name.has_penalty() {
                 true => settings["coefficient"] = "0.5".into(),
-                false => settings["k"] = serde_json::json!([4]),
+                false if name.settings().contains(&"k") => settings["k"] = serde_json::json!([4]),
+                false => {}
+            }
+            if name.is_fitted() {
+                settings["objectives"] = serde_json::json!(["local"]);
             }
             let reads_elsewhere = name.settings().contains(&"read_at");
             if reads_elsewhere {

@@ -8,6 +8,7 @@ mod course;
 mod derive;
 mod dictionary;
 mod error;
+mod fitted;
 mod hook;
 mod id;
 mod job;

@@ -170,6 +170,12 @@ impl PostHoc {
             initial_threshold: 0.0,
         };
         match *self {
+            PostHoc::Pursuit { .. } if kind.name() == KindName::TokenMean => {
+                refused("its features are tokens, and fire by nothing else")
+            }
+            by if kind.name().is_fitted() && !matches!(by, PostHoc::Pursuit { .. }) => {
+                refused("it is fitted, and has neither a scale nor a threshold to change")
+            }
             PostHoc::Fold => Ok(kind),
             PostHoc::RescaleShift => match kind.name() {
                 KindName::Relu => Ok(DictionaryKind::Gated),

@@ -29,13 +29,15 @@ impl DictionaryConfig {
     }
 }
 
-/// `e2e` for a ReLU dictionary from fresh weights, `gated, e2e` for another kind, `jumprelu, local, pruned` for another making.
+/// `e2e` for a ReLU dictionary from fresh weights, `ica` for one that is fitted, `gated, e2e` for another kind, `jumprelu, local, pruned` for another making.
 impl fmt::Display for Series {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.kind != KindName::Relu {
-            write!(f, "{}, ", self.kind)?;
+        match self.kind {
+            KindName::Relu => write!(f, "{}", self.objective)?,
+            // it has no other objective
+            fitted if fitted.is_fitted() => write!(f, "{fitted}")?,
+            kind => write!(f, "{kind}, {}", self.objective)?,
         }
-        write!(f, "{}", self.objective)?;
         match self.making {
             Making::Fresh => Ok(()),
             making => write!(f, ", {making}"),

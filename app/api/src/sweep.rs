@@ -28,7 +28,8 @@ pub struct SweepRequest {
     /// The kind; default relu.
     #[serde(default)]
     pub kind: KindName,
-    /// The objectives.
+    /// The objectives; none is needed for the kinds that are fitted.
+    #[serde(default)]
     pub objectives: Vec<ObjectiveKind>,
     /// Sparsity coefficients λ, per objective: for the kinds that have a sparsity term.
     #[serde(default)]
@@ -45,7 +46,8 @@ pub struct SweepRequest {
     /// Steps after a resampling over which the learning rate rises to where it was; default 0.
     #[serde(default)]
     pub resample_warmup_steps: Option<usize>,
-    /// Features per token, a dictionary for each: for topk, batchtopk and matryoshka, in place of `coefficient`.
+    /// Features per token, a dictionary for each: for topk, batchtopk, matryoshka, pursuit and three of the kinds of PCA in place of
+    /// `coefficient`; ica, random and identity may have it.
     #[serde(default)]
     pub k: Vec<usize>,
     /// Weight of the dead features' term of topk, batchtopk and matryoshka; default 1/32.
@@ -87,7 +89,7 @@ pub struct SweepRequest {
     /// Peak learning rates; default 1e-3, and 1e-4 with `from`.
     #[serde(default)]
     pub lr: Option<PerObjective>,
-    /// Number of features; default 16 · the width of the hook point.
+    /// Number of features; default 16 · the width of the hook point (nmf: the width). The other fitted kinds have their own.
     #[serde(default)]
     pub d_sae: Option<usize>,
     /// Tokens per context; default the model's, at most 256.
@@ -172,6 +174,8 @@ pub struct SweepRequest {
 pub struct ResolvedAgainst<'a> {
     /// Width of the tensor at the request's hook point.
     pub width: usize,
+    /// Tokens of the model's vocabulary.
+    pub d_vocab: usize,
     /// The longest context the model takes.
     pub max_n_ctx: usize,
     /// Whether its tokenizer has a BOS token.
@@ -199,6 +203,7 @@ impl SweepRequest {
     /// The first field that cannot be used.
     pub fn resolve(&self, facts: ResolvedAgainst<'_>) -> Result<ResolvedSweep, ConfigError> {
         let mut defaults = Vec::new();
+        let objectives = self.fitted_objectives()?;
         let n_ctx = or_default(self.n_ctx, "n_ctx", facts.max_n_ctx.min(256), &mut defaults);
         if n_ctx > facts.max_n_ctx {
             return Err(ConfigError::new(
@@ -274,10 +279,11 @@ impl SweepRequest {
             },
             dictionaries: Vec::new(),
         };
-        let bases = self.bases((facts.width, facts.parents), (tokens, n_steps), &mut defaults)?;
+        let bases = self.bases(facts, (tokens, n_steps), &mut defaults)?;
         let coefficient = self.coefficients()?;
         let courses = self.courses();
         let lr = match &self.lr {
+            _ if self.kind.is_fitted() => PerObjective::All(vec![0.0]),
             Some(lr) => lr.clone(),
             None => {
                 let lr = if self.from.is_empty() { 1e-3 } else { 1e-4 };
@@ -290,11 +296,10 @@ impl SweepRequest {
             None => {
                 let by: BTreeMap<_, _> = [(ObjectiveKind::E2e, vec![1.0]), (ObjectiveKind::E2eDs, vec![0.5])]
                     .into_iter()
-                    .filter(|(o, _)| self.objectives.contains(o))
+                    .filter(|(o, _)| objectives.contains(o))
                     .collect();
                 let kl = PerObjective::Each(by);
-                if self
-                    .objectives
+                if objectives
                     .iter()
                     .any(|o| matches!(o, ObjectiveKind::E2e | ObjectiveKind::E2eDs))
                 {
@@ -303,7 +308,7 @@ impl SweepRequest {
                 kl
             }
         };
-        let downstream = if self.objectives.contains(&ObjectiveKind::E2eDs) {
+        let downstream = if objectives.contains(&ObjectiveKind::E2eDs) {
             or_default(self.ds_coefficient, "ds_coefficient", 2.5, &mut defaults)
         } else {
             0.0
@@ -314,7 +319,7 @@ impl SweepRequest {
         } else {
             self.seeds.clone()
         };
-        if self.objectives.is_empty() {
+        if objectives.is_empty() {
             return Err(ConfigError::new(
                 "objective",
                 "none is given; expected at least one of local, e2e, e2e+ds, kl+mse",
@@ -326,7 +331,7 @@ impl SweepRequest {
                 data_seed: seed,
                 ..shared.clone()
             };
-            for &objective in &self.objectives {
+            for &objective in &objectives {
                 let grid = |field: &str, values: &PerObjective| {
                     values
                         .of(objective)
@@ -377,7 +382,7 @@ impl SweepRequest {
         }
         Ok(ResolvedSweep {
             runs,
-            defaults,
+            defaults: self.told_defaults(defaults),
             command: self.command(),
         })
     }
@@ -405,6 +410,7 @@ mod tests {
 
     const FACTS: ResolvedAgainst<'static> = ResolvedAgainst {
         width: 64,
+        d_vocab: 512,
         max_n_ctx: 512,
         has_bos: true,
         parents: &[],

@@ -11,10 +11,6 @@ impl SweepRequest {
             format!("--model {}", self.model),
             format!("--corpus {}", self.corpus),
             format!("--at {}", self.at),
-            format!(
-                "--objective {}",
-                join(self.objectives.iter().map(ToString::to_string).collect())
-            ),
         ];
         if self.from.is_empty() {
             words.insert(4, format!("--kind {}", self.kind));
@@ -29,6 +25,10 @@ impl SweepRequest {
                 words.push(format!("--{name} {quoted}"));
             }
         };
+        option(
+            "objective",
+            (!self.objectives.is_empty()).then(|| join(self.objectives.iter().map(ToString::to_string).collect())),
+        );
         option(
             "from",
             (!self.from.is_empty()).then(|| join(self.from.iter().map(ToString::to_string).collect())),

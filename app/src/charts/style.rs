@@ -88,9 +88,16 @@ pub fn objective_style(objective: ObjectiveKind) -> Style {
     }
 }
 
-/// The look of a series: the objective's colour, and but for ReLU the kind's marker; what did not come from fresh weights is an outline.
+/// The colour of the baselines, which are not trained to do anything: the same for all, on a light and on a dark ground.
+const BASELINE: (&str, &str) = ("#6b7280", "#a3acb8");
+
+/// The look of a series: the objective's colour, or that of the baselines, and but for ReLU the kind's marker; what did not come from
+/// fresh weights is an outline.
 pub fn series_style(series: Series) -> Style {
-    let style = objective_style(series.objective);
+    let mut style = objective_style(series.objective);
+    if series.kind.is_fitted() {
+        (style.color, style.dark) = BASELINE;
+    }
     let marker = match series.kind {
         KindName::Relu => style.marker,
         KindName::ReluUnit => Marker::Plus,
@@ -102,10 +109,17 @@ pub fn series_style(series: Series) -> Style {
         KindName::TopK => Marker::TriangleDown,
         KindName::BatchTopK => Marker::Star,
         KindName::Matryoshka => Marker::Pentagon,
-        KindName::JumpRelu => Marker::TriangleRight,
+        KindName::JumpRelu | KindName::TokenMean => Marker::TriangleRight,
+        KindName::Pursuit | KindName::Random => Marker::Cross,
+        KindName::PcaStatic => Marker::Square,
+        KindName::PcaDynamic => Marker::Diamond,
+        KindName::PcaTopK => Marker::TriangleDown,
+        KindName::PcaNonNegative => Marker::Circle,
+        KindName::Ica => Marker::Hexagon,
+        KindName::Nmf => Marker::Star,
+        KindName::Identity => Marker::Triangle,
         KindName::Transcoder => Marker::Arrow,
         KindName::JumpReluTranscoder => Marker::Chevron,
-        KindName::Pursuit => Marker::Cross,
     };
     Style {
         marker,
@@ -157,6 +171,7 @@ impl Ink {
                     "#d55e00" => Some("e2e"),
                     "#009e73" => Some("e2e-ds"),
                     "#b0568a" => Some("kl-mse"),
+                    color if color == BASELINE.0 => Some("baseline"),
                     _ => None,
                 };
                 (style.color, style.dark, name)

@@ -24,6 +24,21 @@ pub fn ConfigTable(
     }
 }
 
+/// Rows that say nothing of a run that fits.
+const OF_TRAINING: [&str; 11] = [
+    "lr",
+    "steps",
+    "warmup_steps",
+    "min_lr_factor",
+    "hold_steps",
+    "adam",
+    "max_grad_norm",
+    "log_every_steps",
+    "checkpoint_every_steps",
+    "validation_tokens",
+    "eval_every_steps",
+];
+
 fn rows(config: &TrainConfig) -> Vec<(&'static str, String)> {
     let whole = |n: usize| count(n as u64);
     let adam = config.adam;
@@ -123,7 +138,7 @@ fn rows(config: &TrainConfig) -> Vec<(&'static str, String)> {
         ("validation_tokens", whole(config.evaluation.validation_tokens)),
         ("eval_every_steps", whole(config.evaluation.every_steps)),
     ]);
-    rows.retain(|(_, value)| !value.is_empty());
+    rows.retain(|(name, value)| !value.is_empty() && !(config.is_fit() && OF_TRAINING.contains(name)));
     rows
 }
 

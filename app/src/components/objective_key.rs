@@ -3,15 +3,23 @@
 use api::{KindName, Making, ObjectiveKind, Series};
 use leptos::prelude::*;
 
+const CIRCLE: &str = "M6 1.5a4.5 4.5 0 1 0 0 9a4.5 4.5 0 1 0 0 -9Z";
+const SQUARE: &str = "M2 2h8v8h-8Z";
+const TRIANGLE: &str = "M6 1L11 10.5H1Z";
+
 /// The marker's shape in a 12 by 12 box.
 fn shape(kind: KindName, objective: ObjectiveKind) -> &'static str {
     match kind {
-        KindName::Tied => return "M6 0.8L11.2 6L6 11.2L0.8 6Z",
-        KindName::Gated => return "M6 0.9L10.4 3.4V8.6L6 11.1L1.6 8.6V3.4Z",
-        KindName::TopK => return "M6 11L1 1.5H11Z",
-        KindName::BatchTopK => return "M6 0.5L7.4 4.3L11.5 4.4L8.2 6.9L9.4 10.8L6 8.5L2.6 10.8L3.8 6.9L0.5 4.4L4.6 4.3Z",
-        KindName::JumpRelu => return "M11 6L1.5 11V1Z",
-        KindName::Pursuit => return "M2.3 1L6 4.7L9.7 1L11 2.3L7.3 6L11 9.7L9.7 11L6 7.3L2.3 11L1 9.7L4.7 6L1 2.3Z",
+        KindName::Tied | KindName::PcaDynamic => return "M6 0.8L11.2 6L6 11.2L0.8 6Z",
+        KindName::Gated | KindName::Ica => return "M6 0.9L10.4 3.4V8.6L6 11.1L1.6 8.6V3.4Z",
+        KindName::TopK | KindName::PcaTopK => return "M6 11L1 1.5H11Z",
+        KindName::BatchTopK | KindName::Nmf => {
+            return "M6 0.5L7.4 4.3L11.5 4.4L8.2 6.9L9.4 10.8L6 8.5L2.6 10.8L3.8 6.9L0.5 4.4L4.6 4.3Z";
+        }
+        KindName::JumpRelu | KindName::TokenMean => return "M11 6L1.5 11V1Z",
+        KindName::Pursuit | KindName::Random => {
+            return "M2.3 1L6 4.7L9.7 1L11 2.3L7.3 6L11 9.7L9.7 11L6 7.3L2.3 11L1 9.7L4.7 6L1 2.3Z";
+        }
         KindName::Matryoshka => return "M6 0.8L11.2 4.6L9.2 10.8H2.8L0.8 4.6Z",
         KindName::ReluUnit => return "M4.2 1H7.8V4.2H11V7.8H7.8V11H4.2V7.8H1V4.2H4.2Z",
         KindName::ReluApril => {
@@ -21,12 +29,15 @@ fn shape(kind: KindName, objective: ObjectiveKind) -> &'static str {
         KindName::PAnneal => return "M1 1.5H11L6 6L11 10.5H1L6 6Z",
         KindName::Transcoder => return "M1 4H6V1L11.2 6L6 11V8H1Z",
         KindName::JumpReluTranscoder => return "M1 1H5.5L10.5 6L5.5 11H1L6 6Z",
+        KindName::PcaNonNegative => return CIRCLE,
+        KindName::PcaStatic => return SQUARE,
+        KindName::Identity => return TRIANGLE,
         KindName::Relu => {}
     }
     match objective {
-        ObjectiveKind::Local => "M6 1.5a4.5 4.5 0 1 0 0 9a4.5 4.5 0 1 0 0 -9Z",
-        ObjectiveKind::E2e => "M2 2h8v8h-8Z",
-        ObjectiveKind::E2eDs => "M6 1L11 10.5H1Z",
+        ObjectiveKind::Local => CIRCLE,
+        ObjectiveKind::E2e => SQUARE,
+        ObjectiveKind::E2eDs => TRIANGLE,
         ObjectiveKind::KlMse => "M1.5 1L6 6L10.5 1V11L6 6L1.5 11Z",
     }
 }
@@ -38,7 +49,11 @@ pub fn ObjectiveKey(
     series: Series,
 ) -> impl IntoView {
     let hollow = series.making != Making::Fresh;
-    let class = format!("objective objective-{}", series.objective.to_string().replace('+', "-"));
+    let colour = match series.kind.is_fitted() {
+        true => "baseline".to_string(),
+        false => series.objective.to_string().replace('+', "-"),
+    };
+    let class = format!("objective objective-{colour}");
     view! {
         <span class=class>
             <svg viewBox="0 0 12 12" aria-hidden="true">

@@ -23,13 +23,19 @@ pub fn TrainFields(
     /// The default of a field.
     defaults: Callback<&'static str, String>,
 ) -> impl IntoView {
+    let chosen_kind = Memo::new(move |_| form.values.with(kind));
+    // what the chosen kind does not take is not shown, and not asked for
     let typed = move |fields: &'static [TextField]| {
         let each = move |field: &'static TextField| {
-            view! { <TypedField form field default=Signal::derive(move || defaults.run(field.name)) /> }
+            let shown = move || chosen_kind.get().takes(field.name);
+            view! {
+                <Show when=shown>
+                    <TypedField form field default=Signal::derive(move || defaults.run(field.name)) />
+                </Show>
+            }
         };
         fields.iter().map(each).collect_view()
     };
-    let chosen_kind = Memo::new(move |_| form.values.with(kind));
     let settings = move |kind: KindName| {
         let own = KIND_SETTINGS.iter().filter(|field| has_field(kind, field.name));
         let each = move |field: &'static TextField| {
@@ -102,6 +108,15 @@ fn kinds() -> Vec<(String, String, bool)> {
         KindName::Transcoder => "transcoder: relu that reads at another hook point than it writes",
         KindName::JumpReluTranscoder => "jumprelu-transcoder: jumprelu that reads at another hook point",
         KindName::Pursuit => "pursuit: no encoder, codes found by gradient pursuit",
+        KindName::PcaStatic => "pca-static (baseline): the first k principal components",
+        KindName::PcaDynamic => "pca-dynamic (baseline): each token's k largest components, signed",
+        KindName::PcaTopK => "pca-topk (baseline): both signs of each component, the k largest",
+        KindName::PcaNonNegative => "pca-nonnegative (baseline): both signs of each component around the mean",
+        KindName::Ica => "ica (baseline): both signs of each independent component",
+        KindName::Nmf => "nmf (baseline): directions and codes that are not negative",
+        KindName::Random => "random (baseline): random directions with the data's covariance",
+        KindName::Identity => "identity (baseline): both signs of each coordinate",
+        KindName::TokenMean => "token-mean (baseline): the mean activation of each token",
     };
     let option = |kind: KindName| {
         let value = if kind == KindName::default() {

@@ -91,15 +91,24 @@ fn Content(data: Memo<Start>) -> impl IntoView {
 /// A run that trains dictionaries.
 #[component]
 fn Trained(config: Signal<TrainConfig>, points: Signal<Vec<HistoryPoint>>) -> impl IntoView {
+    let fits = move || config.with(TrainConfig::is_fit);
     view! {
-        <section aria-labelledby="curves">
-            <h2 id="curves">"Curves"</h2>
-            <RunCurves config points />
-        </section>
-        <section aria-labelledby="values">
-            <h2 id="values">"Last values"</h2>
-            <RunValues config points />
-        </section>
+        <Show when=fits>
+            <p class="next">
+                "Baselines are fitted in a few passes over the text, without a loss and without steps, so there are no curves. "
+                "What they are worth is measured at the end."
+            </p>
+        </Show>
+        <Show when=move || !fits()>
+            <section aria-labelledby="curves">
+                <h2 id="curves">"Curves"</h2>
+                <RunCurves config points />
+            </section>
+            <section aria-labelledby="values">
+                <h2 id="values">"Last values"</h2>
+                <RunValues config points />
+            </section>
+        </Show>
         <section aria-labelledby="config">
             <h2 id="config">"What was asked for"</h2>
             {move || view! { <ConfigTable config=config.get() /> }}
@@ -150,6 +159,14 @@ fn follow(job: Memo<Job>, history: Memo<Vec<HistoryPoint>>) -> Signal<Vec<Histor
     points.into()
 }
 
+/// What happens when it is told to go on.
+fn resumed(job: &Job) -> &'static str {
+    match job.config.training().is_some_and(TrainConfig::is_fit) {
+        true => "A fit keeps no checkpoint: it begins again from the text, which is quick.",
+        false => "Its last checkpoint is kept, so it can go on from there.",
+    }
+}
+
 /// How it goes, in a sentence.
 fn answer(job: &Job) -> String {
     let what = match &job.config {
@@ -177,7 +194,7 @@ fn answer(job: &Job) -> String {
             Some((from, to)) => format!("Done: {what} in {}, at {}.", duration((to - from) as f64), time(to)),
             None => format!("Done: {what}."),
         },
-        State::Failed => "It stopped because of an error. Its last checkpoint is kept, so it can go on from there.".into(),
-        State::Cancelled => "It was cancelled. Its last checkpoint is kept, so it can go on from there.".into(),
+        State::Failed => format!("It stopped because of an error. {}", resumed(job)),
+        State::Cancelled => format!("It was cancelled. {}", resumed(job)),
     }
 }

@@ -54,7 +54,7 @@ pub const KIND_SETTINGS: &[TextField] = &[
     TextField {
         name: "k",
         label: "Features per token, k",
-        help: "A dictionary is trained for each value, so several draw a Pareto curve: 8,16,32.",
+        help: "A dictionary is trained or fitted for each value, so several draw a Pareto curve: 8,16,32. Of ica, random and identity all that is positive is kept where none is given.",
         is_wide: true,
     },
     field(

@@ -319,6 +319,7 @@ fn model(rate: f64, shape: Shape) {
     .unwrap();
     let facts = api::ResolvedAgainst {
         width: d,
+        d_vocab: 512,
         max_n_ctx: n_ctx,
         has_bos: true,
         parents: &[],

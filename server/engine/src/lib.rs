@@ -3,6 +3,7 @@
 
 pub mod kernel;
 
+pub mod baseline;
 pub mod corpus;
 pub mod dictionary;
 pub mod exchange;

@@ -92,16 +92,7 @@ impl<'m> OnGpu<'m> {
     /// # Errors
     /// With the kind, and what to do.
     pub(crate) fn supports(&self, dictionary: &Dictionary<f32>) -> Result<(), TrainError> {
-        match dictionary.kind().name() {
-            KindName::Relu => Ok(()),
-            other => {
-                let message = format!(
-                    "found {other} on {}, which computes relu alone; leave --device out to compute {other} on the cpu",
-                    self.name
-                );
-                Err(ConfigError::new("kind", message).into())
-            }
-        }
+        self.computes(dictionary.kind().name())
     }
 
     /// Refuses steps that draw from a buffer, which only the engine makes.
@@ -162,6 +153,19 @@ fn failed(device: &str) -> impl Fn(candle::Error) -> TrainError {
 impl Backend for OnGpu<'_> {
     fn model(&self) -> &HostModel<f32> {
         self.model.host
+    }
+
+    fn computes(&self, kind: KindName) -> Result<(), TrainError> {
+        match kind {
+            KindName::Relu => Ok(()),
+            other => {
+                let message = format!(
+                    "found {other} on {}, which computes relu alone; leave --device out to compute {other} on the cpu",
+                    self.name
+                );
+                Err(ConfigError::new("kind", message).into())
+            }
+        }
     }
 
     fn squares(&self, at: HookPoint, contexts: &[&[u32]]) -> Result<f64, TrainError> {

@@ -9,6 +9,7 @@ mod known;
 mod plot;
 mod pretrain;
 mod pull;
+mod randomise;
 mod report;
 mod runs;
 mod say;
@@ -64,6 +65,7 @@ enum Command {
     Plot(plot::Plot),
     Pretrain(pretrain::Pretrain),
     Pull(pull::Pull),
+    Randomise(randomise::Randomise),
     Storyworld(storyworld::StoryworldCommand),
     Jobs(jobs::Jobs),
     Cancel(jobs::Cancel),
@@ -94,6 +96,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Plot(command) => command.run(&cli.global),
         Command::Pretrain(command) => command.run(&cli.global),
         Command::Pull(command) => command.run(&cli.global),
+        Command::Randomise(command) => command.run(&cli.global),
         Command::Storyworld(command) => command.run(&cli.global),
         Command::Jobs(command) => command.run(&cli.global),
         Command::Cancel(command) => command.run(&cli.global),

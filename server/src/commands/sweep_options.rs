@@ -22,11 +22,12 @@ pub struct SweepOptions {
     /// Numbers of dictionaries to train further, in place of fresh weights: kind, width and λ (unless given) are theirs
     #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true, value_parser = whole::<u64>)]
     pub from: Vec<u64>,
-    /// The kind of dictionary: relu, relu-unit, relu-april, relu-saelens, p-anneal, tied, gated, topk, batchtopk, matryoshka, jumprelu, transcoder, jumprelu-transcoder, pursuit [default: relu]
+    /// The kind of dictionary: relu, relu-unit, relu-april, relu-saelens, p-anneal, tied, gated, topk, batchtopk, matryoshka, jumprelu,
+    /// transcoder, jumprelu-transcoder, pursuit, or a baseline: pca-static, pca-dynamic, pca-topk, pca-nonnegative, ica, nmf, random, identity, token-mean [default: relu]
     #[arg(long)]
     pub kind: Option<KindName>,
-    /// Objectives: local, e2e, e2e+ds, kl+mse
-    #[arg(long, value_name = "LIST", value_delimiter = ',', required = true)]
+    /// Objectives: local, e2e, e2e+ds, kl+mse; the baselines need none
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub objective: Vec<ObjectiveKind>,
     /// Coefficients of the sparsity term: 0.1,0.3 for every objective, or "local=0.1;e2e=1,3"; topk, batchtopk and matryoshka have --k in its place
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
@@ -43,7 +44,8 @@ pub struct SweepOptions {
     /// Optimiser steps after a resampling over which the learning rate rises linearly to where it was [default: 0]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
     pub resample_warmup_steps: Option<usize>,
-    /// Features per token of topk, batchtopk, matryoshka and pursuit, a dictionary for each: 8,16,32
+    /// Features per token of topk, batchtopk, matryoshka, pursuit and three of the kinds of PCA, a dictionary for each: 8,16,32; ica, random
+    /// and identity may have it
     #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true, value_parser = whole::<usize>)]
     pub k: Vec<usize>,
     /// Weight of the dead features' term of topk, batchtopk and matryoshka [default: 0.03125]
@@ -85,7 +87,7 @@ pub struct SweepOptions {
     /// Peak learning rates, as --coefficient [default: 0.001; 0.0001 with --from]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub lr: Option<PerObjective>,
-    /// Features per dictionary [default: 16 times the width at the hook point]
+    /// Features per dictionary; most baselines have a number of their own [default: 16 times the width at the hook point, nmf once]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
     pub d_sae: Option<usize>,
     /// Tokens per context [default: 256, or the model's longest context if that is shorter]

@@ -12,6 +12,7 @@ use std::{
 };
 use tempfile::TempDir;
 
+use super::train::check_unchanged;
 use crate::workspace::Workspace;
 
 /// Adds the language model in `folder`, which was given as `source`; `name` is what to call it, default the folder's name.
@@ -60,6 +61,23 @@ pub async fn uploaded_model(workspace: &Arc<Workspace>, folder: TempDir, source:
         drop(folder.keep()); // it is in its place now
     }
     Ok(added)
+}
+
+/// Adds the twin of `model` with weights drawn from `seed`, under the model's name and `-random-` and the seed.
+///
+/// # Errors
+/// When the model's files have changed, and as [`model`].
+pub async fn random_twin(workspace: &Arc<Workspace>, model: &ModelInfo, seed: u64) -> Result<ModelInfo> {
+    check_unchanged(model)?;
+    let folder = tempfile::Builder::new()
+        .prefix(store::UPLOAD_PREFIX)
+        .tempdir_in(workspace.store.data())
+        .context("cannot make a folder for the model")?;
+    let (from, to) = (PathBuf::from(&model.folder), folder.path().to_owned());
+    let draw = move || Ok(engine::model::randomise(&from, &to, seed)?);
+    workspace.short.run(draw).await?;
+    let source = format!("random weights (seed {seed}) of {}", model.id);
+    uploaded_model(workspace, folder, &source, &format!("{}-random-{seed}", model.id)).await
 }
 
 /// Adds the language model in `folder`, which came from `source`, with its `facts` as [`describe`] gives them, and moves the folder

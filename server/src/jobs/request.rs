@@ -61,6 +61,7 @@ pub async fn resolve(store: &Store, request: &SweepRequest) -> Result<ResolvedSw
     }
     let facts = ResolvedAgainst {
         width,
+        d_vocab: model.d_vocab,
         max_n_ctx: model.n_ctx,
         has_bos: model.has_bos,
         parents: &parents,

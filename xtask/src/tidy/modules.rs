@@ -16,9 +16,12 @@ const MODULES: &[(&str, &[&str])] = &[
     ("dictionary", &[]),
     ("objective", &["model", "dictionary"]),
     ("metrics", &["model", "dictionary", "corpus"]),
-    ("train", &["model", "dictionary", "objective", "metrics", "corpus"]),
+    (
+        "train",
+        &["model", "dictionary", "objective", "metrics", "corpus", "baseline"],
+    ),
     ("pretrain", &["model", "objective", "corpus", "train"]),
-    ("baseline", &["model", "dictionary", "corpus"]),
+    ("baseline", &["dictionary"]),
     ("index", &["model", "dictionary", "corpus", "metrics"]),
     ("exchange", &["dictionary"]),
     (

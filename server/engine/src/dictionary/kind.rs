@@ -91,6 +91,11 @@ pub trait Kind<R: Real>: Debug + Send + Sync {
     /// Codes of `x` [n_tokens, d_in], as the trained dictionary gives them.
     fn encode(&self, x: &[R], codes: &mut SparseCodes<R>, scratch: &Scratch<R>);
 
+    /// The same where the tokens [n_tokens] at which x stands are known. Only a kind that looks at them differs.
+    fn encode_tokens(&self, _tokens: &[u32], x: &[R], codes: &mut SparseCodes<R>, scratch: &Scratch<R>) {
+        self.encode(x, codes, scratch);
+    }
+
     /// x̂ [n_tokens, d_in] of `codes`.
     fn decode(&self, codes: &SparseCodes<R>, out: &mut [R], path: Path, scratch: &Scratch<R>) {
         tile::combine(codes, Entries::Values, self.decoder(), self.bias(), out, path, scratch);

@@ -15,15 +15,18 @@ mod jumprelu;
 mod kind;
 mod linear;
 mod matryoshka;
+mod nmf;
 mod orthogonal;
 mod parameters;
 mod posthoc;
+mod projection;
 mod pursuit;
 mod relu;
 mod select;
 mod standard;
 mod tied;
 mod tile;
+mod token_mean;
 mod topk;
 
 use anneal::Anneal;
@@ -36,12 +39,15 @@ pub use gated::Gated;
 pub use jumprelu::JumpRelu;
 pub use kind::{Encoder, Kind};
 pub use matryoshka::Matryoshka;
+pub use nmf::{Nmf, gram, non_negative_least_squares, shifted};
 pub use parameters::{Parameters, Tensor};
+pub use projection::Projection;
 pub use pursuit::Pursuit;
 pub use relu::Relu;
 pub use standard::{Penalty, Standard};
 pub use tied::Tied;
 pub use tile::{Path, Scratch, encode};
+pub use token_mean::TokenMean;
 pub use topk::{Among, Settings, TopK};
 
 use crate::kernel::Real;
@@ -65,10 +71,16 @@ pub enum Dictionary<R> {
     JumpRelu(JumpRelu<R>),
     /// See [`Pursuit`].
     Pursuit(Pursuit<R>),
+    /// See [`Projection`].
+    Projection(Projection<R>),
+    /// See [`Nmf`].
+    Nmf(Nmf<R>),
+    /// See [`TokenMean`].
+    TokenMean(TokenMean<R>),
 }
 
 impl<R: Real> Dictionary<R> {
-    /// Fresh weights.
+    /// Fresh weights; zeros for the kinds that are fitted.
     pub fn random(kind: DictionaryKind, d_in: usize, d_sae: usize, seed: u64) -> Self {
         Self::new(kind, (d_in, d_in), d_sae, Some(seed))
     }
@@ -181,6 +193,15 @@ impl<R: Real> Dictionary<R> {
                 Some(seed) => Pursuit::random(k, d_in, d_sae, seed),
                 None => Pursuit::new(k, matrix(), width()),
             }),
+            DictionaryKind::Nmf => Self::Nmf(Nmf::new(matrix(), width())),
+            DictionaryKind::TokenMean => Self::TokenMean(TokenMean::new(matrix(), width())),
+            DictionaryKind::PcaStatic { .. }
+            | DictionaryKind::PcaDynamic { .. }
+            | DictionaryKind::PcaTopK { .. }
+            | DictionaryKind::PcaNonNegative
+            | DictionaryKind::Ica { .. }
+            | DictionaryKind::Random { .. }
+            | DictionaryKind::Identity { .. } => Self::Projection(Projection::new(kind, matrix(), matrix(), width())),
         }
     }
 
@@ -194,6 +215,9 @@ impl<R: Real> Dictionary<R> {
             Self::Matryoshka(matryoshka) => matryoshka,
             Self::JumpRelu(jump) => jump,
             Self::Pursuit(pursuit) => pursuit,
+            Self::Projection(projection) => projection,
+            Self::Nmf(nmf) => nmf,
+            Self::TokenMean(means) => means,
         }
     }
 
@@ -207,6 +231,9 @@ impl<R: Real> Dictionary<R> {
             Self::Matryoshka(matryoshka) => matryoshka,
             Self::JumpRelu(jump) => jump,
             Self::Pursuit(pursuit) => pursuit,
+            Self::Projection(projection) => projection,
+            Self::Nmf(nmf) => nmf,
+            Self::TokenMean(means) => means,
         }
     }
 
@@ -272,6 +299,11 @@ impl<R: Real> Dictionary<R> {
     /// Codes of `x` [n_tokens, d_in], as the trained dictionary gives them.
     pub fn encode(&self, x: &[R], codes: &mut SparseCodes<R>, scratch: &Scratch<R>) {
         self.of_kind().encode(x, codes, scratch);
+    }
+
+    /// The same where the tokens [n_tokens] at which x stands are known; see [`Kind::encode_tokens`].
+    pub fn encode_tokens(&self, tokens: &[u32], x: &[R], codes: &mut SparseCodes<R>, scratch: &Scratch<R>) {
+        self.of_kind().encode_tokens(tokens, x, codes, scratch);
     }
 
     /// x̂ [n_tokens, d_out] of `codes`.

@@ -25,7 +25,18 @@ pub fn largest_of_row<R: Real>(
 ) {
     order.clear();
     order.extend(from.range(r).filter(|e| is_allowed(from.ids[*e] as usize)).map(|e| e as u32));
-    keep_largest(&from.values, k, order);
+    keep_largest(|e| from.values[e as usize], k, order);
+    for e in order.iter().map(|e| *e as usize) {
+        to.push(from.ids[e], from.values[e], true);
+    }
+    to.end_row();
+}
+
+/// Appends to `to` a row with the `k` entries of row `r` of `from` whose sizes |value| are largest. `order` is scratch memory.
+pub fn largest_sizes_of_row<R: Real>(from: &Segment<R>, r: usize, k: usize, to: &mut Segment<R>, order: &mut Vec<u32>) {
+    order.clear();
+    order.extend(from.range(r).map(|e| e as u32));
+    keep_largest(|e| from.values[e as usize].abs(), k, order);
     for e in order.iter().map(|e| *e as usize) {
         to.push(from.ids[e], from.values[e], true);
     }
@@ -36,7 +47,7 @@ pub fn largest_of_row<R: Real>(
 pub fn largest_of_segment<R: Real>(from: &Segment<R>, n: usize, to: &mut Segment<R>, order: &mut Vec<u32>) {
     order.clear();
     order.extend(0..from.ids.len() as u32);
-    keep_largest(&from.values, n, order);
+    keep_largest(|e| from.values[e as usize], n, order);
     let mut kept = order.iter().map(|e| *e as usize).peekable();
     for r in 0..from.n_rows() {
         let end = from.range(r).end;
@@ -48,12 +59,12 @@ pub fn largest_of_segment<R: Real>(from: &Segment<R>, n: usize, to: &mut Segment
 }
 
 /// Leaves the `n` largest of the entries `order`, in their order.
-fn keep_largest<R: Real>(values: &[R], n: usize, order: &mut Vec<u32>) {
+fn keep_largest<R: Real>(value: impl Fn(u32) -> R, n: usize, order: &mut Vec<u32>) {
     if order.len() <= n {
         return;
     }
     if n > 0 {
-        let by_value = |a: &u32, b: &u32| descending(values[*a as usize], values[*b as usize]).then(a.cmp(b));
+        let by_value = |a: &u32, b: &u32| descending(value(*a), value(*b)).then(a.cmp(b));
         order.select_nth_unstable_by(n - 1, by_value);
     }
     order.truncate(n);

@@ -338,6 +338,22 @@ impl Coder {
                     .collect();
                 with("b_enc", false, Rule::Jump { threshold })
             }
+            // both signs of some directions: a ReLU or a TopK dictionary without an encoder's bias
+            kind @ (DictionaryKind::PcaTopK { .. }
+            | DictionaryKind::PcaNonNegative
+            | DictionaryKind::Ica { .. }
+            | DictionaryKind::Random { .. }
+            | DictionaryKind::Identity { .. }) => Self {
+                b_enc: vec![0.0; dictionary.d_sae()],
+                ..with("b_enc", true, kind.k().map_or(Rule::Relu, |k| Rule::TopK { k }))
+            },
+            kind @ (DictionaryKind::PcaStatic { .. }
+            | DictionaryKind::PcaDynamic { .. }
+            | DictionaryKind::Nmf
+            | DictionaryKind::TokenMean) => {
+                let name = kind.name();
+                return Err(format!("found {name}; no other tool has codes that come about as its do"));
+            }
             kind @ (DictionaryKind::Transcoder { .. } | DictionaryKind::JumpReluTranscoder { .. }) => {
                 let message = "it reads elsewhere than it writes, which is written in no other tool's format yet";
                 return Err(format!("found a {}; {message}", kind.name()));

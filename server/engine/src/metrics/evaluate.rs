@@ -162,7 +162,8 @@ impl Passes<'_> {
             let k = reading.iter().position(|point| Some(*point) == read_at);
             k.map_or(&x[..], |k| &inputs[k])
         };
-        let outputs: Vec<(SparseCodes<f32>, Vec<f32>)> = subjects.iter().map(|s| output(s, input(s), scratch)).collect();
+        let tokens = contexts.concat();
+        let outputs: Vec<(SparseCodes<f32>, Vec<f32>)> = subjects.iter().map(|s| output(s, &tokens, input(s), scratch)).collect();
         slots
             .par_iter_mut()
             .zip(contexts)
@@ -208,7 +209,8 @@ fn of_codes(codes: &SparseCodes<f32>, d_sae: usize, ordinary: &[bool]) -> Answer
     for (t, ordinary) in ordinary.iter().enumerate() {
         let (ids, values) = codes.row(t);
         answer.l0.push(ids.len() as u32);
-        answer.l1.push(values.iter().map(|v| f64::from(*v)).sum());
+        // the signed baselines have codes below 0
+        answer.l1.push(values.iter().map(|v| f64::from(v.abs())).sum());
         if *ordinary {
             ids.iter().for_each(|id| answer.firings[*id as usize] += 1);
         }
@@ -216,13 +218,13 @@ fn of_codes(codes: &SparseCodes<f32>, d_sae: usize, ordinary: &[bool]) -> Answer
     answer
 }
 
-fn output(subject: &Subject<'_>, x: &[f32], scratch: &Scratch<f32>) -> (SparseCodes<f32>, Vec<f32>) {
+fn output(subject: &Subject<'_>, tokens: &[u32], x: &[f32], scratch: &Scratch<f32>) -> (SparseCodes<f32>, Vec<f32>) {
     let mut codes = SparseCodes::default();
     let mut scaled = x.to_vec();
     if subject.scale != 1.0 {
         scale(&mut scaled, subject.scale as f32);
     }
-    subject.dictionary.encode(&scaled, &mut codes, scratch);
+    subject.dictionary.encode_tokens(tokens, &scaled, &mut codes, scratch);
     let n_tokens = x.len() / subject.dictionary.d_in();
     let mut x_hat = vec![0.0; n_tokens * subject.dictionary.d_out()];
     subject.dictionary.decode(&codes, &mut x_hat, Path::default(), scratch);

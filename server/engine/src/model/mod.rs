@@ -30,6 +30,7 @@ pub mod parts;
 mod pass;
 mod qwen2;
 mod qwen3;
+mod random_weights;
 mod rope;
 mod tensor;
 mod trainable;
@@ -39,6 +40,7 @@ pub use activation::Activation;
 pub use error::ModelError;
 pub use hash::content_hash;
 pub use pass::{Cut, Hooks, NoHooks, Tape, Work};
+pub use random_weights::randomise;
 pub use trainable::{Tensor, Trainable};
 
 use crate::kernel::{Mat, MatMut, Real, matmul};

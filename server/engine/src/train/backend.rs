@@ -1,7 +1,7 @@
 //! Where a run computes: the seam between what a run is (order, schedule, checkpoints, curves) and what computes it.
 //! [`Cpu`] is the engine's own [`Device`]; whoever computes elsewhere brings another.
 
-use api::{HookPoint, Measurement, TrainConfig};
+use api::{HookPoint, KindName, Measurement, TrainConfig};
 
 use super::{TrainError, pass::Pass, step::Stepper, trainee::Trainee};
 use crate::{
@@ -26,6 +26,14 @@ pub trait Device: Send + Sync {
 pub trait Backend: Send + Sync {
     /// The model as it was loaded: its facts, hook points and widths.
     fn model(&self) -> &Model<f32>;
+
+    /// Refuses a kind of dictionary that is not computed here.
+    ///
+    /// # Errors
+    /// With the kind, and what to do.
+    fn computes(&self, _kind: KindName) -> Result<(), TrainError> {
+        Ok(())
+    }
 
     /// Σ ‖x‖² of the activations at `at` over `contexts`, all of one length.
     ///

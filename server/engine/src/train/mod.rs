@@ -8,6 +8,7 @@ mod backend;
 pub mod buffer;
 mod checkpoint;
 mod feed;
+mod fit;
 mod pass;
 mod resample;
 mod run;

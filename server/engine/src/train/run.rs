@@ -16,7 +16,7 @@ use super::{
     buffer::ActivationCache,
     checkpoint::{self, State},
     feed::{Contexts, Feed},
-    schedule,
+    fit, schedule,
     start::{self, Start},
     trainee::Trainee,
 };
@@ -102,6 +102,9 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
         ..
     } = inputs;
     check(inputs)?;
+    if config.is_fit() {
+        return fit::run(inputs, observer);
+    }
     let inputs_hash = format!("{model_hash} {}", tokens.manifest().train.sha256);
     let mut state = State::new(config, inputs_hash, 1.0);
     let starts = start::starts(config, from, backend, tokens)?;
@@ -264,7 +267,7 @@ fn check(inputs: Inputs<'_>) -> Result<(), TrainError> {
 }
 
 /// 1, or the factor that makes E‖x‖² = 1 over the first batches.
-fn input_scale(inputs: Inputs<'_>) -> Result<f64, TrainError> {
+pub(super) fn input_scale(inputs: Inputs<'_>) -> Result<f64, TrainError> {
     let Inputs {
         config, backend, tokens, ..
     } = inputs;
@@ -378,7 +381,7 @@ fn subjects(trainees: &[Trainee<f32>], scale: f64) -> Vec<Subject<'_>> {
         .collect()
 }
 
-fn finish(
+pub(super) fn finish(
     inputs: Inputs<'_>,
     state: &State,
     trainees: &[Trainee<f32>],
@@ -448,8 +451,10 @@ fn of_the_run(config: &TrainConfig, state: &State, index: usize) -> Vec<Measurem
         n_tokens,
         value,
     };
-    let figures = [("grad_norm", sum / n.max(1) as f64), ("train_seconds", state.seconds[index])];
-    figures.map(measurement).into()
+    // what is fitted has no gradient
+    let grad_norm = (n > 0).then(|| ("grad_norm", sum / n as f64));
+    let figures = grad_norm.into_iter().chain([("train_seconds", state.seconds[index])]);
+    figures.map(measurement).collect()
 }
 
 /// Tells of progress now and then, with the rate since it last did.

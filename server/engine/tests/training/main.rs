@@ -5,6 +5,7 @@
 mod buffer;
 mod convention_laws;
 mod course;
+mod fitted_runs;
 mod golden;
 mod kind_laws;
 mod kind_runs;

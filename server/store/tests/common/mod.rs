@@ -58,6 +58,7 @@ pub fn config() -> TrainConfig {
     .unwrap();
     let facts = ResolvedAgainst {
         width: 16,
+        d_vocab: 512,
         max_n_ctx: 32,
         has_bos: true,
         parents: &[],
