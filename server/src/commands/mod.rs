@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. Only this folder prints, and only through `say`.
 
 mod behaviours;
+mod contrast;
 mod demo;
 mod derive;
 mod evaluate;
@@ -56,6 +57,7 @@ enum Command {
     Serve(serve::Serve),
     Train(train::Train),
     Sweep(sweep::Sweep),
+    Contrast(contrast::Contrast),
     Derive(derive::Derive),
     Evaluate(evaluate::Evaluate),
     Behaviours(behaviours::Behaviours),
@@ -87,6 +89,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Serve(command) => command.run(&cli.global),
         Command::Train(command) => command.run(&cli.global),
         Command::Sweep(command) => command.run(&cli.global),
+        Command::Contrast(command) => command.run(&cli.global),
         Command::Derive(command) => command.run(&cli.global),
         Command::Evaluate(command) => command.run(&cli.global),
         Command::Behaviours(command) => command.run(&cli.global),
