@@ -12,6 +12,7 @@ mod imported;
 mod jobs;
 mod known;
 mod memory;
+mod on_text;
 mod page;
 mod pareto;
 mod render;

@@ -91,3 +91,35 @@ fn dictionaries_are_changed_after_training_and_trained_further() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn two_groups_are_compared_at_equal_l0() -> Result<()> {
+    let place = Place::new()?;
+    Line::sweep(&place)
+        .with("--objective", "local")
+        .with("--coefficient", "0.03,3")
+        .with("--seed", "0,1")
+        .expect(0)?;
+    let contrast = |words: &[&str]| Line::on(&place, &[&["contrast"], words].concat());
+    // a group against itself is 1, without any spread
+    let same = contrast(&["--dictionary", "all", "--against", "all"]).expect(0)?;
+    ensure!(
+        same.out.contains("ce_increase at equal l0") && same.out.contains("2 seeds"),
+        "{same}"
+    );
+    ensure!(
+        same.out.contains(": 1.0000 [1.0000, 1.0000] times") || same.out.contains(": 0.0000 [0.0000, 0.0000] more"),
+        "{same}"
+    );
+    let other = contrast(&["--dictionary", "1,2", "--against", "3,4", "--y", "kl"]).expect(0)?;
+    ensure!(
+        other.out.contains("1 seeds") || other.out.contains("kl at equal l0"),
+        "{other}"
+    );
+    contrast(&["--dictionary", "1", "--against", "2"])
+        .expect(1)?
+        .complains(&["share no range of l0"])?;
+    contrast(&["--dictionary", "1", "--against", "2", "--x", "l00"])
+        .expect(2)?
+        .complains(&["x", "'l00'"])
+}

@@ -318,6 +318,13 @@ def measure(spliced: Spliced, sae: SAE, at: str, contexts: torch.Tensor) -> list
             out[rows] = (value[rows] - mean).pow(2).sum(-1)
         return out
 
+    mean = clean[at][in_set["ordinary"]].mean(0)
+    ablated = {}
+    for name, vector in (("zero", torch.zeros_like(mean)), ("mean", mean)):
+        log_a = spliced.run(contexts, lambda x, vector=vector: vector.expand_as(x))[0].log_softmax(-1)
+        ce_a = -log_a.gather(2, torch.cat([target, target[:, :1]], 1))[..., 0]
+        ablated[name] = (ce_a, (log_p.exp() * (log_p - log_a)).sum(-1))
+
     measured = []
     for tokens, mask in in_set.items():
 
@@ -330,12 +337,44 @@ def measure(spliced: Spliced, sae: SAE, at: str, contexts: torch.Tensor) -> list
         if tokens == "ordinary":
             add("alive", (firings.sum(0) >= 1).sum())
             add("alive_10", (firings.sum(0) >= 10).sum())
+            density = firings.double().mean(0)
+            add("frac_alive", (density > 0).double().mean())
+            for percent in (1, 10):
+                over = density > percent / 100
+                add(f"freq_over_{percent}_percent", over.double().mean())
+                add(f"normalized_freq_over_{percent}_percent", density[over].sum() / density.sum())
+            for name, rows in (("decoder", sae.named()["W_dec"]), ("encoder", sae.named()["W_enc"])):
+                for suffix, rows in (("", rows), ("_alive", rows[density > 0])):
+                    cosines = F.normalize(rows, dim=-1) @ F.normalize(rows, dim=-1).T
+                    cosines.fill_diagonal_(-math.inf)
+                    add(f"average_max_{name}_cosine_sim{suffix}", cosines.max(-1).values.mean())
         has_next = mask & (position + 1 < contexts.shape[1])
         n_next = int(has_next.sum())
         add("ce_model", ce[has_next].mean(), n_next)
         add("ce_spliced", ce_new[has_next].mean(), n_next)
         add("ce_increase", (ce_new - ce)[has_next].mean(), n_next)
+        add("perplexity_model", ce[has_next].mean().exp(), n_next)
+        add("perplexity_spliced", ce_new[has_next].mean().exp(), n_next)
+        for name, suffix in (("zero", ""), ("mean", "_mean")):
+            ce_a = ablated[name][0][has_next].mean()
+            add(f"ce_{name}_ablation", ce_a, n_next)
+            recovered = (ce_a - ce_new[has_next].mean()) / (ce_a - ce[has_next].mean())
+            add(f"ce_loss_score{suffix}", recovered, n_next)
         add("kl", kl[mask].mean())
+        kl_zero = ablated["zero"][1][mask].mean()
+        add("kl_zero_ablation", kl_zero)
+        add("kl_div_score", (kl_zero - kl[mask].mean()) / kl_zero)
+        x, y = clean[at][mask], x_hat[mask]
+        norms, norms_hat = x.norm(dim=-1), y.norm(dim=-1)
+        add("cossim", F.cosine_similarity(x, y, dim=-1, eps=1e-12).mean())
+        add("l2_norm_in", norms.mean())
+        add("l2_norm_out", norms_hat.mean())
+        add("relative_reconstruction_bias", y.pow(2).sum(-1).mean() / (x * y).sum(-1).mean())
+        solution = torch.linalg.lstsq(torch.stack([norms, torch.ones_like(norms)], 1), norms_hat[:, None]).solution
+        add("norm_slope", solution[0])
+        add("norm_intercept", solution[1])
+        add("frac_variance_explained", 1 - (x - y).var(0, correction=0).sum() / x.var(0, correction=0).sum())
+        add("fvu", (x - y).pow(2).sum() / (x - x.mean(0)).pow(2).sum())
         add("norm_ratio", (x_hat.norm(dim=-1) / clean[at].norm(dim=-1))[mask].mean())
         error = (clean[at] - x_hat).pow(2).sum(-1)
         add("explained_variance_e2e_sae", (1 - error / distance(x_hat, mask))[mask].mean())

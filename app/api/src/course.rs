@@ -24,7 +24,6 @@ pub struct Course {
     pub resample_warmup_steps: usize,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn is_zero(n: &usize) -> bool {
     *n == 0
 }

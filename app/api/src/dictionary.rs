@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CorpusId, DictionaryConfig, DictionaryId, EvaluationSplit, HookPoint, InputScale, JobId, ModelId, ResidualFrame};
+use crate::{
+    CorpusId, Density, DictionaryConfig, DictionaryId, EvaluationSplit, HookPoint, InputScale, Interval, JobId, ModelId,
+    ResidualFrame, metric,
+};
 
 /// Over which tokens a metric was taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -36,6 +39,24 @@ pub struct Measurement {
     pub n_tokens: u64,
     /// The value.
     pub value: f64,
+    /// How sure it is; none where that was not asked for, or does not follow from sums over documents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Interval>,
+}
+
+impl Measurement {
+    /// A value of the metric `name` of the whole dictionary over ordinary tokens, by the definition that there is now.
+    pub fn new(name: &str, n_tokens: u64, value: f64) -> Self {
+        Self {
+            name: name.into(),
+            version: metric(name).map_or(0, |metric| metric.version),
+            at: None,
+            tokens: TokenSet::Ordinary,
+            n_tokens,
+            value,
+            interval: None,
+        }
+    }
 }
 
 /// A metric that came out otherwise when it was computed again.
@@ -50,11 +71,13 @@ pub struct Difference {
 
 impl Difference {
     /// Whether the two are further apart than other processors' rounding explains: by more than 0.1 % and 1e-5 of the unit, for
-    /// what is counted by more than two, for known features by more than 0.1. A feature that fires by a hair may not do so
+    /// what is counted by more than two, for shares of features by more than 0.01, for known features by more than 0.1. A feature that fires by a hair may not do so
     /// elsewhere, and one that was chosen by a hair may not be.
     pub fn is_beyond_rounding(&self) -> bool {
         let floor = match self.stored.name.as_str() {
             "alive" | "alive_10" => 2.0,
+            "frac_alive" => 0.01,
+            name if name.contains("freq_over_") => 0.01,
             name if name.starts_with("known_") => 0.1,
             _ => 1e-5,
         };
@@ -117,6 +140,9 @@ pub struct DictionaryInfo {
     pub evaluated_on: EvaluationSplit,
     /// Everything measured on that text, and the training run's own figures.
     pub metrics: Vec<Measurement>,
+    /// How often its features fire on that text; none where that was not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub density: Option<Density>,
     /// How `metrics` compared with those computed again from the weights; none where nobody has looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<Verified>,
@@ -129,9 +155,13 @@ pub struct DictionaryInfo {
 impl DictionaryInfo {
     /// The value of a metric of the whole dictionary over the ordinary tokens.
     pub fn metric(&self, name: &str) -> Option<f64> {
+        self.measurement(name).map(|m| m.value)
+    }
+
+    /// What was measured as a metric of the whole dictionary over the ordinary tokens.
+    pub fn measurement(&self, name: &str) -> Option<&Measurement> {
         self.metrics
             .iter()
             .find(|m| m.name == name && m.at.is_none() && m.tokens == TokenSet::Ordinary)
-            .map(|m| m.value)
     }
 }

@@ -180,6 +180,7 @@ impl KnownFeatures {
             tokens: TokenSet::Ordinary,
             n_tokens: self.n_tokens,
             value: summary.value.value,
+            interval: None,
         };
         self.summary.iter().map(measurement).collect()
     }

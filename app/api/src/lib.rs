@@ -5,12 +5,14 @@ mod basis;
 mod buffer;
 mod config;
 mod course;
+mod density;
 mod derive;
 mod dictionary;
 mod error;
 mod fitted;
 mod hook;
 mod id;
+mod interval;
 mod job;
 mod kind;
 mod kind_request;
@@ -33,11 +35,13 @@ pub use config::{
     ResidualFrame, Schedule, TrainConfig,
 };
 pub use course::Course;
+pub use density::Density;
 pub use derive::DeriveRequest;
 pub use dictionary::{DictionaryInfo, Difference, Measurement, TokenSet, Verified};
 pub use error::{ApiError, ConfigError, ErrorKind};
 pub use hook::{HookPoint, Site};
 pub use id::{CorpusId, DictionaryId, JobId, ModelId};
+pub use interval::{Interval, Resampled};
 pub use job::{Event, HistoryPoint, Job, JobConfig, JobState, Progress, VerifyConfig};
 pub use kind::{DictionaryKind, KindName};
 pub use known::{BestFeature, CausalUse, Estimate, KnownFeatures, KnownLabel, KnownScores, KnownSummary, LabelKind, Reading};

@@ -289,23 +289,6 @@ pub(super) fn wrap(text: &str, width: f64) -> Vec<String> {
     lines
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_break_between_words() {
-        assert_eq!(wrap("52,224 tokens per point", 1e4), ["52,224 tokens per point"]);
-        assert_eq!(wrap("52,224 tokens per point", 1.0), ["52,224", "tokens", "per", "point"]);
-        assert!(wrap("  ", 100.0).is_empty());
-    }
-
-    #[test]
-    fn text_is_escaped() {
-        assert_eq!(escape("a<b> & \"c\"\u{1}"), "a&lt;b&gt; &amp; &quot;c&quot;");
-    }
-}
-
 /// The corners of a plus with thick arms, turned by a share of a circle.
 fn plus(turn: f64) -> [(f64, f64); 12] {
     let (sin, cos) = (std::f64::consts::TAU * turn).sin_cos();
@@ -321,4 +304,21 @@ fn plus(turn: f64) -> [(f64, f64); 12] {
         };
         (x * cos - y * sin, x * sin + y * cos)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_break_between_words() {
+        assert_eq!(wrap("52,224 tokens per point", 1e4), ["52,224 tokens per point"]);
+        assert_eq!(wrap("52,224 tokens per point", 1.0), ["52,224", "tokens", "per", "point"]);
+        assert!(wrap("  ", 100.0).is_empty());
+    }
+
+    #[test]
+    fn text_is_escaped() {
+        assert_eq!(escape("a<b> & \"c\"\u{1}"), "a&lt;b&gt; &amp; &quot;c&quot;");
+    }
 }

@@ -12,7 +12,7 @@ mod scale;
 mod scatter;
 mod style;
 
-pub use csv::pareto_csv;
+pub use csv::{pareto_csv, push_record};
 pub use frame::{Area, Axis};
 pub use line::{Line, LineChart, LineHit};
 pub use number::{fixed, significant};

@@ -146,7 +146,13 @@ fn describe(d: &DictionaryInfo) -> String {
 fn measured(d: &DictionaryInfo, name: &str) -> String {
     let (label, unit) = definition(name).map_or((name, ""), |m| (m.label, m.unit));
     let value = d.metric(name).map_or_else(|| "not measured".into(), significant);
-    format!("{label} {value} {unit}").trim_end().into()
+    let interval = d
+        .measurement(name)
+        .and_then(|m| m.interval)
+        .map_or_else(String::new, |interval| {
+            format!(" [{}, {}]", significant(interval.low), significant(interval.high))
+        });
+    format!("{label} {value}{interval} {unit}").trim_end().into()
 }
 
 /// How many tokens and seeds stand behind a point.

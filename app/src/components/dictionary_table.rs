@@ -104,7 +104,15 @@ pub fn DictionaryTable(
         let series = d.config.series();
         let cell = |metric: &MetricDefinition| {
             let value = d.metric(metric.name);
-            view! { <td data-metric=metric.name data-value=value.map(|value| value.to_string())>{value.map(|value| measured(metric, value))}</td> }
+            let sure = d.measurement(metric.name).and_then(|m| m.interval).map(|interval| {
+                let [low, high] = [interval.low, interval.high].map(|end| measured(metric, end));
+                format!("95 % interval over {} {}: {low} to {high}", interval.n, interval.over)
+            });
+            view! {
+                <td data-metric=metric.name data-value=value.map(|value| value.to_string()) title=sure>
+                    {value.map(|value| measured(metric, value))}
+                </td>
+            }
         };
         view! {
             <tr data-testid="pareto-row" data-id=d.id.to_string()>

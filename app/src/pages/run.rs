@@ -60,9 +60,18 @@ fn Content(data: Memo<Start>) -> impl IntoView {
             }
         })
     });
+    let question = Signal::derive(move || {
+        let question = config.with(|config| match config {
+            JobConfig::Train(config) if config.tokens == 0 => "What are these dictionaries worth?",
+            JobConfig::Train(_) => "How does this training go?",
+            JobConfig::Pretrain(_) => "How does this model learn?",
+            JobConfig::Verify(_) => "Are the stored metrics these dictionaries' own?",
+        });
+        question.to_string()
+    });
     let title = Signal::derive(move || job.with(|job| format!("Run {}", job.id)));
     view! {
-        <Heading title place question="How does this training go?">
+        <Heading title place question>
             {move || job.with(answer)}
         </Heading>
         <div class="run-head">

@@ -1,10 +1,10 @@
 //! A device as the engine's runs want it: `engine::train::Device` and `engine::train::Backend`.
 
-use api::{ConfigError, HookPoint, KindName, Measurement, TrainConfig};
+use api::{ConfigError, HookPoint, KindName, TrainConfig};
 use candle_core as candle;
 use engine::{
     dictionary::Dictionary,
-    metrics::{Subject, Text},
+    metrics::{Passes, Subject},
     model::Model as HostModel,
     train::{Backend, Device, Steps, TrainError, Trainee},
 };
@@ -199,13 +199,7 @@ impl Backend for OnGpu<'_> {
         Ok(Box::new(self.training(config, scale, trainees)?))
     }
 
-    fn evaluate(
-        &self,
-        at: HookPoint,
-        subjects: &[Subject<'_>],
-        text: Text<'_>,
-        progress: &mut dyn FnMut(u64, u64) -> bool,
-    ) -> Result<Vec<Vec<Measurement>>, TrainError> {
-        evaluate::evaluate(self, at, subjects, text, progress)
+    fn passes<'a>(&'a self, at: HookPoint, subjects: &'a [Subject<'a>]) -> Result<Box<dyn Passes<TrainError> + 'a>, TrainError> {
+        Ok(Box::new(evaluate::passes(self, at, subjects)?))
     }
 }

@@ -2,10 +2,10 @@
 //! activations are not: a variance beside a large mean needs f64, which not every device has, so the activations come to the
 //! processor, which sums them up as it does for itself.
 
-use api::{HookPoint, Measurement};
+use api::HookPoint;
 use candle_core::{self as candle, Tensor};
 use engine::{
-    metrics::{Answer, Batch, Compared, Subject, Text, measure, points},
+    metrics::{Answer, Batch, Compared, Passes, Subject, points},
     train::TrainError,
 };
 
@@ -18,25 +18,54 @@ use crate::{
     relu::{Relu, fired},
 };
 
-/// The same as [`engine::metrics::evaluate`].
-pub fn evaluate(
-    on: &OnGpu<'_>,
+/// What computes what `subjects` do to the model, on the device.
+pub fn passes<'a>(
+    on: &'a OnGpu<'a>,
     at: HookPoint,
     subjects: &[Subject<'_>],
-    text: Text<'_>,
-    progress: &mut dyn FnMut(u64, u64) -> bool,
-) -> Result<Vec<Vec<Measurement>>, TrainError> {
+) -> Result<impl Passes<TrainError> + use<'a>, TrainError> {
     let model = &on.model;
     model.host.width(at)?;
     subjects.iter().try_for_each(|subject| on.supports(subject.dictionary))?;
     let dictionary = |subject: &Subject<'_>| Ok((Relu::new(subject.dictionary.parameters(), &model.device)?, subject.scale));
     let dictionaries: Vec<_> = on.run(subjects.iter().map(dictionary).collect())?;
-    let d_sae: Vec<usize> = subjects.iter().map(|s| s.dictionary.d_sae()).collect();
-    let points = points(model.host, at);
-    measure(model.host, at, &d_sae, text, progress, &mut |contexts, ordinary| {
-        on.check(contexts)?;
-        on.run(batch(model, &points, &dictionaries, contexts, ordinary))
+    Ok(OnDevice {
+        on,
+        points: points(model.host, at),
+        dictionaries,
     })
+}
+
+/// What computes the batches.
+struct OnDevice<'a> {
+    on: &'a OnGpu<'a>,
+    points: Vec<HookPoint>,
+    dictionaries: Vec<(Relu, f64)>,
+}
+
+impl Passes<TrainError> for OnDevice<'_> {
+    fn activations(&mut self, contexts: &[&[u32]]) -> Result<Vec<f32>, TrainError> {
+        let model = &self.on.model;
+        self.on.check(contexts)?;
+        let prefix = || {
+            let form = model.form(contexts.len(), contexts.first().map_or(0, |c| c.len()))?;
+            numbers(model.prefix(contexts, &form, self.points[0])?.value())
+        };
+        self.on.run(prefix())
+    }
+
+    fn batch(&mut self, contexts: &[&[u32]], ordinary: &[bool], ablations: &[Vec<f32>]) -> Result<Batch, TrainError> {
+        self.on.check(contexts)?;
+        let found = batch(
+            &self.on.model,
+            &self.points,
+            &self.dictionaries,
+            contexts,
+            ordinary,
+            ablations,
+        );
+        self.on.run(found)
+    }
 }
 
 /// The clean pass of a batch.
@@ -61,6 +90,7 @@ fn batch(
     dictionaries: &[(Relu, f64)],
     contexts: &[&[u32]],
     ordinary: &[bool],
+    ablations: &[Vec<f32>],
 ) -> candle::Result<Batch> {
     let form = model.form(contexts.len(), contexts.first().map_or(0, |c| c.len()))?;
     let cut = model.prefix(contexts, &form, points[0])?;
@@ -93,6 +123,10 @@ fn batch(
     Ok(Batch {
         clean: activations,
         answers: answers.collect::<candle::Result<_>>()?,
+        ablations: ablations
+            .iter()
+            .map(|vector| ablated(model, &clean, vector))
+            .collect::<candle::Result<_>>()?,
     })
 }
 
@@ -108,7 +142,7 @@ fn answer(model: &Model<'_>, clean: &Clean<'_>, relu: &Relu, scale: f64) -> cand
         Ok(())
     };
     let out = model.suffix(&clean.cut, &x_hat, clean.form, &mut compare, None)?;
-    let [ce_model, ce_spliced, kl] = logits::compare(model, &clean.next, &clean.out, &out)?;
+    let compared = compared(model, clean, &out)?;
     let fired = fired(&codes)?;
     let wide = |tensor: &Tensor| -> candle::Result<Vec<f64>> { Ok(numbers(tensor)?.into_iter().map(f64::from).collect()) };
     let count = |tensor: &Tensor| -> candle::Result<Vec<u32>> { Ok(numbers(tensor)?.into_iter().map(|n| n as u32).collect()) };
@@ -119,10 +153,25 @@ fn answer(model: &Model<'_>, clean: &Clean<'_>, relu: &Relu, scale: f64) -> cand
         // whole numbers below 2²⁴ are exact in f32
         firings: count(&clean.ordinary.matmul(&fired)?)?,
         squared_errors: errors.iter().map(wide).collect::<candle::Result<_>>()?,
-        compared: Compared {
-            ce_model: numbers(&ce_model)?,
-            ce_spliced: numbers(&ce_spliced)?,
-            kl: wide(&kl)?,
-        },
+        compared,
+    })
+}
+
+/// What becomes of the next-token distributions with `vector` in place of every activation.
+fn ablated(model: &Model<'_>, clean: &Clean<'_>, vector: &[f32]) -> candle::Result<Compared> {
+    let value = Tensor::new(vector, &model.device)?
+        .broadcast_as(clean.cut.value().shape())?
+        .contiguous()?;
+    let out = model.suffix(&clean.cut, &value, clean.form, &mut |_, _| Ok(()), None)?;
+    compared(model, clean, &out)
+}
+
+/// Cross-entropies and KL per token; `out` is the input of the unembedding of the spliced model.
+fn compared(model: &Model<'_>, clean: &Clean<'_>, out: &Tensor) -> candle::Result<Compared> {
+    let [ce_model, ce_spliced, kl] = logits::compare(model, &clean.next, &clean.out, out)?;
+    Ok(Compared {
+        ce_model: numbers(&ce_model)?,
+        ce_spliced: numbers(&ce_spliced)?,
+        kl: numbers(&kl)?.into_iter().map(f64::from).collect(),
     })
 }

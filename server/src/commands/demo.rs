@@ -341,7 +341,7 @@ mod tests {
         let mut lies = dictionaries[0].metrics.clone();
         let lie = lies.iter_mut().find(|m| m.name == "l0").unwrap();
         lie.value *= 1.01;
-        here.store.set_metrics(dictionaries[0].id, &lies).await.unwrap();
+        here.store.set_metrics(dictionaries[0].id, &lies, None).await.unwrap();
         let config = api::VerifyConfig {
             model: dictionaries[0].model.clone(),
             corpus: dictionaries[0].corpus.clone(),

@@ -1,8 +1,9 @@
 //! `saescope evaluate`: the metrics of a dictionary, computed again.
 
-use anyhow::{Context as _, Result, bail};
-use api::{ConfigError, DictionaryId, DictionaryInfo, EvaluationSplit, Measurement, TrainConfig, metric};
+use anyhow::{Context as _, Result};
+use api::{ConfigError, Density, DictionaryId, DictionaryInfo, EvaluationSplit, Interval, Measurement, TrainConfig, metric};
 use clap::Args;
+use engine::metrics::Evaluated;
 use std::{process::ExitCode, sync::Arc};
 
 use super::{
@@ -11,7 +12,10 @@ use super::{
     say::{note, say},
     workspace,
 };
-use crate::{jobs::pack_corpus, workspace::Workspace};
+use crate::{
+    on_text::{common_config, on_text},
+    workspace::Workspace,
+};
 
 /// Measure a dictionary again on the text of its run's final metrics, or on another, and compare with what is stored
 #[derive(Debug, Args)]
@@ -42,13 +46,7 @@ impl Evaluate {
                 .dictionary(id)
                 .await?
                 .with_context(|| format!("there is no dictionary {id}"))?;
-            let job = workspace
-                .store
-                .job(info.job)
-                .await?
-                .with_context(|| format!("there is no job {}", info.job))?;
-            let config = job.config.training().cloned();
-            let mut config = config.with_context(|| format!("job {} trained no dictionary", info.job))?;
+            let mut config = common_config(&workspace, std::slice::from_ref(&info)).await?;
             config.evaluation.split = self.evaluate_on.unwrap_or(info.evaluated_on);
             if self.store && config.evaluation.split != info.evaluated_on {
                 let message = format!(
@@ -65,53 +63,33 @@ impl Evaluate {
             let split = config.evaluation.split;
             let measured = measure(&workspace, &info, config).await?;
             note!("dictionary {id}, measured on {}", split.text());
-            for measurement in &measured {
+            for measurement in &measured.metrics {
                 let stored = stored(&info, measurement).filter(|_| split == info.evaluated_on);
                 say!("{}", line(measurement, stored))?;
             }
             if self.store {
-                workspace.store.set_metrics(id, &with_the_runs_own(&info, measured)).await?;
+                let density = Density::new(&measured.firings, measured.n_tokens);
+                let metrics = with_the_runs_own(&info, measured.metrics);
+                workspace.store.set_metrics(id, &metrics, Some(&density)).await?;
             }
             Ok(ExitCode::SUCCESS)
         })
     }
 }
 
-async fn measure(workspace: &Arc<Workspace>, info: &DictionaryInfo, config: TrainConfig) -> Result<Vec<Measurement>> {
-    let file = workspace.store.verify_dictionary(info.id).await?;
-    let model = workspace
-        .store
-        .model(&info.model)
-        .await?
-        .with_context(|| format!("there is no model '{}'", info.model))?;
-    let corpus = workspace
-        .store
-        .corpus(&info.corpus)
-        .await?
-        .with_context(|| format!("there is no corpus '{}'", info.corpus))?;
-    let pool = workspace.job_pool()?;
-    let workspace = workspace.clone();
-    let work = move || {
-        let report = Report::new("evaluating".into());
-        report.show(&api::Progress {
-            stage: "reading the model and the text".into(),
-            ..Default::default()
-        });
-        let weights = workspace.models.get(model.folder.as_ref(), &model.hash, config.residual)?;
-        let tokens = pack_corpus(&workspace.store, &model, &corpus, &config.packing, &mut |_, _| true)?;
-        let Some(tokens) = tokens else {
-            bail!("tokenising was stopped")
-        };
-        report.show(&api::Progress {
-            stage: format!("measuring on {}", config.evaluation.split.text()),
-            ..Default::default()
-        });
-        let backend = workspace.device.backend(&weights)?;
-        let measured = engine::train::evaluate(&[file], &*backend, &tokens, &config, &mut |_, _| true)?;
-        report.end("done");
-        Ok(measured.into_iter().flatten().collect())
-    };
-    tokio::task::spawn_blocking(move || pool.install(work)).await?
+async fn measure(workspace: &Arc<Workspace>, info: &DictionaryInfo, config: TrainConfig) -> Result<Evaluated> {
+    let report = Report::new("evaluating".into());
+    report.show(&api::Progress {
+        stage: format!("measuring on {}", config.evaluation.split.text()),
+        ..Default::default()
+    });
+    let measured = on_text(workspace, std::slice::from_ref(info), config, |on| {
+        let measured = engine::train::evaluate(on.files, on.backend, on.tokens, on.config, &mut |_, _| true)?;
+        measured.into_iter().next().context("nothing was measured")
+    })
+    .await?;
+    report.end("done");
+    Ok(measured)
 }
 
 /// The value that is stored for the same metric, place and tokens.
@@ -144,9 +122,13 @@ fn line(measured: &Measurement, stored: Option<f64>) -> String {
         || "not stored".into(),
         |stored| format!("stored {stored:.6}, differs by {:.1e}", measured.value - stored),
     );
+    let interval = measured.interval.map_or_else(String::new, |interval| {
+        let Interval { low, high, over, n } = interval;
+        format!(" [{low:.6}, {high:.6}] over {n} {over}")
+    });
     let value = format!("{:.6} {unit}", measured.value);
     format!(
-        "{name}: {} ({compared}; {} tokens): {definition}",
+        "{name}: {}{interval} ({compared}; {} tokens): {definition}",
         value.trim_end(),
         measured.n_tokens
     )
@@ -165,6 +147,7 @@ mod tests {
             tokens: api::TokenSet::Ordinary,
             n_tokens: 500,
             value: 0.25,
+            interval: None,
         };
         let text = line(&measured, Some(0.125));
         for part in [

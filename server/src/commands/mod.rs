@@ -1,6 +1,8 @@
 //! The command line: one file per subcommand. Only this folder prints, and only through `say`.
 
 mod behaviours;
+mod compare;
+mod contrast;
 mod demo;
 mod derive;
 mod evaluate;
@@ -10,6 +12,7 @@ mod jobs;
 mod known;
 mod plot;
 mod pretrain;
+mod probe;
 mod pull;
 mod randomise;
 mod report;
@@ -21,6 +24,7 @@ mod storyworld;
 mod sweep;
 mod sweep_options;
 mod table;
+mod tokens;
 mod train;
 mod verify;
 mod which;
@@ -59,11 +63,15 @@ enum Command {
     Serve(serve::Serve),
     Train(train::Train),
     Sweep(sweep::Sweep),
+    Contrast(contrast::Contrast),
     Derive(derive::Derive),
     Evaluate(evaluate::Evaluate),
     Import(import::Import),
     Export(export::Export),
     Reproduce(reproduce::Reproduce),
+    Tokens(tokens::Tokens),
+    Compare(compare::Compare),
+    Probe(probe::Probe),
     Behaviours(behaviours::Behaviours),
     Verify(verify::Verify),
     Demo(demo::Demo),
@@ -93,11 +101,15 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Serve(command) => command.run(&cli.global),
         Command::Train(command) => command.run(&cli.global),
         Command::Sweep(command) => command.run(&cli.global),
+        Command::Contrast(command) => command.run(&cli.global),
         Command::Derive(command) => command.run(&cli.global),
         Command::Evaluate(command) => command.run(&cli.global),
         Command::Import(command) => command.run(&cli.global),
         Command::Export(command) => command.run(&cli.global),
         Command::Reproduce(command) => command.run(&cli.global),
+        Command::Tokens(command) => command.run(&cli.global),
+        Command::Compare(command) => command.run(&cli.global),
+        Command::Probe(command) => command.run(&cli.global),
         Command::Behaviours(command) => command.run(&cli.global),
         Command::Verify(command) => command.run(&cli.global),
         Command::Demo(command) => command.run(&cli.global),

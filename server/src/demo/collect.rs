@@ -2,10 +2,10 @@
 
 use anyhow::{Context as _, Result};
 use api::{
-    DictionaryId, DictionaryInfo, HistoryPoint, HookPoint, Job, JobId, Measurement, ModelInfo, ResidualFrame, TrainConfig,
-    WeightType,
+    Density, DictionaryId, DictionaryInfo, HistoryPoint, HookPoint, Job, JobId, Measurement, ModelInfo, ResidualFrame,
+    TrainConfig, WeightType,
 };
-use engine::metrics::known::Options;
+use engine::metrics::{Evaluated, known::Options};
 use flate2::{Compression, write::GzEncoder};
 use std::{
     collections::BTreeMap,
@@ -166,7 +166,9 @@ async fn run(
 }
 
 /// What only the run itself can measure (its gradients, its cost) stays as it is.
-fn made(file: String, checksum: String, info: DictionaryInfo, mut metrics: Vec<Measurement>) -> Made {
+fn made(file: String, checksum: String, info: DictionaryInfo, measured: Evaluated) -> Made {
+    let density = Density::new(&measured.firings, measured.n_tokens);
+    let mut metrics = measured.metrics;
     let is_new = |m: &&Measurement| metrics.iter().any(|n| n.name == m.name);
     let is_known = |m: &&Measurement| m.name.starts_with("known_"); // of the weights before rounding
     let own: Vec<_> = info.metrics.iter().filter(|m| !is_new(m) && !is_known(m)).cloned().collect();
@@ -176,6 +178,7 @@ fn made(file: String, checksum: String, info: DictionaryInfo, mut metrics: Vec<M
         job: JobId(0),
         sweep: JobId(0),
         metrics,
+        density: Some(density),
         verified: None,
         checksum,
         ..info
@@ -189,7 +192,7 @@ async fn measure(
     model: &ModelInfo,
     config: &TrainConfig,
     files: Vec<PathBuf>,
-) -> Result<Vec<Vec<Measurement>>> {
+) -> Result<Vec<Evaluated>> {
     let corpus = workspace.store.corpus(&config.corpus).await?;
     let corpus = corpus.with_context(|| format!("there is no corpus '{}'", config.corpus))?;
     let (shared, model, config, pool) = (workspace.clone(), model.clone(), config.clone(), workspace.job_pool()?);

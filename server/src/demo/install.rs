@@ -71,12 +71,14 @@ pub async fn install(workspace: &Arc<Workspace>, bundle: &Bundle) -> Result<Opti
         let config = with_names(&run.config, &model, &corpus)?;
         if let Some(job) = jobs.iter().find(|job| job.config == config && made(job, run, &known)) {
             sweeps.push(job.sweep);
+            add_known(workspace, bundle, run, job.id).await?;
             let of_job = known.iter().filter(|d| d.job == job.id && d.verified.is_none());
             unverified.extend(of_job.map(|d| d.id));
             continue;
         }
         let sweep = sweeps.get(run.sweep).copied();
         let id = add(workspace, bundle, run, config, sweep, (&model, &corpus)).await?;
+        add_known(workspace, bundle, run, id).await?;
         sweeps.push(sweep.unwrap_or(id));
         let job = workspace.store.job(id).await?;
         unverified.extend(job.map(|job| job.dictionaries).unwrap_or_default());
@@ -207,13 +209,20 @@ async fn add(
         history: bundle.history(run)?,
         dictionaries,
     };
-    let id = workspace.store.add_finished(finished).await?;
+    Ok(workspace.store.add_finished(finished).await?)
+}
+
+/// What the dictionaries of the job `id`, which are those of `run`, know of known labels, where that is missing: an installation may
+/// have been interrupted between a run and this.
+async fn add_known(workspace: &Workspace, bundle: &Bundle, run: &Run, id: JobId) -> Result<()> {
     let job = workspace.store.job(id).await?;
-    let added = job.map(|job| job.dictionaries).unwrap_or_default();
-    for (made, dictionary) in run.dictionaries.iter().zip(added) {
-        workspace.store.set_known(dictionary, &bundle.known(made)?).await?;
+    let dictionaries = job.map(|job| job.dictionaries).unwrap_or_default();
+    for (made, dictionary) in run.dictionaries.iter().zip(dictionaries) {
+        if workspace.store.known(dictionary).await?.is_none() {
+            workspace.store.set_known(dictionary, &bundle.known(made)?).await?;
+        }
     }
-    Ok(id)
+    Ok(())
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {

@@ -127,6 +127,7 @@ fn register(stage: &Stage<'_>, config: &TrainConfig, trained: Vec<Trained>) -> R
                 n_passes: trained.n_passes,
                 evaluated_on: config.evaluation.split,
                 metrics: trained.metrics,
+                density: Some(trained.density),
                 verified: None,
                 checksum: String::new(),
                 created: 0,

@@ -125,6 +125,7 @@ fn measure(
         let backend = stage.workspace.device.backend(&weights)?;
         engine::train::evaluate(&files, &*backend, &tokens, config, &mut progress)
     })?;
+    let found = found.into_iter().map(|found| found.metrics).collect();
     Ok((!stage.should_stop()).then_some(found))
 }
 
@@ -214,6 +215,7 @@ mod tests {
             tokens: api::TokenSet::Ordinary,
             n_tokens: 100,
             value,
+            interval: None,
         }
     }
 

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use api::{ConfigError, DictionaryId, DictionaryInfo, HookPoint, JobId, Measurement, TokenSet, Verified};
+use api::{ConfigError, Density, DictionaryId, DictionaryInfo, HookPoint, JobId, Measurement, TokenSet, Verified};
 use sqlx::SqliteConnection;
 
 use crate::{
@@ -19,6 +19,7 @@ struct DictionaryRow {
     info: String,
     checksum: String,
     verified: Option<String>,
+    density: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -30,6 +31,7 @@ struct MetricRow {
     tokens: String,
     n_tokens: i64,
     value: f64,
+    interval: Option<String>,
 }
 
 impl Store {
@@ -82,14 +84,25 @@ impl Store {
         Ok(self.dictionaries_where(Some(id)).await?.pop())
     }
 
-    /// Puts `metrics` in the place of all that was measured of the dictionary. Values that are not finite are left out: they
-    /// are no measurement.
+    /// Puts `metrics` and `density` in the place of all that was measured of the dictionary. Values that are not finite are left
+    /// out: they are no measurement.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
-    pub async fn set_metrics(&self, id: DictionaryId, metrics: &[Measurement]) -> Result<(), StoreError> {
+    pub async fn set_metrics(
+        &self,
+        id: DictionaryId,
+        metrics: &[Measurement],
+        density: Option<&Density>,
+    ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         self.set_metrics_in(&mut tx, id, metrics).await?;
+        sqlx::query("update dictionary set density = ? where id = ?")
+            .bind(self.density_json(density)?)
+            .bind(id.0)
+            .execute(&mut *tx)
+            .await
+            .at(self)?;
         tx.commit().await.at(self)
     }
 
@@ -169,17 +182,20 @@ impl Store {
             let bare = DictionaryInfo {
                 id: DictionaryId(0),
                 metrics: Vec::new(),
+                density: None,
                 checksum: String::new(),
                 verified: None,
                 ..info.clone()
             };
             let id: i64 = sqlx::query_scalar(
-                "insert into dictionary (job, model, corpus, info, checksum, created) values (?, ?, ?, ?, ?, ?) returning id",
+                "insert into dictionary (job, model, corpus, info, density, checksum, created)
+                 values (?, ?, ?, ?, ?, ?, ?) returning id",
             )
             .bind(info.job.0)
             .bind(&info.model.0)
             .bind(&info.corpus.0)
             .bind(to_json(&bare, self, "a new dictionary")?)
+            .bind(self.density_json(info.density.as_ref())?)
             .bind(&info.checksum)
             .bind(info.created)
             .fetch_one(&mut *connection)
@@ -266,8 +282,8 @@ impl Store {
             .at(self)?;
         for (position, metric) in metrics.iter().filter(|m| m.value.is_finite()).enumerate() {
             sqlx::query(
-                "insert into metric (dictionary, position, name, version, at, tokens, n_tokens, value)
-                 values (?, ?, ?, ?, ?, ?, ?, ?)",
+                "insert into metric (dictionary, position, name, version, at, tokens, n_tokens, value, interval)
+                 values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )
             .bind(id.0)
             .bind(first + position as i64)
@@ -277,6 +293,10 @@ impl Store {
             .bind(word(metric.tokens))
             .bind(metric.n_tokens as i64)
             .bind(metric.value)
+            .bind(match &metric.interval {
+                Some(interval) => Some(to_json(interval, self, &metric.name)?),
+                None => None,
+            })
             .execute(&mut *connection)
             .await
             .at(self)?;
@@ -284,18 +304,23 @@ impl Store {
         Ok(())
     }
 
+    fn density_json(&self, density: Option<&Density>) -> Result<Option<String>, StoreError> {
+        density.map(|density| to_json(density, self, "a density")).transpose()
+    }
+
     async fn dictionaries_where(&self, id: Option<DictionaryId>) -> Result<Vec<DictionaryInfo>, StoreError> {
         let id = id.map(|id| id.0);
         // one transaction, so that the metrics are those of the rows
         let mut tx = self.pool().begin().await.at(self)?;
-        let rows: Vec<DictionaryRow> =
-            sqlx::query_as("select id, info, checksum, verified from dictionary where ?1 is null or id = ?1 order by id")
-                .bind(id)
-                .fetch_all(&mut *tx)
-                .await
-                .at(self)?;
+        let rows: Vec<DictionaryRow> = sqlx::query_as(
+            "select id, info, checksum, verified, density from dictionary where ?1 is null or id = ?1 order by id",
+        )
+        .bind(id)
+        .fetch_all(&mut *tx)
+        .await
+        .at(self)?;
         let metrics: Vec<MetricRow> = sqlx::query_as(
-            "select dictionary, name, version, at, tokens, n_tokens, value from metric
+            "select dictionary, name, version, at, tokens, n_tokens, value, interval from metric
              where ?1 is null or dictionary = ?1 order by dictionary, position",
         )
         .bind(id)
@@ -311,6 +336,10 @@ impl Store {
             info.checksum = row.checksum;
             info.verified = match &row.verified {
                 Some(verified) => Some(from_json(verified, self, format!("verification of dictionary {}", row.id))?),
+                None => None,
+            };
+            info.density = match &row.density {
+                Some(density) => Some(from_json(density, self, format!("density of dictionary {}", row.id))?),
                 None => None,
             };
             while let Some(metric) = metrics.next_if(|m| m.dictionary == row.id) {
@@ -329,12 +358,17 @@ impl Store {
         };
         let tokens =
             token_set(&row.tokens).ok_or_else(|| unreadable(self, name(), format!("unknown token set '{}'", row.tokens)))?;
+        let interval = match &row.interval {
+            Some(interval) => Some(from_json(interval, self, name())?),
+            None => None,
+        };
         Ok(Measurement {
             at,
             tokens,
             version: row.version,
             n_tokens: row.n_tokens as u64,
             value: row.value,
+            interval,
             name: row.name,
         })
     }

@@ -5,7 +5,7 @@ mod common;
 
 use std::fs;
 
-use api::{DictionaryId, ErrorKind, JobState, KnownFeatures};
+use api::{Density, DictionaryId, ErrorKind, Interval, JobState, KnownFeatures, Measurement, Resampled};
 use common::{LEASE, dictionary, enqueue, measurement, store, weights};
 use store::{Store, StoreError};
 
@@ -104,13 +104,24 @@ async fn metrics_are_replaced() {
         .await
         .unwrap();
     let before = store.revision().await.unwrap();
-    let metrics = [measurement("b", 0.1), measurement("nan", f64::NAN), measurement("a", -3.0)];
-    store.set_metrics(added.id, &metrics).await.unwrap();
+    let sure = Measurement {
+        interval: Some(Interval {
+            low: -4.0,
+            high: -2.5,
+            over: Resampled::Documents,
+            n: 12,
+        }),
+        ..measurement("a", -3.0)
+    };
+    let metrics = [measurement("b", 0.1), measurement("nan", f64::NAN), sure];
+    let density = Density::new(&[0, 3, 70], 100);
+    store.set_metrics(added.id, &metrics, Some(&density)).await.unwrap();
     let now = store.dictionary(added.id).await.unwrap().unwrap();
     assert_eq!(now.metrics, [metrics[0].clone(), metrics[2].clone()]);
+    assert_eq!(now.density, Some(density));
     assert!(store.revision().await.unwrap().registry > before.registry);
     assert_eq!(
-        store.set_metrics(DictionaryId(9), &[]).await.unwrap_err().kind(),
+        store.set_metrics(DictionaryId(9), &[], None).await.unwrap_err().kind(),
         ErrorKind::NotFound
     );
 }

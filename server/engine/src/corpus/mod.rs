@@ -5,6 +5,7 @@
 //! `text.rs`. A document of white space only is none.
 
 mod bpe;
+mod documents;
 mod error;
 mod json;
 mod order;

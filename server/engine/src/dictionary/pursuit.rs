@@ -109,7 +109,7 @@ impl<R: Real> Pursuit<R> {
                         axpy(&mut along, *g, row(*id));
                     }
                     let length = dot(&along, &along);
-                    if !(length > R::ZERO) {
+                    if length.partial_cmp(&R::ZERO).is_none_or(|order| order.is_le()) {
                         return;
                     }
                     let step = dot(&along, residual) / length;

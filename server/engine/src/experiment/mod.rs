@@ -1,4 +1,6 @@
 //! What is concluded from many dictionaries together, and what is asked of a model. Pure: numbers in, numbers out.
 
+mod assignment;
 pub mod behaviour;
 pub mod pareto;
+pub mod similarity;

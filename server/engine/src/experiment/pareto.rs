@@ -1,4 +1,4 @@
-//! Pareto fronts, and each objective against local at equal x.
+//! Pareto fronts, and one group of dictionaries against another at equal x: each objective against local, or any two.
 //!
 //! # The summary, exactly
 //! Following Braun et al. (2024), who compare objectives at equal L0 and report, for instance, that end-to-end
@@ -76,13 +76,54 @@ pub fn summary(kind: KindName, runs: &[Run]) -> Vec<ParetoSummary> {
         log_x: runs.iter().all(|r| r.x > 0.0),
         log_y: runs.iter().all(|r| r.x > 0.0 && r.y > 0.0),
     };
+    let of = |objective: ObjectiveKind| runs.iter().filter(|r| r.objective == objective).copied().collect::<Vec<_>>();
+    let local = of(ObjectiveKind::Local);
     let others = ObjectiveKind::ALL.into_iter().filter(|o| *o != ObjectiveKind::Local);
-    let compared: Vec<Comparison> = others.filter_map(|o| Comparison::new(&runs, o, axes)).collect();
-    let common = shared(compared.iter().flat_map(|c| &c.pairs));
-    compared
-        .iter()
-        .filter_map(|c| c.summary(kind, common.or_else(|| shared(&c.pairs))?, axes))
-        .collect()
+    let compared: Vec<(ObjectiveKind, Comparison)> = others
+        .filter_map(|o| Some((o, Comparison::new(&of(o), &local, axes)?)))
+        .collect();
+    let common = shared(compared.iter().flat_map(|(_, c)| &c.pairs));
+    let summary = |(objective, c): &(ObjectiveKind, Comparison)| {
+        let found = c.at_equal(common.or_else(|| shared(&c.pairs))?, axes)?;
+        Some(ParetoSummary {
+            kind,
+            objective: *objective,
+            against: found.against,
+            value: found.value,
+            interval: found.interval,
+            range: found.range,
+            n_seeds: found.n_seeds,
+        })
+    };
+    compared.iter().filter_map(summary).collect()
+}
+
+/// One group of dictionaries against another at equal x.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AtEqual {
+    /// Whether `value` and `interval` are a ratio or a difference.
+    pub against: AgainstLocal,
+    /// The mean of it over the shared range.
+    pub value: f64,
+    /// 95 % interval over seeds; none with fewer than two.
+    pub interval: Option<(f64, f64)>,
+    /// The shared range of x.
+    pub range: (f64, f64),
+    /// Seeds behind the value.
+    pub n_seeds: usize,
+}
+
+/// `own` against `reference` by the method above, whatever their objectives; none where they share no range.
+pub fn at_equal(own: &[Run], reference: &[Run]) -> Option<AtEqual> {
+    let finite = |runs: &[Run]| -> Vec<Run> { runs.iter().filter(|r| r.x.is_finite() && r.y.is_finite()).copied().collect() };
+    let (own, reference) = (finite(own), finite(reference));
+    let all = || own.iter().chain(&reference);
+    let axes = Axes {
+        log_x: all().all(|r| r.x > 0.0),
+        log_y: all().all(|r| r.x > 0.0 && r.y > 0.0),
+    };
+    let comparison = Comparison::new(&own, &reference, axes)?;
+    comparison.at_equal(shared(&comparison.pairs)?, axes)
 }
 
 /// Which axes are logarithmic while curves are interpolated.
@@ -122,44 +163,41 @@ impl Curve {
     }
 }
 
-/// A curve of an objective and local's.
+/// A curve of one group and one of the reference.
 type Pair = (Curve, Curve);
 
 struct Comparison {
-    objective: ObjectiveKind,
     pairs: Vec<Pair>,
     n_seeds: usize,
 }
 
 impl Comparison {
-    fn new(runs: &[Run], objective: ObjectiveKind, axes: Axes) -> Option<Self> {
-        let of = |objective: ObjectiveKind| runs.iter().filter(move |r| r.objective == objective).copied();
-        let by_seed = |objective: ObjectiveKind| {
+    fn new(own: &[Run], reference: &[Run], axes: Axes) -> Option<Self> {
+        let by_seed = |runs: &[Run]| {
             let mut seeds: BTreeMap<u64, Vec<Run>> = BTreeMap::new();
-            of(objective).for_each(|r| seeds.entry(r.seed).or_default().push(r));
+            runs.iter().for_each(|r| seeds.entry(r.seed).or_default().push(*r));
             seeds
         };
-        let (own, local) = (by_seed(objective), by_seed(ObjectiveKind::Local));
+        let pooled = |runs: &[Run]| Curve::new(runs.iter().copied(), axes);
+        let all = (own, reference);
+        let (own, local) = (by_seed(own), by_seed(reference));
         let curve = |runs: &[Run]| Curve::new(runs.iter().copied(), axes);
         let pair = |(seed, runs): (&u64, &Vec<Run>)| Some((curve(runs)?, curve(local.get(seed)?)?));
         let pairs: Vec<Pair> = own.iter().filter_map(pair).collect();
         if !pairs.is_empty() {
             return Some(Self {
-                objective,
                 n_seeds: pairs.len(),
                 pairs,
             });
         }
-        let pooled = (Curve::new(of(objective), axes)?, Curve::new(of(ObjectiveKind::Local), axes)?);
         Some(Self {
-            objective,
             n_seeds: own.len().min(local.len()),
-            pairs: vec![pooled],
+            pairs: vec![(pooled(all.0)?, pooled(all.1)?)],
         })
     }
 
-    /// The summary over the range `(low, high)` on the axes' scale, within each pair's.
-    fn summary(&self, kind: KindName, (low, high): (f64, f64), axes: Axes) -> Option<ParetoSummary> {
+    /// Over the range `(low, high)` on the axes' scale, within each pair's.
+    fn at_equal(&self, (low, high): (f64, f64), axes: Axes) -> Option<AtEqual> {
         let grid = || (0..GRID).map(|i| low + (high - low) * i as f64 / (GRID - 1) as f64);
         let ys = |(own, local): &Pair| grid().map(|x| (own.at(x, axes), local.at(x, axes))).collect::<Vec<_>>();
         let ys: Vec<Vec<(f64, f64)>> = self.pairs.iter().map(ys).collect();
@@ -184,9 +222,7 @@ impl Comparison {
         }
         let unbend = |v: f64| if axes.log_x { v.exp() } else { v };
         let range = (unbend(low), unbend(high));
-        Some(ParetoSummary {
-            kind,
-            objective: self.objective,
+        Some(AtEqual {
             against,
             value,
             interval,
@@ -277,6 +313,27 @@ mod tests {
         near(e2e.range.0, 10.0);
         near(e2e.range.1, 160.0);
         assert_eq!((e2e.interval, e2e.n_seeds), (None, 1));
+    }
+
+    #[test]
+    fn any_two_groups_compare_as_objectives_do() {
+        let (local, e2e) = (
+            [curve(Local, 0, 8.0), curve(Local, 1, 8.0)].concat(),
+            [curve(E2e, 0, 4.0), curve(E2e, 1, 2.0)].concat(),
+        );
+        let [by_objective] = &summary(&[local.clone(), e2e.clone()].concat())[..] else {
+            panic!()
+        };
+        // under another name the same
+        let named: Vec<Run> = e2e.iter().map(|r| Run { objective: Local, ..*r }).collect();
+        let found = at_equal(&named, &local).unwrap();
+        assert_eq!(
+            (found.value, found.interval, found.n_seeds),
+            (by_objective.value, by_objective.interval, 2)
+        );
+        near(found.value, 0.125f64.sqrt());
+        near(at_equal(&local, &named).unwrap().value, 8f64.sqrt());
+        assert_eq!(at_equal(&local, &curve(E2e, 0, 1.0)[..1]), None);
     }
 
     #[test]

@@ -1,16 +1,16 @@
 //! One pass over text that measures any number of dictionaries at one hook point, on the processor.
 
-use api::{HookPoint, Measurement};
+use api::HookPoint;
 use rayon::prelude::*;
 
 use super::{
     logits::{self, Compared},
-    totals::{self, Answer, Batch, Text},
+    pass::{Answer, Batch, Evaluated, Passes, Text, measure, points},
 };
 use crate::{
     dictionary::{Dictionary, Path, Scratch, SparseCodes},
     kernel::{PerThread, scale, simd},
-    model::{Cut, Hooks, Model, ModelError, Work},
+    model::{Cut, Hooks, Model, ModelError, NoHooks, Work},
 };
 
 /// A dictionary to be measured; it sees `scale · x`.
@@ -85,13 +85,17 @@ struct Slot {
     read: Keep,
     kept: Keep,
     spliced: Vec<Spliced>,
+    ablated: Vec<Compared>,
 }
 
 #[derive(Default)]
 struct Thread {
     work: Work<f32>,
     clean: Vec<f32>,
-    spliced: Vec<f32>,
+    /// The inputs of the unembedding, per dictionary and then per ablation.
+    spliced: Vec<Vec<f32>>,
+    /// An ablation's activations.
+    ablated: Vec<f32>,
     logits: logits::Scratch,
 }
 
@@ -106,55 +110,79 @@ pub fn evaluate(
     subjects: &[Subject<'_>],
     text: Text<'_>,
     progress: &mut dyn FnMut(u64, u64) -> bool,
-) -> Result<Vec<Vec<Measurement>>, ModelError> {
+) -> Result<Vec<Evaluated>, ModelError> {
     let d_sae: Vec<usize> = subjects.iter().map(|s| s.dictionary.d_sae()).collect();
-    let mut passes = Passes {
-        model,
-        at,
-        subjects,
-        points: totals::points(model, at),
-        slots: Vec::new(),
-        threads: PerThread::new(),
-        scratch: Scratch::new(),
-    };
-    totals::measure(model, at, &d_sae, text, progress, &mut |contexts, ordinary| {
-        passes.batch(contexts, ordinary)
-    })
+    measure(model, at, &d_sae, text, progress, &mut Processor::new(model, at, subjects))
 }
 
-/// What computes the batches; its memory is kept from batch to batch.
-struct Passes<'a> {
+/// What computes the batches on the processor; its memory is kept from batch to batch.
+pub struct Processor<'a> {
     model: &'a Model<f32>,
     at: HookPoint,
     subjects: &'a [Subject<'a>],
     points: Vec<HookPoint>,
+    /// Where transcoders read.
+    reading: Vec<HookPoint>,
     slots: Vec<Slot>,
     threads: PerThread<Thread>,
     scratch: Scratch<f32>,
 }
 
-impl Passes<'_> {
-    fn batch(&mut self, contexts: &[&[u32]], ordinary: &[bool]) -> Result<Batch, ModelError> {
-        let Self {
-            model,
-            at,
-            subjects,
-            points,
-            slots,
-            threads,
-            scratch,
-        } = self;
-        let later = &points[1..];
+impl<'a> Processor<'a> {
+    /// For dictionaries at `at`, which the model has.
+    pub fn new(model: &'a Model<f32>, at: HookPoint, subjects: &'a [Subject<'a>]) -> Self {
         let mut reading: Vec<HookPoint> = subjects.iter().filter_map(|s| s.dictionary.kind().read_at()).collect();
         reading.sort_unstable();
         reading.dedup();
-        slots.resize_with(contexts.len(), Slot::default);
-        slots.par_iter_mut().zip(contexts).try_for_each(|(slot, tokens)| {
-            slot.read.points = reading.clone();
+        Self {
+            model,
+            at,
+            subjects,
+            reading,
+            points: points(model, at),
+            slots: Vec::new(),
+            threads: PerThread::new(),
+            scratch: Scratch::new(),
+        }
+    }
+}
+
+impl<E: From<ModelError>> Passes<E> for Processor<'_> {
+    fn activations(&mut self, contexts: &[&[u32]]) -> Result<Vec<f32>, E> {
+        Ok(self.prefix(contexts)?)
+    }
+
+    fn batch(&mut self, contexts: &[&[u32]], ordinary: &[bool], ablations: &[Vec<f32>]) -> Result<Batch, E> {
+        Ok(self.all(contexts, ordinary, ablations)?)
+    }
+}
+
+impl Processor<'_> {
+    /// The activations at the hook point, of which cuts are kept.
+    fn prefix(&mut self, contexts: &[&[u32]]) -> Result<Vec<f32>, ModelError> {
+        let (model, at, threads, reading) = (self.model, self.at, &self.threads, &self.reading);
+        self.slots.resize_with(contexts.len(), Slot::default);
+        self.slots.par_iter_mut().zip(contexts).try_for_each(|(slot, tokens)| {
+            slot.read.points.clone_from(reading);
             slot.read.values.resize_with(reading.len(), Vec::new);
-            threads.with(|t| model.prefix(tokens, *at, &mut slot.cut, &mut slot.read, &mut t.work))
+            threads.with(|t| model.prefix(tokens, at, &mut slot.cut, &mut slot.read, &mut t.work))
         })?;
-        let x: Vec<f32> = slots.iter().flat_map(|s| s.cut.value.iter().copied()).collect();
+        Ok(self.slots.iter().flat_map(|s| s.cut.value.iter().copied()).collect())
+    }
+
+    fn all(&mut self, contexts: &[&[u32]], ordinary: &[bool], ablations: &[Vec<f32>]) -> Result<Batch, ModelError> {
+        let x = self.prefix(contexts)?;
+        let Self {
+            model,
+            subjects,
+            points,
+            reading,
+            slots,
+            threads,
+            scratch,
+            ..
+        } = self;
+        let later = &points[1..];
         let read = |k: usize| -> Vec<f32> { slots.iter().flat_map(|s| s.read.values[k].iter().copied()).collect() };
         let inputs: Vec<Vec<f32>> = (0..reading.len()).map(read).collect();
         let input = |s: &Subject<'_>| {
@@ -171,7 +199,7 @@ impl Passes<'_> {
             .try_for_each(|(index, (slot, tokens))| {
                 let n = slot.cut.value.len();
                 let outputs = outputs.iter().map(|(_, x_hat)| &x_hat[index * n..(index + 1) * n]);
-                threads.with(|t| context(model, slot, tokens, later, outputs, t))
+                threads.with(|t| context(model, slot, tokens, later, outputs, ablations, t))
             })?;
         let slots = &*slots;
         let mut clean = vec![x];
@@ -196,7 +224,16 @@ impl Passes<'_> {
                 answer
             })
             .collect();
-        Ok(Batch { clean, answers })
+        let ablated = |index: usize| {
+            let mut all = Compared::default();
+            slots.iter().for_each(|slot| all.extend(&slot.ablated[index]));
+            all
+        };
+        Ok(Batch {
+            clean,
+            answers,
+            ablations: (0..ablations.len()).map(ablated).collect(),
+        })
     }
 }
 
@@ -234,21 +271,31 @@ fn output(subject: &Subject<'_>, tokens: &[u32], x: &[f32], scratch: &Scratch<f3
     (codes, x_hat)
 }
 
-/// The clean pass of one context, and the spliced pass of each dictionary.
+/// The clean pass of one context, the spliced pass of each dictionary, and one for each ablation.
 fn context<'a>(
     model: &Model<f32>,
     slot: &mut Slot,
     tokens: &[u32],
     later: &[HookPoint],
     outputs: impl ExactSizeIterator<Item = &'a [f32]>,
+    ablations: &[Vec<f32>],
     t: &mut Thread,
 ) -> Result<(), ModelError> {
-    let Slot { cut, kept, spliced, .. } = slot;
+    let Slot {
+        cut,
+        kept,
+        spliced,
+        ablated,
+        ..
+    } = slot;
     kept.points = later.to_vec();
     kept.values.resize_with(later.len(), Vec::new);
     spliced.resize_with(outputs.len(), Spliced::default);
+    ablated.resize_with(ablations.len(), Compared::default);
+    t.spliced.resize_with(outputs.len() + ablations.len(), Vec::new);
     model.suffix(cut, &cut.value, &mut t.clean, kept, None, &mut t.work)?;
-    for (x_hat, answer) in outputs.zip(spliced) {
+    let (of_dictionaries, of_ablations) = t.spliced.split_at_mut(outputs.len());
+    for ((x_hat, answer), out) in outputs.zip(&mut *spliced).zip(of_dictionaries) {
         answer.squared_errors.resize_with(later.len() + 1, Vec::new);
         squared_errors(
             &cut.value,
@@ -261,8 +308,15 @@ fn context<'a>(
             per_token: &mut answer.squared_errors,
             n_tokens: tokens.len(),
         };
-        model.suffix(cut, x_hat, &mut t.spliced, &mut errors, None, &mut t.work)?;
-        logits::compare(model, tokens, &t.clean, &t.spliced, &mut t.logits, &mut answer.compared);
+        model.suffix(cut, x_hat, out, &mut errors, None, &mut t.work)?;
     }
+    for (vector, out) in ablations.iter().zip(of_ablations) {
+        t.ablated.clear();
+        (0..tokens.len()).for_each(|_| t.ablated.extend_from_slice(vector));
+        model.suffix(cut, &t.ablated, out, &mut NoHooks, None, &mut t.work)?;
+    }
+    let outs = spliced.iter_mut().map(|spliced| &mut spliced.compared).chain(ablated);
+    let pairs = t.spliced.iter().map(Vec::as_slice).zip(outs);
+    logits::compare(model, tokens, &t.clean, pairs, &mut t.logits);
     Ok(())
 }

@@ -1,11 +1,19 @@
 //! What a dictionary does to a model, measured on text that it was not trained on. Definitions: [`api::METRICS`].
 
+mod bootstrap;
 mod evaluate;
 pub mod known;
+mod logistic;
 mod logits;
+mod pass;
+pub mod probing;
 mod sums;
+mod tokens;
 mod totals;
+mod weights;
 
-pub use evaluate::{Subject, evaluate};
+pub use evaluate::{Processor, Subject, evaluate};
 pub use logits::Compared;
-pub use totals::{Answer, Batch, Text, measure, points};
+pub use pass::{Answer, Batch, Depth, Evaluated, Passes, Text, measure, points};
+pub use tokens::{By, TokenRow, compare_tokens, hardest};
+pub use weights::of_weights;

@@ -1,103 +1,25 @@
-//! What is computed from a batch, whoever computes it, and the sums over all batches that the metrics are made of.
+//! The sums over all batches that the metrics are made of.
 
-use api::{HookPoint, Measurement, Site, TokenSet};
+use api::{HookPoint, Measurement, TokenSet};
 use rayon::prelude::*;
 
 use super::{
+    bootstrap::{self, Draws, UnitMoments, Units},
     logits::Compared,
-    sums::{Moments, NO_VARIANCE, PointSums, Sums},
+    pass::{Answer, Batch, Depth, Evaluated, Text, points},
+    sums::{Moments, NO_VARIANCE, Of, Row, Spreads},
 };
 use crate::{
-    kernel::sum_squares,
+    kernel::{dot, simd, sum_squares},
     model::{Model, ModelError},
 };
 
 const SETS: [TokenSet; 3] = [TokenSet::Ordinary, TokenSet::PositionZero, TokenSet::Special];
 /// The first of them.
-const ORDINARY: usize = 0;
+pub const ORDINARY: usize = 0;
 
-/// The text to measure on.
-#[derive(Clone, Copy, Debug)]
-pub struct Text<'a> {
-    /// Its contexts, all of one length.
-    pub contexts: &'a [&'a [u32]],
-    /// Special tokens' ids, which the metrics leave out.
-    pub special: &'a [u32],
-    /// Contexts per batch.
-    pub batch: usize,
-}
-
-/// What one batch of contexts gave. Tokens are numbered through all its contexts.
-#[derive(Debug, Default)]
-pub struct Batch {
-    /// The clean activations [n_tokens, width] at each of [`points`].
-    pub clean: Vec<Vec<f32>>,
-    /// Per dictionary.
-    pub answers: Vec<Answer>,
-}
-
-/// What one batch gave for one dictionary.
-#[derive(Debug, Default)]
-pub struct Answer {
-    /// The dictionary's output [n_tokens, width], in the model's scale.
-    pub x_hat: Vec<f32>,
-    /// Per token: the features that fired.
-    pub l0: Vec<u32>,
-    /// Per token: Σ of their activations.
-    pub l1: Vec<f64>,
-    /// Per feature: on how many ordinary tokens it fired.
-    pub firings: Vec<u32>,
-    /// Per point of [`points`] and token: ‖spliced − clean‖².
-    pub squared_errors: Vec<Vec<f64>>,
-    /// Per token: cross-entropies and KL.
-    pub compared: Compared,
-}
-
-/// The points at which a dictionary at `at` is measured: its own, then every later block's input and the last block's output.
-pub fn points(model: &Model<f32>, at: HookPoint) -> Vec<HookPoint> {
-    let n_layers = model.facts().n_layers;
-    let mut points = vec![at];
-    points.extend((at.next_block()..n_layers).map(HookPoint::resid_pre));
-    let last = HookPoint::block(n_layers - 1, Site::ResidPost);
-    if at < last {
-        points.push(last);
-    }
-    points
-}
-
-/// What computes a batch: it gets the contexts and, per token, whether it is an ordinary one.
-pub type Compute<'a, E> = dyn FnMut(&[&[u32]], &[bool]) -> Result<Batch, E> + 'a;
-
-/// Measures dictionaries of `d_sae` features each at `at`, with `compute` for the batches. `progress` is told the tokens
-/// done and wanted and may end the pass by answering false; what was measured until then is given.
-///
-/// # Errors
-/// When the model has no such point, and whatever `compute` fails with.
-pub fn measure<E: From<ModelError>>(
-    model: &Model<f32>,
-    at: HookPoint,
-    d_sae: &[usize],
-    text: Text<'_>,
-    progress: &mut dyn FnMut(u64, u64) -> bool,
-    compute: &mut Compute<'_, E>,
-) -> Result<Vec<Vec<Measurement>>, E> {
-    let n_ctx = text.contexts.first().map_or(0, |c| c.len());
-    let mut totals = Totals::new(model, at, d_sae)?;
-    let mut done = 0;
-    for contexts in text.contexts.chunks(text.batch) {
-        let sets = sets(contexts, text.special);
-        let ordinary: Vec<bool> = sets.iter().map(|set| *set == ORDINARY).collect();
-        totals.add(&compute(contexts, &ordinary)?, &sets, n_ctx);
-        done += contexts.len();
-        if !progress((done * n_ctx) as u64, (text.contexts.len() * n_ctx) as u64) {
-            break;
-        }
-    }
-    Ok(totals.measurements())
-}
-
-/// Which of [`SETS`] each token belongs to.
-fn sets(contexts: &[&[u32]], special: &[u32]) -> Vec<usize> {
+/// Which of [`SETS`] each token belongs to, as its index.
+pub fn sets(contexts: &[&[u32]], special: &[u32]) -> Vec<usize> {
     let set = |position: usize, token: u32| match (position, special.contains(&token)) {
         (0, _) => 1,
         (_, true) => 2,
@@ -107,42 +29,98 @@ fn sets(contexts: &[&[u32]], special: &[u32]) -> Vec<usize> {
     contexts.iter().flat_map(of).collect()
 }
 
+/// Sums of one dictionary over one set of tokens.
+#[derive(Clone, Default)]
+struct Sums {
+    row: Row,
+    /// x − x̂.
+    error: Moments,
+    /// Σ ‖x − x̂‖² and the explained variance per token at each later point.
+    later: Vec<Later>,
+}
+
+/// Sums over tokens of what is compared at a later point.
+#[derive(Clone, Copy, Default)]
+struct Later {
+    squared_error: f64,
+    explained: f64,
+    n_explained: u64,
+}
+
+/// Sums of one dictionary over the ordinary tokens of each unit.
+struct PerUnit {
+    rows: Vec<Row>,
+    error: UnitMoments,
+}
+
 /// Everything summed up so far.
-struct Totals {
+pub struct Totals {
     at: Vec<HookPoint>,
     widths: Vec<usize>,
     /// Per point and set of tokens.
     moments: Vec<[Moments; 3]>,
-    /// Per dictionary and set of tokens.
-    sums: Vec<[Sums; 3]>,
-    /// Per dictionary and feature: firings on ordinary tokens.
-    firings: Vec<Vec<u32>>,
+    /// Per dictionary.
+    dictionaries: Vec<OfOne>,
+    /// What is resampled, with the activations' moments; none where no intervals are asked for.
+    units: Option<(Units, UnitMoments)>,
+}
+
+/// What is summed up of one dictionary.
+struct OfOne {
+    /// Per set of tokens.
+    sums: [Sums; 3],
+    /// Per feature: firings on ordinary tokens.
+    firings: Vec<u32>,
+    per_unit: Option<PerUnit>,
 }
 
 impl Totals {
-    fn new(model: &Model<f32>, at: HookPoint, d_sae: &[usize]) -> Result<Self, ModelError> {
+    /// The width of the activations that the dictionaries see.
+    pub fn width(&self) -> usize {
+        self.widths[0]
+    }
+
+    /// Nothing yet, of dictionaries of `d_sae` features each at `at`.
+    ///
+    /// # Errors
+    /// When the model has no such point.
+    pub fn new(model: &Model<f32>, at: HookPoint, d_sae: &[usize], text: Text<'_>) -> Result<Self, ModelError> {
         model.width(at)?;
         let points = points(model, at);
         let widths = points.iter().map(|p| model.width(*p)).collect::<Result<Vec<_>, _>>()?;
+        let units = (text.depth == Depth::Results).then(|| Units::new(text));
+        let units = units.map(|units| {
+            let moments = UnitMoments::new(units.n, widths[0]);
+            (units, moments)
+        });
         let sums = Sums {
-            points: vec![PointSums::default(); points.len()],
+            later: vec![Later::default(); points.len() - 1],
             ..Sums::default()
+        };
+        let of_one = |n: &usize| OfOne {
+            sums: [sums.clone(), sums.clone(), sums.clone()],
+            firings: vec![0; *n],
+            per_unit: units.as_ref().map(|(units, moments)| PerUnit {
+                rows: vec![Row::default(); units.n],
+                error: moments.clone(),
+            }),
         };
         Ok(Self {
             moments: vec![Default::default(); points.len()],
-            sums: vec![[sums.clone(), sums.clone(), sums]; d_sae.len()],
-            firings: d_sae.iter().map(|n| vec![0; *n]).collect(),
+            dictionaries: d_sae.iter().map(of_one).collect(),
             at: points,
             widths,
+            units,
         })
     }
 
-    fn add(&mut self, batch: &Batch, sets: &[usize], n_ctx: usize) {
+    /// Adds a batch of contexts of `n_ctx` tokens; `sets` are its tokens' ([`sets`]). Its first token is the `first` of the text.
+    pub fn add(&mut self, batch: &Batch, sets: &[usize], n_ctx: usize, first: usize) {
         let Self {
             widths,
             moments,
-            sums,
-            firings,
+            dictionaries,
+            units,
             ..
         } = self;
         let clean = |point: usize, t: usize| -> &[f32] { &batch.clean[point][t * widths[point]..(t + 1) * widths[point]] };
@@ -157,45 +135,210 @@ impl Totals {
                 distances(sets, |t| clean(point, t))
             })
             .collect();
-        let dictionaries = sums.par_iter_mut().zip(firings).zip(&batch.answers);
-        dictionaries.for_each(|((sums, firings), answer)| {
-            firings.iter_mut().zip(&answer.firings).for_each(|(sum, n)| *sum += n);
+        if let Some((units, moments)) = units {
+            for (t, _) in sets.iter().enumerate().filter(|(_, set)| **set == ORDINARY) {
+                moments.add(units.of[first + t] as usize, clean(0, t).iter().map(|x| f64::from(*x)));
+            }
+        }
+        let unit = |t: usize| units.as_ref().map(|(units, _)| units.of[first + t] as usize);
+        dictionaries.par_iter_mut().zip(&batch.answers).for_each(|(of_one, answer)| {
+            of_one.firings.iter_mut().zip(&answer.firings).for_each(|(sum, n)| *sum += n);
             let d = widths[0];
             let x_hat = |t: usize| &answer.x_hat[t * d..(t + 1) * d];
             let swapped = self::distances(sets, x_hat);
             for (t, set) in sets.iter().enumerate() {
-                let sums = &mut sums[*set];
-                sums.n += 1;
-                sums.l0 += u64::from(answer.l0[t]);
-                sums.l1 += answer.l1[t];
-                if t % n_ctx + 1 < n_ctx {
-                    sums.n_next += 1;
-                    sums.ce_model += f64::from(answer.compared.ce_model[t]);
-                    sums.ce_spliced += f64::from(answer.compared.ce_spliced[t]);
+                let sums = &mut of_one.sums[*set];
+                let has_next = t % n_ctx + 1 < n_ctx;
+                let row = Row::of_token(answer, &batch.ablations, t, has_next, clean(0, t), x_hat(t))
+                    .explained(distances[0][t], swapped[t]);
+                sums.row += &row;
+                sums.error.add_error(clean(0, t), x_hat(t));
+                for (p, later) in sums.later.iter_mut().enumerate() {
+                    let error = answer.squared_errors[p + 1][t];
+                    later.squared_error += error;
+                    if let Some(distance) = distances[p + 1][t] {
+                        later.explained += 1.0 - error / distance;
+                        later.n_explained += 1;
+                    }
                 }
-                sums.kl += answer.compared.kl[t];
-                let norm = |v: &[f32]| f64::from(sum_squares(v)).sqrt();
-                sums.norm_ratio += norm(x_hat(t)) / norm(clean(0, t)).max(1e-12);
-                sums.swapped.add_explained(answer.squared_errors[0][t], swapped[t]);
-                for (p, point) in sums.points.iter_mut().enumerate() {
-                    point.squared_error += answer.squared_errors[p][t];
-                    point.per_token.add_explained(answer.squared_errors[p][t], distances[p][t]);
+                if let (Some(per_unit), Some(unit), ORDINARY) = (&mut of_one.per_unit, unit(t), *set) {
+                    per_unit.rows[unit] += &row;
+                    let error = clean(0, t).iter().zip(x_hat(t));
+                    per_unit.error.add(unit, error.map(|(x, y)| f64::from(*x) - f64::from(*y)));
                 }
             }
         });
     }
 
-    fn measurements(&self) -> Vec<Vec<Measurement>> {
-        let per_dictionary = self.sums.iter().zip(&self.firings).map(|(sums, firings)| {
-            let at_least = |n: u32| firings.iter().filter(|f| **f >= n).count() as u64;
-            let per_set = SETS.iter().enumerate().flat_map(|(s, set)| {
-                let variances: Vec<_> = self.moments.iter().map(|moments| moments[s].variance()).collect();
-                let alive = (s == ORDINARY).then(|| (at_least(1), at_least(10)));
-                sums[s].measurements(*set, &self.at, &self.widths, &variances, alive)
+    /// What was measured so far, of each dictionary.
+    pub fn evaluated(&self) -> Vec<Evaluated> {
+        // the units that have ordinary tokens are the same for all dictionaries
+        let counted = |of_one: &OfOne| -> Option<Vec<bool>> {
+            let rows = &of_one.per_unit.as_ref()?.rows;
+            Some(rows.iter().map(|row| row[Of::Tokens] > 0.0).collect())
+        };
+        let counted = self.dictionaries.first().and_then(counted).unwrap_or_default();
+        let n_units = counted.iter().filter(|is| **is).count();
+        let draws = (n_units > 1).then(|| Draws::new(&counted));
+        let of_one = |of_one: &OfOne| {
+            let metrics = SETS.iter().enumerate().flat_map(|(s, set)| {
+                let mut measured = self.measurements(*set, s, &of_one.sums[s]);
+                if let (ORDINARY, Some(draws), Some((units, x)), Some(own)) = (s, &draws, &self.units, &of_one.per_unit) {
+                    let intervals = draws.intervals(&own.rows, x, &own.error);
+                    for (measurement, found) in measured.iter_mut().zip(intervals) {
+                        let found = measurement.as_ref().and(found);
+                        if let (Some(measurement), Some(found)) = (measurement, found) {
+                            measurement.interval = Some(bootstrap::interval(found, units.over, n_units));
+                        }
+                    }
+                }
+                let features = (s == ORDINARY).then(|| self.of_features(of_one)).into_iter().flatten();
+                let by_layer = self.by_layer(*set, s, &of_one.sums[s]);
+                measured
+                    .into_iter()
+                    .flatten()
+                    .chain(features)
+                    .chain(by_layer)
+                    .collect::<Vec<_>>()
             });
-            per_set.collect()
-        });
-        per_dictionary.collect()
+            Evaluated {
+                metrics: metrics.collect(),
+                firings: of_one.firings.clone(),
+                n_tokens: of_one.sums[ORDINARY].row[Of::Tokens] as u64,
+            }
+        };
+        self.dictionaries.iter().map(of_one).collect()
+    }
+
+    /// The metrics of the whole dictionary, in the order of [`Row::values`]; none where they are not defined.
+    fn measurements(&self, set: TokenSet, s: usize, sums: &Sums) -> Vec<Option<Measurement>> {
+        let spreads = Spreads {
+            x: self.moments[0][s].variance(),
+            error: sums.error.spread(),
+        };
+        let values = sums.row.values(spreads, self.widths[0], self.units.is_some());
+        let measurement = |value: super::sums::Value| {
+            Some(Measurement {
+                tokens: set,
+                ..Measurement::new(value.name, value.n as u64, value.value?)
+            })
+        };
+        values.into_iter().map(measurement).collect()
+    }
+
+    /// How many features fired, and how often.
+    fn of_features(&self, of_one: &OfOne) -> Vec<Measurement> {
+        let n = of_one.sums[ORDINARY].row[Of::Tokens];
+        if n == 0.0 {
+            return Vec::new();
+        }
+        let firings = &of_one.firings;
+        let at_least = |least: u32| firings.iter().filter(|n| **n >= least).count() as f64;
+        let d_sae = firings.len() as f64;
+        let mut found = vec![
+            ("alive", at_least(1)),
+            ("alive_10", at_least(10)),
+            ("frac_alive", at_least(1) / d_sae),
+        ];
+        let all: f64 = firings.iter().map(|n| f64::from(*n)).sum();
+        for (share, features, of_firings) in [
+            (0.01, "freq_over_1_percent", "normalized_freq_over_1_percent"),
+            (0.1, "freq_over_10_percent", "normalized_freq_over_10_percent"),
+        ] {
+            let over = || firings.iter().map(|n| f64::from(*n)).filter(|firings| firings / n > share);
+            found.push((features, over().count() as f64 / d_sae));
+            if all > 0.0 {
+                found.push((of_firings, over().sum::<f64>() / all));
+            }
+        }
+        let measurement = |(name, value): (&str, f64)| Measurement::new(name, n as u64, value);
+        found.into_iter().map(measurement).collect()
+    }
+
+    /// The metrics at each point: at the dictionary's own, which counts as the first of the values by layer, and later.
+    fn by_layer(&self, set: TokenSet, s: usize, sums: &Sums) -> Vec<Measurement> {
+        let n = sums.row[Of::Tokens];
+        let own = Later {
+            squared_error: sums.row[Of::SquaredError],
+            explained: sums.row[Of::Explained],
+            n_explained: sums.row[Of::HasExplained] as u64,
+        };
+        let mut out = Vec::new();
+        if n == 0.0 {
+            return out;
+        }
+        for (point, sums) in std::iter::once(&own).chain(&sums.later).enumerate() {
+            let mut push = |name: &str, n: u64, value: f64| {
+                out.push(Measurement {
+                    at: Some(self.at[point]),
+                    tokens: set,
+                    ..Measurement::new(name, n, value)
+                });
+            };
+            if let Some(variance) = self.moments[point][s].variance() {
+                push("explained_variance", n as u64, 1.0 - sums.squared_error / variance);
+            }
+            if sums.n_explained > 0 {
+                let mean = sums.explained / sums.n_explained as f64;
+                push("explained_variance_per_token", sums.n_explained, mean);
+            }
+            push("mse", n as u64, sums.squared_error / (n * self.widths[point] as f64));
+        }
+        out
+    }
+}
+
+impl Row {
+    /// What token `t` of a batch adds; x and x̂ are its activation and the dictionary's output.
+    fn of_token(answer: &Answer, ablations: &[Compared], t: usize, has_next: bool, x: &[f32], x_hat: &[f32]) -> Self {
+        let mut row = Self::default();
+        row[Of::Tokens] = 1.0;
+        row[Of::L0] = f64::from(answer.l0[t]);
+        row[Of::L1] = answer.l1[t];
+        row[Of::Kl] = answer.compared.kl[t];
+        if has_next {
+            row[Of::Next] = 1.0;
+            row[Of::CeModel] = f64::from(answer.compared.ce_model[t]);
+            row[Of::CeSpliced] = f64::from(answer.compared.ce_spliced[t]);
+        }
+        if let [zero, mean] = ablations {
+            row[Of::KlZero] = zero.kl[t];
+            if has_next {
+                row[Of::CeZero] = f64::from(zero.ce_spliced[t]);
+                row[Of::CeMean] = f64::from(mean.ce_spliced[t]);
+            }
+        }
+        let squares = simd(
+            #[inline(always)]
+            || [sum_squares(x), sum_squares(x_hat), dot(x, x_hat)],
+        );
+        let [squares_in, squares_out, product] = squares.map(f64::from);
+        let (norm_in, norm_out) = (squares_in.sqrt(), squares_out.sqrt());
+        row[Of::NormIn] = norm_in;
+        row[Of::NormOut] = norm_out;
+        row[Of::Norms] = norm_in * norm_out;
+        row[Of::SquaresIn] = squares_in;
+        row[Of::SquaresOut] = squares_out;
+        row[Of::Product] = product;
+        row[Of::NormRatio] = norm_out / norm_in.max(1e-12);
+        row[Of::Cosine] = product / (norm_in * norm_out).max(1e-12);
+        row[Of::SquaredError] = answer.squared_errors[0][t];
+        row
+    }
+
+    /// With the explained variance of the token: x's and x̂'s distances to their batch's mean, where there are any.
+    fn explained(mut self, distance: Option<f64>, swapped: Option<f64>) -> Self {
+        let parts = [
+            (Of::Explained, Of::HasExplained, distance),
+            (Of::Swapped, Of::HasSwapped, swapped),
+        ];
+        for (of, has, distance) in parts {
+            if let Some(distance) = distance {
+                self[of] = 1.0 - self[Of::SquaredError] / distance;
+                self[has] = 1.0;
+            }
+        }
+        self
     }
 }
 

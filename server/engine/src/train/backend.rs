@@ -1,12 +1,12 @@
 //! Where a run computes: the seam between what a run is (order, schedule, checkpoints, curves) and what computes it.
 //! [`Cpu`] is the engine's own [`Device`]; whoever computes elsewhere brings another.
 
-use api::{HookPoint, KindName, Measurement, TrainConfig};
+use api::{HookPoint, KindName, TrainConfig};
 
 use super::{TrainError, pass::Pass, step::Stepper, trainee::Trainee};
 use crate::{
     kernel::{par_sum, simd, sum_squares},
-    metrics::{self, Subject, Text},
+    metrics::{self, Evaluated, Passes, Processor, Subject, Text},
     model::Model,
 };
 
@@ -58,7 +58,13 @@ pub trait Backend: Send + Sync {
         trainees: Vec<Trainee<f32>>,
     ) -> Result<Box<dyn Steps + 'a>, TrainError>;
 
-    /// Measures `subjects`, as [`metrics::evaluate`] does.
+    /// What computes what `subjects` at `at` do to the model, batch by batch.
+    ///
+    /// # Errors
+    /// When the model has no such hook point, and the device's.
+    fn passes<'a>(&'a self, at: HookPoint, subjects: &'a [Subject<'a>]) -> Result<Box<dyn Passes<TrainError> + 'a>, TrainError>;
+
+    /// Measures `subjects`: see [`metrics::measure`].
     ///
     /// # Errors
     /// The model's and the device's.
@@ -68,7 +74,11 @@ pub trait Backend: Send + Sync {
         subjects: &[Subject<'_>],
         text: Text<'_>,
         progress: &mut dyn FnMut(u64, u64) -> bool,
-    ) -> Result<Vec<Vec<Measurement>>, TrainError>;
+    ) -> Result<Vec<Evaluated>, TrainError> {
+        let d_sae: Vec<usize> = subjects.iter().map(|s| s.dictionary.d_sae()).collect();
+        let mut passes = self.passes(at, subjects)?;
+        metrics::measure(self.model(), at, &d_sae, text, progress, &mut *passes)
+    }
 }
 
 /// The optimiser steps of a run's dictionaries.
@@ -157,14 +167,9 @@ impl Backend for OnCpu<'_> {
         Ok(Box::new(Stepper::new(self.0, config, scale, trainees)?))
     }
 
-    fn evaluate(
-        &self,
-        at: HookPoint,
-        subjects: &[Subject<'_>],
-        text: Text<'_>,
-        progress: &mut dyn FnMut(u64, u64) -> bool,
-    ) -> Result<Vec<Vec<Measurement>>, TrainError> {
-        Ok(metrics::evaluate(self.0, at, subjects, text, progress)?)
+    fn passes<'a>(&'a self, at: HookPoint, subjects: &'a [Subject<'a>]) -> Result<Box<dyn Passes<TrainError> + 'a>, TrainError> {
+        self.0.width(at)?;
+        Ok(Box::new(Processor::new(self.0, at, subjects)))
     }
 }
 

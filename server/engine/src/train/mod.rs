@@ -11,6 +11,7 @@ mod feed;
 mod fit;
 mod pass;
 mod resample;
+mod results;
 mod run;
 pub mod schedule;
 mod start;
@@ -21,7 +22,8 @@ mod trainee;
 pub use backend::{Backend, Cpu, Device, Steps};
 pub use buffer::ActivationCache;
 pub use checkpoint::discard as discard_checkpoint;
-pub use run::{Inputs, Observer, Outcome, Trained, evaluate, run};
+pub use results::{evaluate, firings, hardest_tokens};
+pub use run::{Inputs, Observer, Outcome, Trained, run};
 pub use step::Stepper;
 pub use trainee::Trainee;
 

@@ -1,8 +1,8 @@
 //! A training run from its config to measured dictionaries on disk.
 
 use api::{
-    ConfigError, DictionaryConfig, EvaluationSplit, HistoryPoint, InputScale, METRICS, Measurement, Objective, Progress,
-    TokenSet, TrainConfig, WeightType,
+    ConfigError, Density, DictionaryConfig, HistoryPoint, InputScale, Measurement, Objective, Progress, TokenSet, TrainConfig,
+    WeightType,
 };
 use std::{
     collections::BTreeMap,
@@ -16,14 +16,14 @@ use super::{
     buffer::ActivationCache,
     checkpoint::{self, State},
     feed::{Contexts, Feed},
-    fit, schedule,
+    fit, results, schedule,
     start::{self, Start},
     trainee::Trainee,
 };
 use crate::{
     corpus::{Split, TokenFile},
-    dictionary::{self, Dictionary, DictionaryFile},
-    metrics::{Subject, Text},
+    dictionary::{self, DictionaryFile},
+    metrics::Subject,
 };
 
 /// Tokens over which the input's scale is measured, rounded up to whole steps.
@@ -83,6 +83,8 @@ pub struct Trained {
     pub file: PathBuf,
     /// Everything measured on the text of `config.evaluation`, and the run's own figures.
     pub metrics: Vec<Measurement>,
+    /// How often its features fire on that text.
+    pub density: Density,
     /// How often the training text was passed over.
     pub n_passes: f64,
 }
@@ -173,73 +175,6 @@ fn at(step: usize, kept: usize) -> impl FnOnce(TrainError) -> TrainError {
     }
 }
 
-/// Measures dictionaries at `config.at` again, all in one pass: the same metrics as at the end of their run, on the text of
-/// `config.evaluation`. `progress` is told the tokens done and wanted and may end the pass by answering false; what was measured
-/// until then is given.
-///
-/// # Errors
-/// When a file cannot be read, or its dictionary belongs elsewhere or does not fit the model.
-pub fn evaluate(
-    files: &[PathBuf],
-    backend: &dyn Backend,
-    tokens: &TokenFile,
-    config: &TrainConfig,
-    progress: &mut dyn FnMut(u64, u64) -> bool,
-) -> Result<Vec<Vec<Measurement>>, TrainError> {
-    let width = backend.model().width(config.at)?;
-    let load = |file: &PathBuf| -> Result<(Dictionary<f32>, f64), TrainError> {
-        let (dictionary, facts) = dictionary::load(file)?;
-        if (dictionary.d_out(), facts.at) != (width, config.at) {
-            let (file, at, d_out) = (file.display(), facts.at, dictionary.d_out());
-            let message = format!("{file} is {d_out} wide, at {at}; expected {width}, at {}", config.at);
-            return Err(ConfigError::new("dictionary", message).into());
-        }
-        if let Some(read_at) = dictionary.kind().read_at() {
-            let (d_in, width) = (dictionary.d_in(), backend.model().width(read_at)?);
-            if d_in != width {
-                let message = format!("{} reads {d_in} numbers at {read_at}; expected {width}", file.display());
-                return Err(ConfigError::new("dictionary", message).into());
-            }
-        }
-        Ok((dictionary, facts.scale))
-    };
-    let loaded = files.iter().map(load).collect::<Result<Vec<_>, _>>()?;
-    let subjects: Vec<_> = loaded
-        .iter()
-        .map(|(dictionary, scale)| Subject {
-            dictionary,
-            scale: *scale,
-        })
-        .collect();
-    let contexts = final_contexts(tokens, config);
-    backend.evaluate(config.at, &subjects, text(tokens, &contexts, config), progress)
-}
-
-/// The first contexts of a split, as many as hold `n_tokens`, or all.
-fn contexts(tokens: &TokenFile, split: Split, n_tokens: usize) -> Vec<&[u32]> {
-    let wanted = n_tokens.div_ceil(tokens.manifest().packing.n_ctx);
-    (0..tokens.n_contexts(split).min(wanted))
-        .map(|i| tokens.context(split, i))
-        .collect()
-}
-
-/// What a run is measured on at its end.
-fn final_contexts<'a>(tokens: &'a TokenFile, config: &TrainConfig) -> Vec<&'a [u32]> {
-    let split = match config.evaluation.split {
-        EvaluationSplit::HeldOut => Split::HeldOut,
-        EvaluationSplit::Validation => Split::Validation,
-    };
-    contexts(tokens, split, config.evaluation.n_tokens)
-}
-
-fn text<'a>(tokens: &'a TokenFile, contexts: &'a [&'a [u32]], config: &TrainConfig) -> Text<'a> {
-    Text {
-        contexts,
-        special: &tokens.manifest().special,
-        batch: config.batch,
-    }
-}
-
 fn check(inputs: Inputs<'_>) -> Result<(), TrainError> {
     let Inputs {
         config, backend, tokens, ..
@@ -319,9 +254,7 @@ fn history(
     } = inputs;
     let validation = if measured {
         steps.fetch()?;
-        let contexts = contexts(tokens, Split::Validation, config.evaluation.validation_tokens);
-        let text = text(tokens, &contexts, config);
-        backend.evaluate(config.at, &subjects(steps.trainees(), scale), text, &mut |_, _| true)?
+        results::curves(backend, tokens, config, &subjects(steps.trainees(), scale))?
     } else {
         vec![Vec::new(); config.dictionaries.len()]
     };
@@ -395,44 +328,51 @@ pub(super) fn finish(
         folder,
         ..
     } = inputs;
-    let contexts = final_contexts(tokens, config);
-    let text = text(tokens, &contexts, config);
     let mut told = Instant::now();
     let mut stopped = false;
-    let measured = backend.evaluate(config.at, &subjects(trainees, state.scale), text, &mut |done, total| {
-        if told.elapsed() > PROGRESS {
-            told = Instant::now();
-            let stage = format!("measuring on {}", config.evaluation.split.text());
-            observer.progress(Progress {
-                stage,
-                done,
-                total,
-                unit: "tokens".into(),
-                rate: 0.0,
-            });
-        }
-        stopped = observer.stop();
-        !stopped
-    })?;
+    let measured = results::measure(
+        backend,
+        tokens,
+        config,
+        &subjects(trainees, state.scale),
+        &mut |done, total| {
+            if told.elapsed() > PROGRESS {
+                told = Instant::now();
+                let stage = format!("measuring on {}", config.evaluation.split.text());
+                observer.progress(Progress {
+                    stage,
+                    done,
+                    total,
+                    unit: "tokens".into(),
+                    rate: 0.0,
+                });
+            }
+            stopped = observer.stop();
+            !stopped
+        },
+    )?;
     if stopped {
         return Ok(Outcome::Stopped { step: state.step });
     }
     let n_contexts = (config.n_steps() * config.accumulation * config.batch) as f64;
     let n_passes = n_contexts / tokens.n_contexts(Split::Train) as f64;
     let mut trained = Vec::with_capacity(measured.len());
-    for (index, mut metrics) in measured.into_iter().enumerate() {
+    for (index, measured) in measured.into_iter().enumerate() {
         let mut own = config.dictionaries[index].clone();
         own.objective = own.objective.with_sparsity(trainees[index].coefficient());
         let facts = DictionaryFile::new(own.clone(), config.at, config.residual, state.scale, model_hash.to_string());
         let file = folder.join(format!("dictionary-{index}.safetensors"));
         dictionary::save(&trainees[index].dictionary, &facts, WeightType::F32, &file)?;
+        let mut metrics = measured.metrics;
         if config.n_steps() > 0 {
             metrics.extend(of_the_run(config, state, index));
         }
+        let density = Density::new(&measured.firings, measured.n_tokens);
         trained.push(Trained {
             config: own,
             file,
             metrics,
+            density,
             n_passes,
         });
     }
@@ -443,18 +383,10 @@ pub(super) fn finish(
 fn of_the_run(config: &TrainConfig, state: &State, index: usize) -> Vec<Measurement> {
     let (sum, n) = state.grad_norms[index];
     let n_tokens = (config.n_steps() * config.accumulation * config.batch_tokens()) as u64;
-    let measurement = |(name, value): (&str, f64)| Measurement {
-        name: name.into(),
-        version: METRICS.iter().find(|m| m.name == name).map_or(0, |m| m.version),
-        at: None,
-        tokens: TokenSet::Ordinary,
-        n_tokens,
-        value,
-    };
     // what is fitted has no gradient
     let grad_norm = (n > 0).then(|| ("grad_norm", sum / n as f64));
     let figures = grad_norm.into_iter().chain([("train_seconds", state.seconds[index])]);
-    figures.map(measurement).collect()
+    figures.map(|(name, value)| Measurement::new(name, n_tokens, value)).collect()
 }
 
 /// Tells of progress now and then, with the rate since it last did.

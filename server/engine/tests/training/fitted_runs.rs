@@ -87,7 +87,7 @@ fn threads_and_interruptions_change_no_bit_and_files_say_the_same_again() {
     for ((trained, again), wanted) in trained.iter().zip(&again).zip(&config.dictionaries) {
         let (dictionary, facts) = dictionary::load(&trained.file).unwrap();
         assert_eq!((dictionary.kind(), facts.config), (wanted.kind, wanted.clone()));
-        for found in again {
+        for found in &again.metrics {
             let same = |m: &&api::Measurement| (&m.name, m.at, m.tokens) == (&found.name, found.at, found.tokens);
             let stored = trained.metrics.iter().find(same).unwrap();
             assert_eq!(

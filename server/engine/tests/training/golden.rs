@@ -45,6 +45,30 @@ pub struct Setup {
     pub cases: Vec<Case>,
 }
 
+impl Setup {
+    /// How far a metric is from torch's, as a share of the larger of its size and 1.
+    pub fn off(&self, torchs: &Measured, ours: f64) -> f64 {
+        let same = |m: &&Measured, name: &str| m.name == name && m.tokens == torchs.tokens && m.at.is_none();
+        off(&torchs.name, ours, torchs.value, |name| {
+            self.metrics.iter().find(|m| same(m, name)).map_or(f64::NAN, |m| m.value)
+        })
+    }
+}
+
+/// How far two values of a metric are apart, as a share of the larger of their size and 1; `other` gives another metric of the same
+/// tokens. A score is a ratio: where its denominator is small, as over the few special tokens of an untrained dictionary, it magnifies
+/// the rounding of the model's f32 by as much, and what is compared is what was divided.
+pub fn off(name: &str, value: f64, expected: f64, other: impl Fn(&str) -> f64) -> f64 {
+    let denominator = match name {
+        "ce_loss_score" => other("ce_zero_ablation") - other("ce_model"),
+        "ce_loss_score_mean" => other("ce_mean_ablation") - other("ce_model"),
+        "kl_div_score" => other("kl_zero_ablation"),
+        "relative_reconstruction_bias" => 1.0 / expected,
+        _ => 1.0,
+    };
+    (value - expected).abs() * denominator.abs().min(1.0) / expected.abs().max(1.0)
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Measured {

@@ -4,6 +4,7 @@
 
 mod buffer;
 mod convention_laws;
+mod core_metrics;
 mod course;
 mod fitted_runs;
 mod golden;

@@ -1,7 +1,7 @@
 //! Every metric is what torch computes in f64 from the same tokens.
 
 use api::TokenSet;
-use engine::metrics::{Subject, Text, evaluate};
+use engine::metrics::{Depth, Subject, Text, evaluate, of_weights};
 
 use crate::golden::{Golden, model};
 
@@ -21,11 +21,15 @@ fn metrics_are_torchs() {
             contexts: &contexts,
             special: &about.special,
             batch: about.eval_batch,
+            documents: None,
+            depth: Depth::Results,
         };
         let measured = evaluate(&model, setup.at, &[subject], text, &mut |_, _| true)
             .unwrap()
             .pop()
             .unwrap();
+        let weights = of_weights(&dictionary, &measured.firings, measured.n_tokens);
+        let measured: Vec<_> = measured.metrics.into_iter().chain(weights).collect();
         assert_eq!(measured.len(), setup.metrics.len(), "{}", setup.name);
         for torchs in &setup.metrics {
             let found: Vec<_> = measured
@@ -37,7 +41,7 @@ fn metrics_are_torchs() {
                 panic!("{what}: found {found:?}")
             };
             assert_eq!(ours.n_tokens, torchs.n_tokens, "{what}");
-            let off = (ours.value - torchs.value).abs() / torchs.value.abs().max(1.0);
+            let off = setup.off(torchs, ours.value);
             assert!(
                 off <= 1e-5,
                 "{what}: {}; torch has {}, {off:.1e} off",
@@ -68,11 +72,14 @@ fn what_is_not_defined_is_left_out() {
             contexts: &contexts,
             special: &[],
             batch,
+            documents: None,
+            depth: Depth::Results,
         };
         let measured = evaluate(&model, setup.at, &[subject], text, &mut |_, _| true)
             .unwrap()
             .pop()
-            .unwrap();
+            .unwrap()
+            .metrics;
         let names = |set: TokenSet| measured.iter().filter(move |m| m.tokens == set).map(|m| m.name.as_str());
         assert_eq!(names(TokenSet::Special).count(), 0);
         assert!(names(TokenSet::PositionZero).all(|name| !name.starts_with("explained_variance")));

@@ -181,7 +181,7 @@ fn the_text_of_the_final_metrics_can_be_chosen_and_changes_nothing_else() {
         });
         let left = left(outcome);
         assert!(
-            again.iter().all(|m| left[1].1.contains(m)),
+            again.metrics.iter().all(|m| left[1].1.contains(m)),
             "measured again on {}",
             config.evaluation.split
         );

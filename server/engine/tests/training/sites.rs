@@ -147,6 +147,7 @@ fn a_run_at_every_site_trains_measures_and_verifies() {
             assert_eq!((dictionary.d_in(), facts.at), (width, at), "{folder}");
             let again = evaluate(&files, &*backend, &tokens, &config, &mut |_, _| true).unwrap();
             for ((_, metrics), again) in made.iter().zip(again) {
+                let again = again.metrics;
                 assert!(
                     !again.is_empty() && again.iter().all(|m| metrics.contains(m)),
                     "{folder} {at}"

@@ -99,6 +99,7 @@ fn runs_are_repeatable_and_what_they_leave_is_measured_again() {
             )
             .unwrap();
             for ((_, metrics), again) in expected.iter().zip(again) {
+                let again = again.metrics;
                 assert!(!again.is_empty() && again.iter().all(|m| metrics.contains(m)), "{name}");
             }
         }

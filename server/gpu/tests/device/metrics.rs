@@ -2,12 +2,12 @@
 
 use api::Measurement;
 use engine::{
-    metrics::{Subject, Text},
+    metrics::{Depth, Evaluated, Subject, Text, of_weights},
     train::{Backend, Cpu, Device},
 };
 use gpu::Gpu;
 
-use crate::golden::{Golden, model};
+use crate::golden::{Golden, model, off};
 
 fn same(ours: &[Measurement], engines: &[Measurement], what: &str) {
     assert_eq!(ours.len(), engines.len(), "{what}");
@@ -17,7 +17,11 @@ fn same(ours: &[Measurement], engines: &[Measurement], what: &str) {
             (&b.name, b.version, b.at, b.tokens, b.n_tokens),
             "{what}"
         );
-        let off = (a.value - b.value).abs() / b.value.abs().max(1.0);
+        let other = |name: &str| {
+            let same = |m: &&Measurement| m.name == name && m.tokens == b.tokens && m.at.is_none();
+            engines.iter().find(same).map_or(f64::NAN, |m| m.value)
+        };
+        let off = off(&a.name, a.value, b.value, other);
         assert!(off <= 1e-5, "{what}: {a:?}; the engine has {}, {off:.1e} off", b.value);
     }
 }
@@ -38,11 +42,16 @@ fn metrics_are_torchs_and_the_engines() {
             contexts: &contexts,
             special: &about.special,
             batch: about.eval_batch,
+            documents: None,
+            depth: Depth::Results,
         };
         let measure = |backend: Box<dyn Backend + '_>| -> Vec<Vec<Measurement>> {
-            backend
-                .evaluate(setup.at, &[subject, subject], text, &mut |_, _| true)
-                .unwrap()
+            let measured = backend.evaluate(setup.at, &[subject, subject], text, &mut |_, _| true);
+            let all = |measured: Evaluated| {
+                let weights = of_weights(&dictionary, &measured.firings, measured.n_tokens);
+                measured.metrics.into_iter().chain(weights).collect()
+            };
+            measured.unwrap().into_iter().map(all).collect()
         };
         let ours = measure(Gpu::processor().backend(&model).unwrap());
         let engines = measure(Cpu.backend(&model).unwrap());
@@ -58,7 +67,7 @@ fn metrics_are_torchs_and_the_engines() {
                 panic!("{what}: found {found:?}")
             };
             assert_eq!(found.n_tokens, torchs.n_tokens, "{what}");
-            let off = (found.value - torchs.value).abs() / torchs.value.abs().max(1.0);
+            let off = setup.off(torchs, found.value);
             assert!(
                 off <= 1e-5,
                 "{what}: {}; torch has {}, {off:.1e} off",
@@ -87,11 +96,13 @@ fn what_is_not_defined_is_left_out_and_a_pass_can_end_early() {
         contexts: &contexts,
         special: &[],
         batch: 3,
+        documents: None,
+        depth: Depth::Results,
     };
     for go_on in [true, false] {
         let measure = |backend: Box<dyn Backend + '_>| {
             let measured = backend.evaluate(setup.at, &[subject], text, &mut |_, _| go_on);
-            measured.unwrap().pop().unwrap()
+            measured.unwrap().pop().unwrap().metrics
         };
         let ours = measure(Gpu::processor().backend(&model).unwrap());
         let engines = measure(Cpu.backend(&model).unwrap());

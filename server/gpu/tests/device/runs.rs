@@ -135,7 +135,7 @@ fn a_run_moves_between_devices_and_comes_to_the_same() {
             .unwrap()
             .remove(0)
     });
-    for (a, b) in ours.iter().zip(&engines) {
+    for (a, b) in ours.metrics.iter().zip(&engines.metrics) {
         let off = (a.value - b.value).abs() / b.value.abs().max(1.0);
         assert!(off <= 1e-5, "{}: {} and {}", a.name, a.value, b.value);
     }

@@ -88,6 +88,7 @@ pub fn dictionary(job: JobId) -> DictionaryInfo {
         n_passes: 1.5,
         evaluated_on: EvaluationSplit::HeldOut,
         metrics: vec![measurement("l0", 12.25)],
+        density: None,
         verified: None,
         checksum: String::new(),
         created: 0,
@@ -102,6 +103,7 @@ pub fn measurement(name: &str, value: f64) -> Measurement {
         tokens: TokenSet::PositionZero,
         n_tokens: 7,
         value,
+        interval: None,
     }
 }
 

@@ -12,7 +12,6 @@ mod told;
 mod shuffle;
 
 mod ground;
-mod logistic;
 mod outcome;
 mod probe;
 mod resample;
@@ -33,7 +32,7 @@ use api::{HookPoint, KnownFeatures};
 use rayon::prelude::*;
 use tokenizers::Tokenizer;
 
-use super::Subject;
+use super::{Subject, logistic};
 use crate::{
     corpus::storyworld::VERSION,
     kernel::PerThread,

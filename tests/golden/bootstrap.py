@@ -1,0 +1,63 @@
+"""A bootstrap over documents in numpy: sums per document, the documents that each resample drew, and the percentiles of what follows.
+
+`golden.json` holds, for documents of very different lengths: `documents` (per document: tokens, cross-entropies of the model, of the
+spliced model and under zero ablation, x and x_hat [tokens, d]), `draws` [resamples, documents] (how often each was drawn) and
+`intervals`: the 2.5th and the 97.5th percentile of each metric over the resamples.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+N_DOCUMENTS, N_RESAMPLES, D = 23, 400, 5
+
+
+def metrics(tokens: dict[str, np.ndarray]) -> dict[str, float]:
+    x, y = tokens["x"], tokens["x_hat"]
+    ce, spliced, zero = (tokens[name].mean() for name in ("ce_model", "ce_spliced", "ce_zero"))
+    norms, norms_hat = np.linalg.norm(x, axis=1), np.linalg.norm(y, axis=1)
+    slope, intercept = np.polyfit(norms, norms_hat, 1)
+    explained = 1 - ((x - y) ** 2).sum() / ((x - x.mean(0)) ** 2).sum()
+    return {
+        "ce_model": ce,
+        "ce_increase": spliced - ce,
+        "ce_loss_score": (zero - spliced) / (zero - ce),
+        "perplexity_spliced": np.exp(spliced),
+        "mse": ((x - y) ** 2).mean(),
+        "explained_variance": explained,
+        "fvu": 1 - explained,
+        "frac_variance_explained": 1 - (x - y).var(0).sum() / x.var(0).sum(),
+        "relative_reconstruction_bias": (y**2).sum() / (x * y).sum(),
+        "norm_slope": slope,
+        "norm_intercept": intercept,
+    }
+
+
+def generate(folder: Path) -> None:
+    random = np.random.default_rng(0)
+    documents = []
+    for _ in range(N_DOCUMENTS):
+        n, level = int(random.integers(1, 30)), random.normal()
+        x = random.normal(size=(n, D)) + level + 1.5
+        ce = random.exponential(size=n) + abs(level)
+        documents.append({
+            "x": x,
+            "x_hat": 0.8 * x + 0.3 * random.normal(size=(n, D)) + 0.1,
+            "ce_model": ce,
+            "ce_spliced": ce + 0.3 * random.exponential(size=n) * (1 + abs(level)),
+            "ce_zero": ce + 3 + random.normal(size=n),
+        })  # fmt: skip
+    documents = [{name: value.round(6) for name, value in document.items()} for document in documents]
+    drawn = random.integers(0, N_DOCUMENTS, size=(N_RESAMPLES, N_DOCUMENTS))
+    samples = [
+        metrics({name: np.concatenate([documents[i][name] for i in draw]) for name in documents[0]}) for draw in drawn
+    ]
+    intervals = {name: np.percentile([s[name] for s in samples], [2.5, 97.5]).tolist() for name in samples[0]}
+    draws = [np.bincount(draw, minlength=N_DOCUMENTS).tolist() for draw in drawn]
+    documents = [{name: value.tolist() for name, value in document.items()} for document in documents]
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    golden = dict(documents=documents, draws=draws, intervals=intervals)
+    (folder / "golden.json").write_text(json.dumps(golden) + "\n")
