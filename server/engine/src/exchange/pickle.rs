@@ -180,11 +180,11 @@ impl<'a> Machine<'a> {
                 0x86 => self.collect(2)?,
                 0x87 => self.collect(3)?,
                 b't' | b'l' => {
-                    let items = self.to_mark()?;
+                    let items = self.pop_to_mark()?;
                     self.push(Node::List(items));
                 }
                 b'd' => {
-                    let items = self.to_mark()?;
+                    let items = self.pop_to_mark()?;
                     self.push(Node::Dict(pairs(&items)?));
                 }
                 b'a' => {
@@ -192,7 +192,7 @@ impl<'a> Machine<'a> {
                     self.append(vec![item])?;
                 }
                 b'e' => {
-                    let items = self.to_mark()?;
+                    let items = self.pop_to_mark()?;
                     self.append(items)?;
                 }
                 b's' => {
@@ -200,7 +200,7 @@ impl<'a> Machine<'a> {
                     self.set(vec![(key, value)])?;
                 }
                 b'u' => {
-                    let items = self.to_mark()?;
+                    let items = self.pop_to_mark()?;
                     self.set(pairs(&items)?)?;
                 }
                 b'q' | b'r' => {
@@ -298,7 +298,7 @@ impl<'a> Machine<'a> {
         Ok(top)
     }
 
-    fn to_mark(&mut self) -> Result<Vec<Id>, String> {
+    fn pop_to_mark(&mut self) -> Result<Vec<Id>, String> {
         let mark = self.marks.pop().ok_or("ends a list that it has not begun")?;
         Ok(self.stack.split_off(mark))
     }

@@ -1,5 +1,9 @@
 //! Other tools' dictionaries: what they are read as, what ours are written as, and what is refused.
-#![allow(clippy::unwrap_used, reason = "a test may stop at a surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may stop at a surprise, and says what it skipped"
+)]
 
 mod golden;
 mod interop;
