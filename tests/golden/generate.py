@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 
 
 def main() -> None:
-    modules = sorted(path.stem for path in HERE.glob("*.py") if path.stem != "generate")
+    modules = sorted(path.stem for path in HERE.glob("*.py") if path.stem != "generate" and path.stem[0] != "_")
     names = sys.argv[1:]
     if not names or any(name not in modules for name in names):
         sys.exit(f"usage: generate.py NAME ..., with NAME one of {', '.join(modules)}")

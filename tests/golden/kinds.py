@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import nn
 
+from _jump import Count, Jump
 from training import ACCUMULATION, BATCH, N_CTX, STEPS, Spliced, factor, in_f64
 
 D_SAE = 37
@@ -311,38 +312,6 @@ class Matryoshka(BatchTopK):
         for end in (D_SAE // 8, D_SAE // 8 + D_SAE // 4):
             aux = aux + F.mse_loss(c[:, :end] @ self.W_dec[:end] + self.b_dec, x) * self.share
         return c, x_hat, penalty, aux
-
-
-class Jump(torch.autograd.Function):
-    """c = z 1[z > theta]."""
-
-    @staticmethod
-    def forward(ctx, z, theta, width):
-        ctx.save_for_backward(z, theta)
-        ctx.width = width
-        return z * (z > theta)
-
-    @staticmethod
-    def backward(ctx, grad):
-        (z, theta), width = ctx.saved_tensors, ctx.width
-        window = ((z - theta).abs() < width / 2).double()
-        return grad * (z > theta), (grad * -(theta / width) * window).sum(0), None
-
-
-class Count(torch.autograd.Function):
-    """1[z > theta]."""
-
-    @staticmethod
-    def forward(ctx, z, theta, width):
-        ctx.save_for_backward(z, theta)
-        ctx.width = width
-        return (z > theta).double()
-
-    @staticmethod
-    def backward(ctx, grad):
-        (z, theta), width = ctx.saved_tensors, ctx.width
-        window = ((z - theta).abs() < width / 2).double()
-        return torch.zeros_like(z), (grad * -(1 / width) * window).sum(0), None
 
 
 class JumpRelu(Kind):

@@ -1,4 +1,4 @@
-//! Pareto fronts, and one group of dictionaries against another at equal x: each objective against local, or any two.
+//! Pareto fronts, and each objective against local at equal x.
 //!
 //! # The summary, exactly
 //! Following Braun et al. (2024), who compare objectives at equal L0 and report, for instance, that end-to-end
@@ -24,27 +24,10 @@
 //!    ln v_i; differences as their mean, with the like interval of v_i themselves. With one pair there is no interval:
 //!    nothing is then known of the spread over seeds.
 
-use std::collections::BTreeMap;
+use api::{KindName, ObjectiveKind, ParetoSummary};
 
-use api::{AgainstLocal, KindName, ObjectiveKind, ParetoSummary};
-
-/// Points over which a ratio or a difference is averaged.
-const GRID: usize = 20;
-
-/// A dictionary as a point: what it was trained for and where it lies.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Run {
-    /// The objective.
-    pub objective: ObjectiveKind,
-    /// The seed.
-    pub seed: u64,
-    /// λ, which moves a run along its curve.
-    pub coefficient: f64,
-    /// The value that is held equal, such as L0.
-    pub x: f64,
-    /// The value that is compared, such as the CE increase.
-    pub y: f64,
-}
+pub use super::at_equal::{AtEqual, Run, at_equal};
+use super::at_equal::{Axes, Comparison, shared};
 
 /// Indices of the points that no other is better than in one coordinate and at least as good as in the other, in the order
 /// of x and, within it, of their place in `points`. Of points that are equal all stay; those not finite never do.
@@ -98,176 +81,10 @@ pub fn summary(kind: KindName, runs: &[Run]) -> Vec<ParetoSummary> {
     compared.iter().filter_map(summary).collect()
 }
 
-/// One group of dictionaries against another at equal x.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AtEqual {
-    /// Whether `value` and `interval` are a ratio or a difference.
-    pub against: AgainstLocal,
-    /// The mean of it over the shared range.
-    pub value: f64,
-    /// 95 % interval over seeds; none with fewer than two.
-    pub interval: Option<(f64, f64)>,
-    /// The shared range of x.
-    pub range: (f64, f64),
-    /// Seeds behind the value.
-    pub n_seeds: usize,
-}
-
-/// `own` against `reference` by the method above, whatever their objectives; none where they share no range.
-pub fn at_equal(own: &[Run], reference: &[Run]) -> Option<AtEqual> {
-    let finite = |runs: &[Run]| -> Vec<Run> { runs.iter().filter(|r| r.x.is_finite() && r.y.is_finite()).copied().collect() };
-    let (own, reference) = (finite(own), finite(reference));
-    let all = || own.iter().chain(&reference);
-    let axes = Axes {
-        log_x: all().all(|r| r.x > 0.0),
-        log_y: all().all(|r| r.x > 0.0 && r.y > 0.0),
-    };
-    let comparison = Comparison::new(&own, &reference, axes)?;
-    comparison.at_equal(shared(&comparison.pairs)?, axes)
-}
-
-/// Which axes are logarithmic while curves are interpolated.
-#[derive(Clone, Copy)]
-struct Axes {
-    log_x: bool,
-    log_y: bool,
-}
-
-/// Points (x, y) on the axes' scale, x strictly rising, at least two.
-struct Curve(Vec<(f64, f64)>);
-
-impl Curve {
-    fn new(runs: impl Iterator<Item = Run>, axes: Axes) -> Option<Self> {
-        let mut points: Vec<(f64, f64)> = runs.map(|r| (r.x, r.y)).collect();
-        points.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let mean = |same: &[(f64, f64)]| (same[0].0, same.iter().map(|p| p.1).sum::<f64>() / same.len() as f64);
-        let bend = |v: f64, log: bool| if log { v.ln() } else { v };
-        let points: Vec<_> = points
-            .chunk_by(|a, b| a.0 == b.0)
-            .map(mean)
-            .map(|(x, y)| (bend(x, axes.log_x), bend(y, axes.log_y)))
-            .collect();
-        (points.len() >= 2).then_some(Self(points))
-    }
-
-    fn range(&self) -> (f64, f64) {
-        (self.0[0].0, self.0[self.0.len() - 1].0)
-    }
-
-    /// y on its own scale at `x`, which lies within the range.
-    fn at(&self, x: f64, axes: Axes) -> f64 {
-        let next = self.0.partition_point(|p| p.0 < x).clamp(1, self.0.len() - 1);
-        let ((x0, y0), (x1, y1)) = (self.0[next - 1], self.0[next]);
-        let y = y0 + (y1 - y0) * (x - x0) / (x1 - x0);
-        if axes.log_y { y.exp() } else { y }
-    }
-}
-
-/// A curve of one group and one of the reference.
-type Pair = (Curve, Curve);
-
-struct Comparison {
-    pairs: Vec<Pair>,
-    n_seeds: usize,
-}
-
-impl Comparison {
-    fn new(own: &[Run], reference: &[Run], axes: Axes) -> Option<Self> {
-        let by_seed = |runs: &[Run]| {
-            let mut seeds: BTreeMap<u64, Vec<Run>> = BTreeMap::new();
-            runs.iter().for_each(|r| seeds.entry(r.seed).or_default().push(*r));
-            seeds
-        };
-        let pooled = |runs: &[Run]| Curve::new(runs.iter().copied(), axes);
-        let all = (own, reference);
-        let (own, local) = (by_seed(own), by_seed(reference));
-        let curve = |runs: &[Run]| Curve::new(runs.iter().copied(), axes);
-        let pair = |(seed, runs): (&u64, &Vec<Run>)| Some((curve(runs)?, curve(local.get(seed)?)?));
-        let pairs: Vec<Pair> = own.iter().filter_map(pair).collect();
-        if !pairs.is_empty() {
-            return Some(Self {
-                n_seeds: pairs.len(),
-                pairs,
-            });
-        }
-        Some(Self {
-            n_seeds: own.len().min(local.len()),
-            pairs: vec![(pooled(all.0)?, pooled(all.1)?)],
-        })
-    }
-
-    /// Over the range `(low, high)` on the axes' scale, within each pair's.
-    fn at_equal(&self, (low, high): (f64, f64), axes: Axes) -> Option<AtEqual> {
-        let grid = || (0..GRID).map(|i| low + (high - low) * i as f64 / (GRID - 1) as f64);
-        let ys = |(own, local): &Pair| grid().map(|x| (own.at(x, axes), local.at(x, axes))).collect::<Vec<_>>();
-        let ys: Vec<Vec<(f64, f64)>> = self.pairs.iter().map(ys).collect();
-        let mean = |of: fn(f64, f64) -> f64| {
-            let each = |ys: &Vec<(f64, f64)>| ys.iter().map(|(own, local)| of(*own, *local)).sum::<f64>() / GRID as f64;
-            ys.iter().map(each).collect::<Vec<f64>>()
-        };
-        let is_ratio = ys.iter().flatten().all(|(own, local)| *own > 0.0 && *local > 0.0);
-        let (against, value, interval) = if is_ratio {
-            let ratios = mean(|own, local| own / local);
-            let (mean, half) = mean_and_half_width(&ratios.iter().map(|r| r.ln()).collect::<Vec<_>>());
-            // one ratio is reported as it is, not as exp(ln r)
-            let ratio = if let [only] = ratios[..] { only } else { mean.exp() };
-            let interval = half.map(|h| ((mean - h).exp(), (mean + h).exp()));
-            (AgainstLocal::Ratio, ratio, interval)
-        } else {
-            let (mean, half) = mean_and_half_width(&mean(|own, local| own - local));
-            (AgainstLocal::Difference, mean, half.map(|h| (mean - h, mean + h)))
-        };
-        if !value.is_finite() {
-            return None;
-        }
-        let unbend = |v: f64| if axes.log_x { v.exp() } else { v };
-        let range = (unbend(low), unbend(high));
-        Some(AtEqual {
-            against,
-            value,
-            interval,
-            range,
-            n_seeds: self.n_seeds,
-        })
-    }
-}
-
-/// The range of x that all these curves share, if it is more than a point.
-fn shared<'a>(pairs: impl IntoIterator<Item = &'a Pair>) -> Option<(f64, f64)> {
-    let ranges = pairs.into_iter().flat_map(|(own, local)| [own.range(), local.range()]);
-    let (low, high) = ranges.fold((f64::NEG_INFINITY, f64::INFINITY), |(l, h), (a, b)| (l.max(a), h.min(b)));
-    (low < high && low.is_finite() && high.is_finite()).then_some((low, high))
-}
-
-/// The mean, and half the width of its 95 % t-interval where there are at least two values.
-fn mean_and_half_width(values: &[f64]) -> (f64, Option<f64>) {
-    let n = values.len();
-    let mean = values.iter().sum::<f64>() / n as f64;
-    let half = (n >= 2).then(|| {
-        let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1) as f64;
-        t_975(n - 1) * (variance / n as f64).sqrt()
-    });
-    (mean, half)
-}
-
-/// The 97.5 % quantile of Student's t with `df` ≥ 1 degrees of freedom: tabulated to 30, then by Cornish and Fisher's
-/// expansion, exact to four decimals.
-fn t_975(df: usize) -> f64 {
-    const TABLE: [f64; 30] = [
-        12.706_205, 4.302_653, 3.182_446, 2.776_445, 2.570_582, 2.446_912, 2.364_624, 2.306_004, 2.262_157, 2.228_139, 2.200_985,
-        2.178_813, 2.160_369, 2.144_787, 2.131_450, 2.119_905, 2.109_816, 2.100_922, 2.093_024, 2.085_963, 2.079_614, 2.073_873,
-        2.068_658, 2.063_899, 2.059_539, 2.055_529, 2.051_831, 2.048_407, 2.045_230, 2.042_272,
-    ];
-    if let Some(t) = TABLE.get(df.saturating_sub(1)) {
-        return *t;
-    }
-    let (z, n) = (1.959_963_985f64, df as f64);
-    z + (z.powi(3) + z) / (4.0 * n) + (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / (96.0 * n * n)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::experiment::at_equal::t_975;
     use ObjectiveKind::{E2e, E2eDs, Local};
     use proptest::prelude::*;
 
