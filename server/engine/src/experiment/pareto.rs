@@ -86,6 +86,7 @@ mod tests {
     use super::*;
     use crate::experiment::at_equal::t_975;
     use ObjectiveKind::{E2e, E2eDs, Local};
+    use api::AgainstLocal;
     use proptest::prelude::*;
 
     fn summary(runs: &[Run]) -> Vec<ParetoSummary> {
