@@ -138,7 +138,8 @@ fn rows(config: &TrainConfig) -> Vec<(&'static str, String)> {
         ("validation_tokens", whole(config.evaluation.validation_tokens)),
         ("eval_every_steps", whole(config.evaluation.every_steps)),
     ]);
-    rows.retain(|(name, value)| !value.is_empty() && !(config.is_fit() && OF_TRAINING.contains(name)));
+    let is_fit = config.is_fit();
+    rows.retain(|(name, value)| !(value.is_empty() || is_fit && OF_TRAINING.contains(name)));
     rows
 }
 

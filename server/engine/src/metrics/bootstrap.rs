@@ -323,7 +323,7 @@ mod tests {
             special: &[],
             batch: 1,
             documents,
-            depth: super::super::Depth::Results,
+            depth: crate::metrics::Depth::Results,
         };
         let units = Units::new(text(None));
         assert_eq!(

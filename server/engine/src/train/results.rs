@@ -49,6 +49,9 @@ pub fn hardest_tokens(
     Ok(hardest(&compared, text, by, top))
 }
 
+/// A dictionary, and per feature on how many tokens it fired.
+pub type Fired = (Dictionary<f32>, Vec<u32>);
+
 /// Dictionaries at `config.at`, and on how many ordinary tokens of the text of `config.evaluation` each of their features fires.
 /// `progress` is as in [`evaluate`].
 ///
@@ -60,7 +63,7 @@ pub fn firings(
     tokens: &TokenFile,
     config: &TrainConfig,
     progress: &mut dyn FnMut(u64, u64) -> bool,
-) -> Result<Vec<(Dictionary<f32>, Vec<u32>)>, TrainError> {
+) -> Result<Vec<Fired>, TrainError> {
     let loaded = load(files, backend, config)?;
     let (_, contexts) = final_contexts(tokens, config);
     let text = text(tokens, &contexts, config);

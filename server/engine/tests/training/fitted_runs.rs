@@ -72,8 +72,10 @@ fn threads_and_interruptions_change_no_bit_and_files_say_the_same_again() {
         expected == left(place.run("one", &config, 1, &mut Watch::default()).unwrap()),
         "threads"
     );
-    let mut watch = Watch::default();
-    watch.stop_at = Some(7);
+    let mut watch = Watch {
+        stop_at: Some(7),
+        ..Watch::default()
+    };
     let stopped = place.run("cut", &config, 3, &mut watch).unwrap();
     assert!(matches!(stopped, Outcome::Stopped { step: 0 }), "{stopped:?}");
     watch.stop_at = None;
