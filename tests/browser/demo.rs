@@ -47,7 +47,7 @@ async fn the_first_start_shows_dictionaries_and_their_curves() -> Result<()> {
         let all: u64 = groups
             .iter()
             .flat_map(|group| group["series"].as_array().cloned().unwrap_or_default())
-            .filter_map(|of| of[2].as_u64())
+            .filter_map(|of| of[1].as_u64())
             .sum();
         Ok((sum("n_verified") == all).then_some(all))
     })

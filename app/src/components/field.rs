@@ -106,7 +106,7 @@ pub fn Choices(
         view! { <option value=value selected=is_chosen prop:selected=is_chosen disabled=!allowed>{label}</option> }
     };
     view! {
-        <div class="field" class:wide={name == "at"}>
+        <div class="field" class:wide=matches!(name, "at" | "kind")>
             <label for=id.clone()>{label}</label>
             <select id=id.clone() data-testid=id.clone() on:change=choose aria-describedby=format!("{id}-help")
                 aria-invalid=move || wrong.get().is_some().then_some("true")>

@@ -33,7 +33,7 @@ pub const KIND_SETTINGS: &[TextField] = &[
     TextField {
         name: "target_l0",
         label: "or features per token, L0",
-        help: "In place of λ: it is found while the dictionary trains, one for each value, and fixed for the last quarter of the run. 16,32,64.",
+        help: "In place of λ: it is found while the dictionary trains, one for each value, and fixed for the last fifth of the run. 16,32,64.",
         is_wide: true,
     },
     field(

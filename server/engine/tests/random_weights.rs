@@ -21,11 +21,21 @@ fn twin(name: &str, seed: u64) -> tempfile::TempDir {
     to
 }
 
-/// Every tensor's name, numbers and bytes.
+/// Every tensor's name, numbers and bytes, of one file or of shards.
 fn tensors(folder: &Path) -> Vec<(String, Vec<f64>, Vec<u8>)> {
-    let bytes = fs::read(folder.join("model.safetensors")).unwrap();
+    let names = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let files = names.filter(|name| name.starts_with("model") && name.ends_with(".safetensors"));
+    let mut all: Vec<_> = files.flat_map(|name| of_file(&folder.join(name))).collect();
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all
+}
+
+fn of_file(file: &Path) -> Vec<(String, Vec<f64>, Vec<u8>)> {
+    let bytes = fs::read(file).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
-    let mut all: Vec<_> = tensors
+    tensors
         .iter()
         .map(|(name, view)| {
             let halves = || bytemuck::pod_collect_to_vec::<u8, u16>(view.data()).into_iter();
@@ -40,9 +50,7 @@ fn tensors(folder: &Path) -> Vec<(String, Vec<f64>, Vec<u8>)> {
             };
             (name.to_string(), numbers, view.data().to_vec())
         })
-        .collect();
-    all.sort_by(|a, b| a.0.cmp(&b.0));
-    all
+        .collect()
 }
 
 fn moments(numbers: &[f64]) -> (f64, f64) {

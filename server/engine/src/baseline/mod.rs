@@ -1,7 +1,7 @@
 //! Baselines: dictionaries that are fitted to activations in some passes over them, and not trained. Formulas and sources:
 //! docs/METHODS.md, "Baselines".
 //!
-//! To add one: its file here, its arm in [`Fits::dictionary`], and a kind that [`api::KindName::is_fitted`].
+//! To add one: its file here, its arm in `Fits::dictionary`, and a kind that [`api::KindName::is_fitted`].
 
 mod ica;
 mod moments;
