@@ -66,6 +66,7 @@ pub trait Kind<R: Real>: Debug + Send + Sync {
     /// What it fires by, where that is a threshold for each feature; of a kind that takes the largest, what they are chosen
     /// from. None where there is no encoder.
     fn encoder(&self) -> Option<Encoder<R>>;
+
     /// What each activation is multiplied with: [d_sae, d_in].
     fn decoder(&self) -> &[R] {
         self.directions()
