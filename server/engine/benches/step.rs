@@ -7,39 +7,19 @@
     reason = "a benchmark prints, and may stop at a surprise"
 )]
 
-use api::{DictionaryKind, HookPoint, Objective, ResidualFrame, SweepRequest};
+mod parts;
+
+use api::{HookPoint, Objective, ResidualFrame, SweepRequest};
 use engine::{
-    dictionary::{Dictionary, Forward, Path, Relu, Scratch, SparseCodes},
-    kernel::{Mat, MatMut, PerThread, par_matmul},
+    dictionary::{Dictionary, Forward, Path, Scratch, SparseCodes},
+    kernel::PerThread,
     model::{Cut, LogitSlopes, Model, NoHooks, Tape, Work},
     train::{Stepper, Trainee},
 };
+use parts::{Shape, machine_rate, normals, seconds, sparse_dictionary, write_gpt2};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use safetensors::{Dtype, tensor::TensorView};
-use std::time::Instant;
-
-/// Seconds of `f`: the median of several runs after a warm-up.
-fn seconds(mut f: impl FnMut()) -> f64 {
-    f();
-    let mut times: Vec<f64> = (0..7)
-        .map(|_| {
-            let start = Instant::now();
-            f();
-            start.elapsed().as_secs_f64()
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    times[3]
-}
-
-fn normals(n: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
-    // twelve uniform numbers make a good enough bell
-    (0..n)
-        .map(|_| (0..12).map(|_| rng.random::<f32>()).sum::<f32>() - 6.0)
-        .collect()
-}
 
 fn main() {
     println!("threads: {}", rayon::current_num_threads());
@@ -50,8 +30,6 @@ fn main() {
     );
     dictionary(rate, 4096, 768, 6144);
     dictionary(rate, 4096, 64, 1024);
-    kinds(4096, 768, 6144);
-    kinds(4096, 64, 3840);
     model(
         rate,
         Shape {
@@ -76,33 +54,6 @@ fn main() {
             d_sae: 1024,
         },
     );
-}
-
-/// FLOP/s of a large product on the threads of the pool.
-fn machine_rate() -> f64 {
-    let n = 2048;
-    let mut rng = ChaCha8Rng::seed_from_u64(0);
-    let (a, b) = (normals(n * n, &mut rng), normals(n * n, &mut rng));
-    let mut c = vec![0f32; n * n];
-    let time = seconds(|| par_matmul(MatMut::new(&mut c, n, n), 0.0, 1.0, Mat::new(&a, n, n), Mat::new(&b, n, n)));
-    2.0 * (n * n * n) as f64 / time
-}
-
-/// A dictionary of which `l0` features fire on normal inputs.
-fn sparse_dictionary(d: usize, f: usize, l0: usize, rng: &mut ChaCha8Rng) -> Dictionary<f32> {
-    let w_enc: Vec<f32> = normals(d * f, rng).into_iter().map(|w| w / (d as f32).sqrt()).collect();
-    // the threshold that a standard normal number passes with probability l0 / f
-    let share = l0 as f64 / f as f64;
-    let mut threshold = 0.0f64;
-    while 0.5 * libm::erfc(threshold / std::f64::consts::SQRT_2) > share {
-        threshold += 1e-3;
-    }
-    Dictionary::Relu(Relu::new(
-        w_enc,
-        vec![-threshold as f32; f],
-        normals(d * f, rng),
-        vec![0.0; d],
-    ))
 }
 
 fn dictionary(rate: f64, n: usize, d: usize, f: usize) {
@@ -146,90 +97,6 @@ fn local_step(dictionary: Dictionary<f32>, x: &[f32], scratch: &Scratch<f32>) ->
         trainee.update(1.0, 10.0);
     });
     (step, trainee.l0)
-}
-
-/// A local step of every kind at an L0 of about 64, in encoder products; the sparse forms are made of the same passes.
-fn kinds(n: usize, d: usize, f: usize) {
-    let mut rng = ChaCha8Rng::seed_from_u64(2);
-    let (x, scratch, mut forward) = (normals(n * d, &mut rng), Scratch::new(), Forward::default());
-    let relu = sparse_dictionary(d, f, 64, &mut rng);
-    let encoder = seconds(|| relu.encode(&x, &mut forward.codes, &scratch));
-    let [w_enc, bias, ..] = &relu.parameters().0[..] else { return };
-    let (k, aux_coefficient, dead_tokens) = (64, 1.0 / 32.0, 1 << 24);
-    let others = [
-        DictionaryKind::ReluUnit,
-        DictionaryKind::ReluApril,
-        DictionaryKind::ReluSaelens,
-        DictionaryKind::PAnneal {
-            final_p: 0.2,
-            anneal_start: 0,
-            anneal_end: 9,
-        },
-        DictionaryKind::Tied,
-        DictionaryKind::Gated,
-        DictionaryKind::TopK {
-            k,
-            aux_coefficient,
-            dead_tokens,
-        },
-        DictionaryKind::BatchTopK {
-            k,
-            aux_coefficient,
-            dead_tokens,
-            threshold_decay: 0.999,
-        },
-        DictionaryKind::Matryoshka {
-            k,
-            aux_coefficient,
-            dead_tokens,
-            threshold_decay: 0.999,
-            groups: 5,
-        },
-        DictionaryKind::JumpRelu {
-            bandwidth: 0.02,
-            initial_threshold: 0.001,
-        },
-    ];
-    let dictionaries = others.map(|kind| {
-        let mut dictionary = Dictionary::random(kind, d, f, 0);
-        dictionary.update(|parameters| {
-            for tensor in &mut parameters.0 {
-                match tensor.name {
-                    "W_enc" => tensor.data.clone_from(&w_enc.data),
-                    // the others choose by themselves
-                    "b_enc" if kind.k().is_none() && !matches!(kind, DictionaryKind::JumpRelu { .. }) => {
-                        tensor.data.clone_from(&bias.data)
-                    }
-                    "b_gate" => tensor.data.clone_from(&bias.data),
-                    "threshold" => tensor.data.fill(-bias.data[0]),
-                    _ => {}
-                }
-            }
-        });
-        dictionary
-    });
-    println!("\nlocal step of every kind [{n}, {d} → {f}], in encoder products");
-    for dictionary in std::iter::once(relu.clone()).chain(dictionaries) {
-        let name = dictionary.kind().name();
-        let (step, l0) = local_step(dictionary, &x, &scratch);
-        println!(
-            "  {:10} (L0 {l0:.0}): {:.2}, {:.0} tokens per second",
-            name.to_string(),
-            step / encoder,
-            n as f64 / step
-        );
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Shape {
-    layers: usize,
-    d_model: usize,
-    heads: usize,
-    vocabulary: usize,
-    n_ctx: usize,
-    batch: usize,
-    d_sae: usize,
 }
 
 fn model(rate: f64, shape: Shape) {
@@ -362,57 +229,4 @@ fn resident_mib() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     Some(kib.trim().trim_end_matches(" kB").parse::<f64>().ok()? / 1024.0)
-}
-
-/// A GPT-2 folder with random weights.
-fn write_gpt2(shape: Shape, folder: &std::path::Path) {
-    let Shape {
-        layers,
-        d_model: d,
-        heads,
-        vocabulary,
-        n_ctx,
-        ..
-    } = shape;
-    let mut rng = ChaCha8Rng::seed_from_u64(2);
-    let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
-    let mut random = |name: String, shape: Vec<usize>, std: f32, mean: f32| {
-        let data = normals(shape.iter().product(), &mut rng)
-            .into_iter()
-            .map(|v| mean + std * v)
-            .collect();
-        tensors.push((name, shape, data));
-    };
-    random("wte.weight".into(), vec![vocabulary, d], 0.1, 0.0);
-    random("wpe.weight".into(), vec![n_ctx, d], 0.02, 0.0);
-    random("ln_f.weight".into(), vec![d], 0.0, 1.0);
-    random("ln_f.bias".into(), vec![d], 0.0, 0.0);
-    for l in 0..layers {
-        let std = 1.0 / (d as f32).sqrt();
-        for norm in ["ln_1", "ln_2"] {
-            random(format!("h.{l}.{norm}.weight"), vec![d], 0.0, 1.0);
-            random(format!("h.{l}.{norm}.bias"), vec![d], 0.0, 0.0);
-        }
-        for (name, from, to) in [
-            ("attn.c_attn", d, 3 * d),
-            ("attn.c_proj", d, d),
-            ("mlp.c_fc", d, 4 * d),
-            ("mlp.c_proj", 4 * d, d),
-        ] {
-            random(format!("h.{l}.{name}.weight"), vec![from, to], std, 0.0);
-            random(format!("h.{l}.{name}.bias"), vec![to], 0.0, 0.0);
-        }
-    }
-    let views = tensors.iter().map(|(name, shape, data)| {
-        (
-            name.as_str(),
-            TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(data)).unwrap(),
-        )
-    });
-    safetensors::serialize_to_file(views, None, &folder.join("model.safetensors")).unwrap();
-    let config = serde_json::json!({
-        "model_type": "gpt2", "n_layer": layers, "n_embd": d, "n_head": heads, "vocab_size": vocabulary, "n_positions": n_ctx,
-        "n_ctx": n_ctx, "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "tie_word_embeddings": true
-    });
-    std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
 }

@@ -32,8 +32,17 @@ pub struct Forward<R> {
     /// The codes of each group of features, and what they and those before them decode to [n_tokens, d_in], then the loss'
     /// derivative by that; for the kind that has groups.
     pub(super) groups: Vec<(SparseCodes<R>, Vec<R>)>,
-    /// Values and places of all entries, for a choice among them.
+    /// For a choice among activations.
+    pub(super) lists: Lists<R>,
+}
+
+/// Memory for a choice among activations.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lists<R> {
+    /// Values and places of all entries.
     pub(super) ranked: Vec<(R, u32)>,
+    /// Above what each feature is looked at [d_sae].
+    pub(super) floors: Vec<R>,
 }
 
 /// What an optimiser step has seen of its tokens, over all its batches.

@@ -22,7 +22,7 @@ use super::{
     initial::{tensor, unit_rows},
     kind::{Encoder, Kind, not_negative},
     parameters::Parameters,
-    tile::{self, Path, Scratch},
+    tile::{self, Floors, Path, Scratch},
 };
 use crate::kernel::{Real, scale};
 
@@ -91,7 +91,8 @@ impl<R: Real> Gated<R> {
                 codes.end_row();
             }
         };
-        tile::encode_into(centred, (&p[W_ENC].data, b_gate, &[]), [codes, open], scratch, divide);
+        let weights = (&p[W_ENC].data[..], &b_gate[..], Floors::Zero);
+        tile::encode_into(centred, weights, [codes, open], scratch, divide);
     }
 }
 

@@ -27,7 +27,7 @@ use super::{
     kind::{Encoder, Kind, not_negative},
     linear::{Places, add_gradient},
     parameters::{Parameters, Tensor},
-    tile::{self, Path, Scratch},
+    tile::{self, Floors, Path, Scratch},
 };
 use crate::kernel::{Real, par_sum, simd, sum_squares};
 
@@ -145,7 +145,7 @@ impl<R: Real> JumpRelu<R> {
                 window.end_row();
             }
         };
-        let weights = (&p[W_ENC].data[..], &p[B_ENC].data[..], &self.floors[..]);
+        let weights = (&p[W_ENC].data[..], &p[B_ENC].data[..], Floors::Own(&self.floors));
         tile::encode_into(x, weights, [codes, window], scratch, divide);
     }
 

@@ -15,7 +15,7 @@ use super::{
     kind::{Encoder, Kind},
     parameters::Parameters,
     select::{largest_of_row, largest_sizes_of_row},
-    tile::{self, Path, Scratch},
+    tile::{self, Floors, Path, Scratch},
 };
 use crate::kernel::Real;
 
@@ -133,7 +133,11 @@ impl<R: Real> Kind<R> for Projection<R> {
             }
         };
         let mut rest = SparseCodes::default();
-        let weights = (weights, &self.zeros[..], &self.floors[..]);
+        let floors = match self.floors.is_empty() {
+            true => Floors::Zero,
+            false => Floors::Own(&self.floors),
+        };
+        let weights = (weights, &self.zeros[..], floors);
         tile::encode_into(&centred, weights, [codes, &mut rest], scratch, divide);
     }
 

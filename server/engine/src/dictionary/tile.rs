@@ -15,6 +15,8 @@ const FEATURES: usize = 1024;
 const OUTER_FEATURES: usize = 256;
 /// Numbers looked at together when what fires is picked out.
 const GROUP: usize = 32;
+/// Groups of a tile's features of which each row's maxima are kept, where the largest of a row are wanted.
+const MAXIMA: usize = 128;
 
 /// From which density on a pass multiplies matrices.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,6 +56,24 @@ pub struct Buffers<R> {
     picked: Vec<R>,
     found: Segment<R>,
     order: Vec<u32>,
+    maxima: Vec<R>,
+    ranked: Vec<R>,
+}
+
+/// Above what an activation is found.
+#[derive(Clone, Copy, Debug)]
+pub enum Floors<'a, R> {
+    /// 0.
+    Zero,
+    /// Each feature's own, at least 0: [d_sae].
+    Own(&'a [R]),
+    /// What rises as a row is read, so that all that can be among its `k` largest is found, and not much else.
+    Largest {
+        /// How many.
+        k: usize,
+        /// 1 for the features for which it rises, 0 for those of which everything positive is wanted: [d_sae].
+        rises: &'a [R],
+    },
 }
 
 fn sized<R: Real>(buffer: &mut Vec<R>, len: usize) -> &mut [R] {
@@ -73,24 +93,26 @@ pub fn encode<R: Real>(x: &[R], weights: &[R], bias: &[R], codes: &mut SparseCod
     codes.reset(x.len() / d, bias.len());
     let x_rows = x.par_chunks(SEGMENT * d);
     codes.segments.par_iter_mut().zip(x_rows).for_each(|(segment, x)| {
-        scratch.with(|buffers| encode_segment::<R, false>(x, d, weights, bias, &[], segment, buffers));
+        scratch.with(|buffers| encode_segment::<R, false>(x, d, weights, bias, Floors::Zero, segment, buffers));
     });
 }
 
-/// The same product, of which everything above `floors` [d_sae] is found (above 0 where it is empty). `divide` is given what
-/// was found in a segment, deals it to two sets of codes, row by row, and has a list to work with.
+/// The same product, of which everything above `floors` is found. `divide` is given what was found in a segment, deals it to two
+/// sets of codes, row by row, and has a list to work with.
 ///
 /// # Panics
 /// When the lengths do not fit.
 pub fn encode_into<R: Real>(
     x: &[R],
-    (weights, bias, floors): (&[R], &[R], &[R]),
+    (weights, bias, floors): (&[R], &[R], Floors<'_, R>),
     [first, second]: [&mut SparseCodes<R>; 2],
     scratch: &Scratch<R>,
     divide: impl Fn(&Segment<R>, &mut Segment<R>, &mut Segment<R>, &mut Vec<u32>) + Sync,
 ) {
     let d = width(x, weights, bias);
-    assert!(floors.is_empty() || floors.len() == bias.len(), "{} floors", floors.len());
+    if let Floors::Own(each) | Floors::Largest { rises: each, .. } = floors {
+        assert!(each.len() == bias.len(), "{} floors", each.len());
+    }
     first.reset(x.len() / d, bias.len());
     second.reset(x.len() / d, bias.len());
     first
@@ -102,9 +124,9 @@ pub fn encode_into<R: Real>(
             scratch.with(|buffers| {
                 let (mut found, mut order) = (std::mem::take(&mut buffers.found), std::mem::take(&mut buffers.order));
                 found.clear();
-                match floors.is_empty() {
-                    true => encode_segment::<R, false>(x, d, weights, bias, floors, &mut found, buffers),
-                    false => encode_segment::<R, true>(x, d, weights, bias, floors, &mut found, buffers),
+                match floors {
+                    Floors::Zero => encode_segment::<R, false>(x, d, weights, bias, floors, &mut found, buffers),
+                    _ => encode_segment::<R, true>(x, d, weights, bias, floors, &mut found, buffers),
                 }
                 divide(&found, first, second, &mut order);
                 (buffers.found, buffers.order) = (found, order);
@@ -130,7 +152,7 @@ fn encode_segment<R: Real, const FLOORED: bool>(
     d: usize,
     weights: &[R],
     bias: &[R],
-    floors: &[R],
+    floors: Floors<'_, R>,
     segment: &mut Segment<R>,
     buffers: &mut Buffers<R>,
 ) {
@@ -144,8 +166,17 @@ fn encode_segment<R: Real, const FLOORED: bool>(
         cursors,
         picked_ids,
         picked,
+        maxima,
+        ranked,
         ..
     } = buffers;
+    let (floors, k) = match floors {
+        Floors::Zero => (&[][..], None),
+        Floors::Own(each) => (each, None),
+        Floors::Largest { k, rises } => (rises, Some(k)),
+    };
+    let per_row = n_tiles * MAXIMA;
+    let maxima = sized(maxima, if k.is_some() { n * per_row } else { 0 });
     picked_ids.clear();
     picked.clear();
     counts.clear();
@@ -162,10 +193,15 @@ fn encode_segment<R: Real, const FLOORED: bool>(
         matmul(MatMut::new(products, n, width), R::ZERO, R::ONE, Mat::new(x, n, d), w.t());
         let found = simd(|| {
             let mut end = 0;
-            for row in products.chunks_exact(width) {
+            for (r, row) in products.chunks_exact(width).enumerate() {
                 let start = end;
                 let floors = if FLOORED { &floors[first..first + width] } else { floors };
-                end = pick::<R, FLOORED>(row, (bias, floors), first as u32, ids, values, end);
+                let factor = k.map_or(R::ONE, |k| {
+                    let maxima = &mut maxima[r * per_row..][..(tile + 1) * MAXIMA];
+                    largest_sums(row, bias, &mut maxima[tile * MAXIMA..]);
+                    floor_of(maxima, k, ranked)
+                });
+                end = pick::<R, FLOORED>(row, (bias, floors, factor), first as u32, ids, values, end);
                 counts.push((end - start) as u32);
             }
             end
@@ -196,13 +232,41 @@ fn encode_segment<R: Real, const FLOORED: bool>(
     }
 }
 
-/// Appends what is positive of `row + bias`, or with `FLOORED` above `floors`, at `end` and gives the new end. NaN counts as
+/// The largest of `row + bias` in each of [`MAXIMA`] groups: every so many features make one, so that lanes are compared with lanes.
+/// NaN is passed over.
+#[inline(always)]
+fn largest_sums<R: Real>(row: &[R], bias: &[R], maxima: &mut [R]) {
+    maxima.fill(R::ZERO);
+    for (row, bias) in row.chunks(MAXIMA).zip(bias.chunks(MAXIMA)) {
+        for ((largest, r), b) in maxima.iter_mut().zip(row).zip(bias) {
+            let sum = *r + *b;
+            *largest = if sum > *largest { sum } else { *largest };
+        }
+    }
+}
+
+/// A bound that at least `k` of a row's activations reach, as `k` of its groups' `maxima` do, less a hair, so that what equals it is
+/// above it; 0 where there is none.
+fn floor_of<R: Real>(maxima: &[R], k: usize, ranked: &mut Vec<R>) -> R {
+    if k == 0 || k > maxima.len() {
+        return R::ZERO;
+    }
+    ranked.clear();
+    ranked.extend_from_slice(maxima);
+    let descending = |a: &R, b: &R| b.partial_cmp(a).unwrap_or(std::cmp::Ordering::Equal);
+    let (_, least, _) = ranked.select_nth_unstable_by(k - 1, descending);
+    // where a hair less is no less, the numbers are as good as 0
+    let floor = *least * R::of(1.0 - 1e-6);
+    if floor < *least { floor } else { R::ZERO }
+}
+
+/// Appends what is positive of `row + bias`, or with `FLOORED` above `floors` taken `factor` times, at `end` and gives the new end. NaN counts as
 /// that, so that it reaches the loss and is noticed; a feature with a NaN in its weights would otherwise just cease to fire.
 #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN is not ≤ 0")]
 #[inline(always)]
 fn pick<R: Real, const FLOORED: bool>(
     row: &[R],
-    (bias, floors): (&[R], &[R]),
+    (bias, floors, factor): (&[R], &[R], R),
     first: u32,
     ids: &mut [u32],
     values: &mut [R],
@@ -215,7 +279,9 @@ fn pick<R: Real, const FLOORED: bool>(
         }
         if FLOORED {
             // what lies beyond the last feature stays at 0 and is not above it
-            least[..row.len()].copy_from_slice(&floors[group * GROUP..group * GROUP + row.len()]);
+            for (least, floor) in least.iter_mut().zip(&floors[group * GROUP..group * GROUP + row.len()]) {
+                *least = *floor * factor;
+            }
         }
         let any = sums.iter().zip(&least).fold(false, |any, (s, least)| any | !(*s <= *least));
         if any {

@@ -17,13 +17,13 @@ use super::{
     centred::{centre, through_input},
     codes::{Entries, Segment, SparseCodes},
     directions::{normalise, remove_parallel},
-    forward::{Forward, Seen},
+    forward::{Forward, Lists, Seen},
     initial::{geometric_median, tensor, unit_rows},
     kind::{Encoder, Kind, not_negative},
     linear::{Places, add_gradient},
     parameters::{Parameters, Tensor},
     select::{keep_largest_of_batch, largest_of_row, largest_of_segment},
-    tile::{self, Path, Scratch},
+    tile::{self, Floors, Path, Scratch},
 };
 use crate::kernel::Real;
 
@@ -41,6 +41,9 @@ const PLACES: Places = Places {
 /// And in the state; TopK has the first alone.
 const SINCE_FIRED: usize = 0;
 const THRESHOLD: usize = 1;
+
+/// Below the threshold of the batches before, as a share of it, that is where the first look for a batch's largest ends.
+const GUESS: f64 = 0.8;
 
 /// Among which activations the largest are chosen in training.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -122,12 +125,12 @@ impl<R: Real> TopK<R> {
         centred: &[R],
         [codes, dead]: [&mut SparseCodes<R>; 2],
         k_aux: usize,
-        ranked: &mut Vec<(R, u32)>,
+        Lists { ranked, floors }: &mut Lists<R>,
         scratch: &Scratch<R>,
     ) {
         let p = &self.parameters.0;
         let Settings { k, among, .. } = self.settings;
-        let of_batch = k * (centred.len() / self.d_in);
+        let (d_sae, of_batch) = (p[B_ENC].data.len(), k * (centred.len() / self.d_in));
         let auxk = self.auxk();
         let divide = |found: &Segment<R>, codes: &mut Segment<R>, dead: &mut Segment<R>, order: &mut Vec<u32>| {
             match among {
@@ -142,10 +145,30 @@ impl<R: Real> TopK<R> {
                 }
             }
         };
-        let weights = (&p[W_ENC].data[..], &p[B_ENC].data[..], &[][..]);
-        tile::encode_into(centred, weights, [&mut *codes, dead], scratch, divide);
-        if let Among::Batch { .. } = among {
-            keep_largest_of_batch(codes, of_batch, ranked);
+        // of dead features everything is wanted
+        let floor_all = |floors: &mut Vec<R>, floor: R| {
+            floors.clear();
+            floors.extend((0..d_sae).map(|j| if k_aux > 0 && auxk.is_dead(j) { R::ZERO } else { floor }));
+        };
+        let mut find = |floors: Floors<'_, R>| {
+            let weights = (&p[W_ENC].data[..], &p[B_ENC].data[..], floors);
+            tile::encode_into(centred, weights, [&mut *codes, &mut *dead], scratch, divide);
+            codes.nnz()
+        };
+        match among {
+            Among::Token => {
+                floor_all(floors, R::ONE);
+                find(Floors::Largest { k, rises: floors });
+            }
+            Among::Batch { .. } => {
+                // what earlier batches kept says where this one's smallest will be; if it lies lower, everything is looked at again
+                let guess = R::of(GUESS) * not_negative(self.state[THRESHOLD].data[0]);
+                floor_all(floors, guess);
+                if find(Floors::Own(floors)) < of_batch && guess > R::ZERO {
+                    find(Floors::Zero);
+                }
+                keep_largest_of_batch(codes, of_batch, ranked);
+            }
         }
     }
 
@@ -232,7 +255,7 @@ impl<R: Real> Kind<R> for TopK<R> {
         match self.settings.among {
             Among::Token => {
                 let mut dead = SparseCodes::default();
-                self.choose(&centred, [codes, &mut dead], 0, &mut Vec::new(), scratch);
+                self.choose(&centred, [codes, &mut dead], 0, &mut Lists::default(), scratch);
             }
             Among::Batch { .. } => {
                 tile::encode(&centred, &p[W_ENC].data, &p[B_ENC].data, codes, scratch);
@@ -252,12 +275,12 @@ impl<R: Real> Kind<R> for TopK<R> {
             seen,
             centred,
             side,
-            ranked,
+            lists,
             ..
         } = forward;
         centre(x, &self.parameters.0[B_DEC].data, centred);
         let k_aux = self.auxk().k(self.d_in);
-        self.choose(centred, [codes, side], k_aux, ranked, scratch);
+        self.choose(centred, [codes, side], k_aux, lists, scratch);
         seen.add(codes);
         x_hat.resize(x.len(), R::ZERO);
         self.decode(codes, x_hat, path, scratch);
