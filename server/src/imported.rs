@@ -4,14 +4,15 @@
 use anyhow::{Context as _, Result};
 use api::{
     BosPolicy, ConfigError, CorpusId, Course, DictionaryConfig, EosPolicy, EvaluationSplit, HookPoint, ModelInfo, Objective,
-    Origin, ResidualFrame, TrainConfig, WeightType,
+    Origin, ResidualFrame, Site, TrainConfig, WeightType,
 };
 use engine::{
-    dictionary::{DictionaryFile, save},
-    exchange::{Choice, Facts, read, weights_file},
+    dictionary::{Dictionary, DictionaryFile, save},
+    exchange::{Beside, Choice, Facts, read, weights_file},
+    model::Model,
 };
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use store::Store;
 
 use crate::jobs::request;
@@ -29,8 +30,10 @@ pub struct Wanted {
     pub model: ModelInfo,
     /// The text that it is measured on.
     pub corpus: CorpusId,
-    /// Where it reads and writes; else what the file says.
+    /// Where it reads and writes, of a transcoder where it writes; else what the file says.
     pub at: Option<HookPoint>,
+    /// Where a transcoder reads; else what the file says.
+    pub read_at: Option<HookPoint>,
     /// How it reads the residual stream; else as its tool does.
     pub residual: Option<ResidualFrame>,
     /// Tokens per context.
@@ -66,10 +69,19 @@ pub async fn stage(store: &Store, wanted: Wanted) -> Result<Staged> {
     let choice = Choice {
         at: wanted.at,
         index: wanted.number,
+        read_at: wanted.read_at,
     };
     let weights = weights_file(&wanted.path).map_err(refused)?;
     let imported = read(&wanted.path, &choice).map_err(refused)?;
     let (dictionary, facts) = (imported.dictionary, imported.facts);
+    let read_at = dictionary.kind().read_at();
+    if wanted.read_at.is_some() && read_at.is_none() {
+        let message = format!(
+            "found with '{}', which holds no transcoder: it reads what it writes",
+            wanted.source
+        );
+        return Err(ConfigError::new("read_at", message).into());
+    }
     let at = place(wanted.at, &facts)?;
     let model = &wanted.model;
     let residual = match (wanted.residual, facts.residual) {
@@ -87,18 +99,24 @@ pub async fn stage(store: &Store, wanted: Wanted) -> Result<Staged> {
     let request = serde_json::from_value(request).context("the request of an import")?;
     let resolved = request::resolve(store, &request).await?;
     let mut config = resolved.runs.into_iter().next().context("an import is one run")?;
-    match model.width(at) {
-        Some(width) if width != dictionary.d_in() => {
+    let reads = read_at.unwrap_or(at);
+    if model.width(reads).is_none() {
+        let message = format!(
+            "'{}' reads at {reads}, and '{}' has no such hook point",
+            wanted.source, model.id
+        );
+        return Err(ConfigError::new("read_at", message).into());
+    }
+    for (at, found) in [(reads, dictionary.d_in()), (at, dictionary.d_out())] {
+        if let Some(width) = model.width(at).filter(|width| *width != found) {
             let message = format!(
-                "'{}' holds a dictionary of activations {} wide; '{}' is {width} wide at {at}: it is for another model, or another hook point",
-                wanted.source,
-                dictionary.d_in(),
-                model.id
+                "'{}' holds a dictionary of activations {found} wide; '{}' is {width} wide at {at}: it is for another model, or another hook point",
+                wanted.source, model.id
             );
             return Err(ConfigError::new("model", message).into());
         }
-        _ => {}
     }
+    let dictionary = as_here(dictionary, &facts, model, residual)?;
     let own = DictionaryConfig {
         kind: dictionary.kind(),
         d_sae: dictionary.d_sae(),
@@ -137,6 +155,48 @@ pub fn staged_file(store: &Store, config: &TrainConfig, index: usize) -> PathBuf
     store.import_file(&of.to_string())
 }
 
+/// The dictionary at our hook points: what its tool has between them and its own is taken in.
+///
+/// # Errors
+/// What cannot be taken in, and a model that cannot be loaded.
+fn as_here(dictionary: Dictionary<f32>, facts: &Facts, model: &ModelInfo, residual: ResidualFrame) -> Result<Dictionary<f32>> {
+    // of the families that are known, these have norms behind attention and MLP
+    if facts.beside == Beside::PostNorm && model.family == "gemma2" {
+        let message = format!(
+            "its tool reads what attention or the MLP writes before the norm that follows them in '{}'; expected what the stream takes",
+            model.id
+        );
+        return Err(ConfigError::new("source", message).into());
+    }
+    let has_gain = |beside| match beside {
+        Beside::Gain => true,
+        Beside::GainOfLayerNorm => model.layer_norm,
+        Beside::Nothing | Beside::PostNorm => false,
+    };
+    let Some(reads) = facts.reads else {
+        if has_gain(facts.beside) {
+            let message = "its tool reads and writes behind a norm's gain and bias, which nothing here can be put back behind; expected one \
+                           whose model has them folded";
+            return Err(ConfigError::new("source", message).into());
+        }
+        return Ok(dictionary);
+    };
+    let HookPoint::Block { layer, site } = reads.at else {
+        return Ok(dictionary);
+    };
+    if !has_gain(reads.beside) {
+        return Ok(dictionary);
+    }
+    let loaded = Model::load(Path::new(&model.folder), residual)?;
+    let parts = loaded.parts();
+    let block = parts.blocks.get(layer).context("the model has the block that is read")?;
+    let norm = match site {
+        Site::Ln1 => &block.attention_norm,
+        _ => &block.mlp_norm,
+    };
+    Ok(dictionary.before_gain(norm.gain, norm.bias))
+}
+
 /// A file's own fault is the user's to mend.
 fn refused(error: engine::dictionary::DictionaryError) -> ConfigError {
     ConfigError::new("source", error.to_string())
@@ -169,10 +229,124 @@ fn command(wanted: &Wanted, config: &TrainConfig) -> String {
         format!("--residual {}", config.residual),
     ];
     words.extend(wanted.number.map(|number| format!("--number {number}")));
+    words.extend(wanted.read_at.map(|at| format!("--read-at {at}")));
     words.push(format!("--n-ctx {}", config.packing.n_ctx));
     words.push(format!("--bos {}", config.packing.bos));
     words.push(format!("--eos {}", config.packing.eos));
     words.push(format!("--evaluate-on {}", config.evaluation.split));
     words.push(format!("--eval-tokens {}", config.evaluation.n_tokens));
     words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api::{DictionaryKind, ModelId};
+    use engine::{
+        dictionary::{Path as Passes, Scratch, SparseCodes},
+        exchange::{Format, Place},
+    };
+
+    /// A tiny model of the golden files, as the registry has it.
+    fn model(family: &str) -> ModelInfo {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../tests/golden/models")
+            .join(family);
+        let model = Model::load(&folder, ResidualFrame::Raw).unwrap();
+        let facts = *model.facts();
+        ModelInfo {
+            id: ModelId(family.into()),
+            source: String::new(),
+            folder: folder.display().to_string(),
+            family: facts.family.to_string(),
+            n_layers: facts.n_layers,
+            d_model: facts.d_model,
+            n_heads: facts.n_heads,
+            d_mlp: facts.d_mlp,
+            d_vocab: facts.d_vocab,
+            n_ctx: facts.n_ctx,
+            n_params: facts.n_params,
+            layer_norm: facts.layer_norm,
+            has_bos: false,
+            hash: String::new(),
+            hook_points: model.hook_points(),
+            created: 0,
+        }
+    }
+
+    fn facts(at: HookPoint, beside: Beside) -> Facts {
+        Facts {
+            reads: Some(Place { at, beside }),
+            ..Facts::new(Format::SaeLens)
+        }
+    }
+
+    fn output(dictionary: &Dictionary<f32>, x: &[f32]) -> Vec<f32> {
+        let (mut codes, scratch) = (SparseCodes::default(), Scratch::new());
+        dictionary.encode(x, &mut codes, &scratch);
+        let mut out = vec![0.0; x.len() / dictionary.d_in() * dictionary.d_out()];
+        dictionary.reconstruct(&codes, x, &mut out, Passes::SPARSE, &scratch);
+        out
+    }
+
+    /// At each norm of a model: what reads behind its gain and bias comes to read before them, and gives the same.
+    #[test]
+    fn gains_are_those_of_the_norm_that_is_read() {
+        for family in ["gpt2", "llama", "gemma2"] {
+            let info = model(family);
+            let loaded = Model::load(Path::new(&info.folder), ResidualFrame::Raw).unwrap();
+            let d = info.d_model;
+            let x: Vec<f32> = (0..20 * d).map(|i| ((i * 37 % 101) as f32 / 50.0) - 1.0).collect();
+            for layer in 0..info.n_layers {
+                for site in [Site::Ln1, Site::Ln2] {
+                    let parts = loaded.parts();
+                    let block = &parts.blocks[layer];
+                    let norm = if site == Site::Ln1 {
+                        &block.attention_norm
+                    } else {
+                        &block.mlp_norm
+                    };
+                    let bias = norm.bias.map_or_else(|| vec![0.0; d], <[f32]>::to_vec);
+                    let each = norm.gain.iter().zip(&bias).cycle();
+                    let behind: Vec<f32> = x.iter().zip(each).map(|(x, (g, b))| x * g + b).collect();
+                    let at = HookPoint::block(layer, site);
+                    let kind = DictionaryKind::SkipTranscoder { read_at: at };
+                    let mut theirs = Dictionary::<f32>::between(kind, (d, d), 40, 1);
+                    theirs.update(|p| {
+                        let skip = &mut p.0[4].data;
+                        skip.iter_mut()
+                            .enumerate()
+                            .for_each(|(i, w)| *w = (i % 7) as f32 / 10.0 - 0.3);
+                    });
+                    let here = |beside| as_here(theirs.clone(), &facts(at, beside), &info, ResidualFrame::Raw).unwrap();
+                    let off = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                    let expected = output(&theirs, &behind);
+                    assert!(off(&output(&here(Beside::Gain), &x), &expected) < 1e-4, "{family} {at}");
+                    let of_layer_norm = output(&here(Beside::GainOfLayerNorm), &x);
+                    assert_eq!(off(&of_layer_norm, &expected) < 1e-4, info.layer_norm, "{family} {at}");
+                    assert!(off(&output(&here(Beside::Nothing), &x), &output(&theirs, &x)) == 0.0);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_brought_here_is_refused() {
+        let plain = || Dictionary::<f32>::random(DictionaryKind::Relu, 24, 40, 1);
+        let refused = |beside, family: &str| {
+            let facts = Facts {
+                beside,
+                ..Facts::new(Format::Sparsify)
+            };
+            as_here(plain(), &facts, &model(family), ResidualFrame::Raw)
+                .map(drop)
+                .map_err(|e| e.to_string())
+        };
+        let error = refused(Beside::PostNorm, "gemma2").unwrap_err();
+        assert!(error.contains("before the norm that follows them in 'gemma2'"), "{error}");
+        let error = refused(Beside::GainOfLayerNorm, "gpt2").unwrap_err();
+        assert!(error.contains("reads and writes behind a norm's gain"), "{error}");
+        assert_eq!(refused(Beside::PostNorm, "gpt2"), Ok(()));
+        assert_eq!(refused(Beside::GainOfLayerNorm, "llama"), Ok(()));
+    }
 }

@@ -74,6 +74,53 @@ fn a_dictionary_goes_out_and_comes_back_with_its_figures() -> Result<()> {
 }
 
 #[test]
+fn a_transcoder_goes_out_and_comes_back_with_its_figures() -> Result<()> {
+    let place = Place::new()?;
+    let (read_at, at) = ("blocks.1.ln2.hook_normalized", "blocks.1.hook_mlp_out");
+    Line::sweep(&place)
+        .with("--at", at)
+        .with("--kind", "skip-transcoder")
+        .with("--read-at", read_at)
+        .with("--objective", "local")
+        .with("--coefficient", 0.03)
+        .without("--kl-coefficient")
+        .without("--ds-coefficient")
+        .with("--eval-tokens", 2048)
+        .expect(0)?;
+    let before = rows(&place, "out.csv")?.remove(0);
+    let folder = place.path("transcoder");
+    Line::on(&place, &["export", "--dictionary", "1", "--format", "saelens"])
+        .with("--to", folder.display())
+        .expect(0)?;
+    let refused = Line::on(&place, &["export", "--dictionary", "1", "--format", "dictionary_learning"])
+        .with("--to", place.path("other").display())
+        .expect(1)?;
+    refused.complains(&["found a skip-transcoder", "as saelens has them"])?;
+    let source = folder.display().to_string();
+    let said = import(&place, &source)
+        .with("--csv", place.path("again.csv").display())
+        .expect(0)?;
+    said.tells(&["a skip-transcoder dictionary", &format!("it reads at {read_at}")])?;
+    let after = rows(&place, "again.csv")?.remove(0);
+    for column in ["l0", "ce_model", "ce_spliced", "ce_increase", "kl", "explained_variance"] {
+        let number = |row: &HashMap<String, String>| -> Result<f64> { Ok(row.get(column).context(column)?.parse()?) };
+        let (before, after) = (number(&before)?, number(&after)?);
+        ensure!(
+            (before - after).abs() <= 1e-4 * before.abs().max(0.01),
+            "{column}: {before} and {after}"
+        );
+    }
+    import(&place, &source)
+        .with("--read-at", "blocks.0.hook_resid_pre")
+        .expect(2)?
+        .complains(&["reads at blocks.1.ln2.hook_normalized", "blocks.0.hook_resid_pre"])?;
+    import(&place, &golden("saelens_standard").display().to_string())
+        .with("--read-at", "blocks.0.hook_resid_pre")
+        .expect(2)?
+        .complains(&["read_at", "holds no transcoder"])
+}
+
+#[test]
 fn what_cannot_be_used_is_said_and_nothing_is_executed() -> Result<()> {
     let place = Place::new()?;
     let at = "blocks.1.hook_resid_pre";

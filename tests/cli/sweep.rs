@@ -287,6 +287,8 @@ fn dictionaries_at_every_site_are_swept_and_verified() -> Result<()> {
         ("attn.hook_z", 32),
         ("hook_attn_out", 32),
         ("hook_resid_mid", 32),
+        ("ln1.hook_normalized", 32),
+        ("ln2.hook_normalized", 32),
         ("hook_resid_post", 32),
     ];
     for (k, (site, width)) in sites.into_iter().enumerate() {
@@ -300,7 +302,7 @@ fn dictionaries_at_every_site_are_swept_and_verified() -> Result<()> {
         ensure!(dictionaries(&place.data())?.len() == 3 * (k + 1), "{site}: {said}");
     }
     let verified = Line::on(&place, &["verify", "--dictionary", "all"]).expect(0)?;
-    ensure!(verified.out.matches("verified,").count() == 18, "{verified}");
+    ensure!(verified.out.matches("verified,").count() == 24, "{verified}");
     // nothing is downstream of the last block
     Line::sweep(&place)
         .with("--at", "blocks.2.mlp.hook_post")
@@ -352,18 +354,21 @@ fn transcoders_are_swept_under_every_objective_and_verified() -> Result<()> {
     for (kind, read_at) in [
         ("transcoder", "blocks.1.hook_resid_mid"),
         ("jumprelu-transcoder", "blocks.1.mlp.hook_post"),
+        ("skip-transcoder", "blocks.1.ln2.hook_normalized"),
+        ("topk-skip-transcoder", "blocks.1.ln2.hook_normalized"),
     ] {
-        let line = Line::sweep(&place)
-            .with("--at", "blocks.1.hook_mlp_out")
-            .with("--kind", kind)
-            .with("--coefficient", "0.1");
+        let line = Line::sweep(&place).with("--at", "blocks.1.hook_mlp_out").with("--kind", kind);
+        let line = match kind.starts_with("topk") {
+            true => line.without("--coefficient").with("--k", 4),
+            false => line.with("--coefficient", "0.1"),
+        };
         line.expect(2)?.complains(&["read_at", "nothing is given"])?;
         let said = line.with("--read-at", read_at).expect(0).context(kind)?;
         ensure!(said.out.contains(&format!("{kind}, e2e+ds")), "{said}");
     }
-    ensure!(dictionaries(&place.data())?.len() == 6);
+    ensure!(dictionaries(&place.data())?.len() == 12);
     let verified = Line::on(&place, &["verify", "--dictionary", "all"]).expect(0)?;
-    ensure!(verified.out.matches("verified,").count() == 6, "{verified}");
+    ensure!(verified.out.matches("verified,").count() == 12, "{verified}");
     let known = Line::on(&place, &["known", "--dictionary", "1"]);
     known.expect(2)?.complains(&["found a transcoder", "reads elsewhere"])
 }

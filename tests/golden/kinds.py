@@ -66,6 +66,10 @@ class Kind(nn.Module):
     def begin(self) -> None:
         """Before the first batch of a step."""
 
+    def between(self, x, y):
+        """Codes, reconstruction, penalty and auxiliary term where x is read and y is to be reconstructed: x itself, but for transcoders."""
+        return self(x)
+
 
 class ReluUnit(Kind):
     """dictionary_learning's AutoEncoder and StandardTrainer, with the squared error of its later versions."""
@@ -362,7 +366,7 @@ def terms_of(spliced, sae, tokens, objective):
 
     def replace(x):
         rows = x.flatten(0, 1)
-        kept.append((rows, *sae(rows)))
+        kept.append((rows, *sae.between(spliced.input().flatten(0, 1), rows)))
         return kept[0][2].view_as(x)
 
     new_logits, _, new_later, _ = spliced.run(tokens, replace)
@@ -372,7 +376,7 @@ def terms_of(spliced, sae, tokens, objective):
         "sparsity": penalty / x.numel(),
         "auxiliary": auxiliary,
     }
-    if "kl" in objective:
+    if "kl" in objective or objective["name"] == "kl+mse":
         log_p, log_q = (F.log_softmax(l, dim=-1).flatten(0, 1) for l in (logits, new_logits))
         terms["kl"] = F.kl_div(log_q, log_p, log_target=True, reduction="batchmean")
     if "downstream" in objective:
@@ -381,6 +385,10 @@ def terms_of(spliced, sae, tokens, objective):
 
 
 def loss_of(terms, objective, share):
+    if objective["name"] == "kl+mse":
+        alpha = (terms["reconstruction"] / (terms["kl"] + 1e-8)).detach()
+        balanced = 0.5 * (alpha * terms["kl"] + terms["reconstruction"])
+        return balanced + objective["sparsity"] * terms["sparsity"] + terms["auxiliary"]
     coefficients = {"reconstruction": share if objective["name"] == "local" else 0.0, "auxiliary": 1.0}
     coefficients |= {name: objective[name] for name in ("sparsity", "kl", "downstream") if name in objective}
     return sum(coefficient * terms[name] for name, coefficient in coefficients.items())

@@ -9,6 +9,11 @@ Each folder holds a model and `golden.safetensors`:
 and a gradient by autograd: with `replaced` in the place of resid_pre.`layer`, that of
   sum(logits * weight.logits) + sum over L > layer of sum(resid_pre.L * weight.L)
   layer, replaced, weight.logits, weight.L, grad [n, d_model]; logits_replaced [n, d_vocab]
+
+and `norms.safetensors`, what the two norms of each block make of the residual stream before their gain and bias:
+  ln1.L, ln2.L                  [n, d_model]   before attention and before the MLP
+  ln1.replaced, ln2.replaced    [n, d_model]   in the place of those of block `layer`
+  ln1.grad, ln2.grad            [n, d_model]   the gradient of the same sum by them
 """
 
 import random
@@ -16,7 +21,7 @@ import shutil
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoModelForCausalLM,
@@ -128,6 +133,7 @@ def generate(folder: Path) -> None:
         model.save_pretrained(folder / name, max_shard_size=SHARDED.get(name, "1GB"))
         tokens = torch.randint(config.vocab_size, (n_tokens,))
         write_golden(folder / name, tokens, layer)
+        write_norms(folder / name)
         print(name)
     tiny(folder / "tiny")
 
@@ -195,6 +201,61 @@ def write_golden(folder: Path, tokens: torch.Tensor, layer: int) -> None:
     save_file({name: tensor.detach().contiguous() for name, tensor in golden.items()}, folder / "golden.safetensors")
 
 
+# the families' names of the norms before attention and before the MLP; Gemma's second one comes after attention
+NORMS = {
+    "ln1": ("ln_1", "input_layernorm"),
+    "ln2": ("ln_2", "pre_feedforward_layernorm", "post_attention_layernorm"),
+}
+
+
+def normalized(norm: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """What a norm makes of x, by torch's own function without weights."""
+    if isinstance(norm, torch.nn.LayerNorm):
+        return torch.nn.functional.layer_norm(x, x.shape[-1:], eps=norm.eps)
+    return torch.nn.functional.rms_norm(x, x.shape[-1:], eps=getattr(norm, "variance_epsilon", None) or norm.eps)
+
+
+def with_gain(norm: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """What a norm gives for x, which is normalised already."""
+    if isinstance(norm, torch.nn.LayerNorm):
+        return x * norm.weight + norm.bias
+    return x * (1 + norm.weight if type(norm).__name__.startswith("Gemma") else norm.weight)
+
+
+def write_norms(folder: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    model.requires_grad_(False)
+    blocks, before = blocks_of(model), load_file(folder / "golden.safetensors")
+    tokens, layer = before["tokens"].long()[None], int(before["layer"])
+    generator = torch.Generator().manual_seed(0)
+    golden, inputs = {}, {}
+
+    def norm_of(block, site):
+        return next(getattr(block, name) for name in NORMS[site] if hasattr(block, name))
+
+    for index, block in enumerate(blocks):
+        block.register_forward_pre_hook(lambda _, args, index=index: inputs.__setitem__(index, args[0][0]))
+        for site in NORMS:
+            keep = lambda norm, args, name=f"{site}.{index}": golden.__setitem__(name, normalized(norm, args[0])[0])
+            norm_of(block, site).register_forward_pre_hook(keep)
+    model(tokens)
+    clean = dict(golden)
+    for site in NORMS:
+        norm = norm_of(blocks[layer], site)
+        x = clean[f"{site}.{layer}"]
+        replaced = (x + 0.3 * torch.randn(x.shape, generator=generator)).requires_grad_()
+        norm.forward = lambda _, norm=norm, replaced=replaced: with_gain(norm, replaced)[None]
+        value = (model(tokens).logits[0] * before["weight.logits"]).sum()
+        for index in range(layer + 1, len(blocks)):
+            value = value + (inputs[index] * before[f"weight.{index}"]).sum()
+        value.backward()
+        golden |= {f"{site}.replaced": replaced, f"{site}.grad": replaced.grad}
+        del norm.forward
+    # the passes with a replacement have been seen, too
+    tensors = golden | clean
+    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, folder / "norms.safetensors")
+
+
 NAMES = ["Lily", "Tom", "Mia", "Ben", "Anna", "Sam"]
 ANIMALS = ["cat", "dog", "bird", "fox", "frog", "bear"]
 PLACES = ["park", "garden", "forest", "house", "river", "school"]
@@ -258,4 +319,5 @@ def tiny(folder: Path) -> None:
     fast.save_pretrained(folder)
     tokens = torch.tensor([bos, *fast.encode("One day, Lily went to the park. Lily saw a little fox.")])
     write_golden(folder, tokens, 1)
+    write_norms(folder)
     print(f"tiny: {len(fast)} tokens, loss {loss.item():.3f} nats")

@@ -112,7 +112,15 @@ OUTPUTS = {
 }
 
 
-READERS = OUTPUTS | {"hook_resid_mid": ("ln_2", "post_attention_layernorm")}
+# norms, whose input, or what they make of it before gain and bias, is read
+NORMS = {"ln2.hook_normalized": ("ln_2", "post_attention_layernorm")}
+READERS = OUTPUTS | NORMS | {"hook_resid_mid": NORMS["ln2.hook_normalized"]}
+
+
+def normalized(norm: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    if isinstance(norm, nn.LayerNorm):
+        return F.layer_norm(x, x.shape[-1:], eps=norm.eps)
+    return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + norm.variance_epsilon)
 
 
 def submodule(module: nn.Module, paths: tuple[str, ...]) -> nn.Module:
@@ -139,7 +147,8 @@ class Spliced:
         if self.is_reading:
             _, read_layer, read_site = read_at.split(".", 2)
             module = submodule(self.blocks[int(read_layer)], READERS[read_site])
-            module.register_forward_pre_hook(lambda _, args: setattr(self, "read", args[0]))
+            of = normalized if read_site in NORMS else lambda _, x: x
+            module.register_forward_pre_hook(lambda module, args: setattr(self, "read", of(module, args[0])))
         for index, each in enumerate(self.blocks):
             each.register_forward_pre_hook(lambda _, args, index=index: self.inputs.__setitem__(index, args[0]))
         self.blocks[-1].register_forward_hook(self.keep_last)

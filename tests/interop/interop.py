@@ -3,7 +3,7 @@
 `interop.py load FOLDER` loads each dictionary in FOLDER/TOOL/NAME with its tool, and writes what the tool makes of FOLDER/x.safetensors to
 `theirs.safetensors` beside it. `interop.py save FOLDER` has each tool make, fill and save its own dictionaries there, with the same file.
 
-`theirs.safetensors`: acts [n, d_sae], x_hat [n, d_in], lengths [d_sae] of the decoder's rows.
+`theirs.safetensors`: acts [n, d_sae], x_hat [n, d_in] (of transcoders [n, d_out]), lengths [d_sae] of the decoder's rows.
 """
 
 import json
@@ -13,7 +13,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-D_IN, D_SAE = 7, 12
+D_IN, D_OUT, D_SAE = 7, 5, 12
+TRANSCODERS = ("transcoder", "skip_transcoder", "jumprelu_transcoder", "jumprelu_skip_transcoder")
 
 
 def write(folder: Path, coder, x) -> None:
@@ -32,7 +33,11 @@ def load_saelens(folder: Path, x) -> None:
     from sae_lens import SAE
 
     sae = SAE.load_from_disk(folder)
-    assert sae.cfg.metadata.hook_name == "blocks.3.hook_resid_post", sae.cfg.metadata
+    metadata, reads = sae.cfg.metadata, "blocks.3.hook_resid_post"
+    if sae.cfg.architecture() in TRANSCODERS:
+        reads = "blocks.3.ln2.hook_normalized"
+        assert (metadata.hook_name_out, sae.cfg.d_out) == ("blocks.3.hook_mlp_out", D_OUT), metadata
+    assert metadata.hook_name == reads, metadata
     write(folder, sae, x)
 
 
@@ -65,6 +70,13 @@ def save_saelens(folder: Path, x) -> None:
             path = folder / f"{name}_{'centred' if subtracts else 'plain'}"
             sae.save_model(path)
             write(path, sae, x)
+    for architecture in TRANSCODERS:
+        places = {"model_name": "tiny", "hook_name": "blocks.3.ln2.hook_normalized", "hook_name_out": "blocks.3.hook_mlp_out"}
+        own = {"architecture": architecture, "d_out": D_OUT, "apply_b_dec_to_input": False, "metadata": places}
+        sae = filled(SAE.from_dict({**common, **own}))
+        path = folder / architecture
+        sae.save_model(path)
+        write(path, sae, x)
     # what SAELens exports after training, for each architecture that it trains
     for architecture, own in {
         "standard": {},

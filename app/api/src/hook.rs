@@ -11,12 +11,16 @@ use crate::ConfigError;
 pub enum Site {
     /// `hook_resid_pre` [d_model]: the residual stream entering the block.
     ResidPre,
+    /// `ln1.hook_normalized` [d_model]: what attention's norm makes of the residual stream, before its gain and bias.
+    Ln1,
     /// `attn.hook_z` [n_heads · d_head]: the heads' outputs, concatenated, before the output projection.
     Z,
     /// `hook_attn_out` [d_model]: what attention adds to the residual stream.
     AttnOut,
     /// `hook_resid_mid` [d_model]: the residual stream between attention and MLP; absent in parallel blocks.
     ResidMid,
+    /// `ln2.hook_normalized` [d_model]: what the norm before the MLP makes of the residual stream, before its gain and bias.
+    Ln2,
     /// `mlp.hook_post` [d_mlp]: the MLP's hidden layer after its nonlinearity (for gated MLPs, after the gate).
     MlpPost,
     /// `hook_mlp_out` [d_model]: what the MLP adds to the residual stream.
@@ -27,11 +31,13 @@ pub enum Site {
 
 impl Site {
     /// Every site, in the order of the forward pass.
-    pub const ALL: [Site; 7] = [
+    pub const ALL: [Site; 9] = [
         Site::ResidPre,
+        Site::Ln1,
         Site::Z,
         Site::AttnOut,
         Site::ResidMid,
+        Site::Ln2,
         Site::MlpPost,
         Site::MlpOut,
         Site::ResidPost,
@@ -41,9 +47,11 @@ impl Site {
     pub fn name(self) -> &'static str {
         match self {
             Site::ResidPre => "hook_resid_pre",
+            Site::Ln1 => "ln1.hook_normalized",
             Site::Z => "attn.hook_z",
             Site::AttnOut => "hook_attn_out",
             Site::ResidMid => "hook_resid_mid",
+            Site::Ln2 => "ln2.hook_normalized",
             Site::MlpPost => "mlp.hook_post",
             Site::MlpOut => "hook_mlp_out",
             Site::ResidPost => "hook_resid_post",
@@ -84,6 +92,18 @@ impl HookPoint {
             HookPoint::Block { layer, .. } => Some(layer),
             _ => None,
         }
+    }
+
+    /// Whether it is what a norm makes of the residual stream, before gain and bias.
+    pub fn is_norm(self) -> bool {
+        let is_of_block = matches!(
+            self,
+            HookPoint::Block {
+                site: Site::Ln1 | Site::Ln2,
+                ..
+            }
+        );
+        is_of_block || self == HookPoint::FinalNorm
     }
 
     /// The first block that has not begun when the forward pass stands at this point.

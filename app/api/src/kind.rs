@@ -2,11 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    ConfigError, DictionaryConfig, HookPoint, Origin, PostHoc,
-    config::{at_least, below_one, fraction, not_negative, positive},
-    word::words,
-};
+use crate::{HookPoint, word::words};
 
 /// The kinds, without their settings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,6 +41,18 @@ pub enum KindName {
     /// See [`DictionaryKind::JumpReluTranscoder`].
     #[serde(rename = "jumprelu-transcoder")]
     JumpReluTranscoder,
+    /// See [`DictionaryKind::TopKTranscoder`].
+    #[serde(rename = "topk-transcoder")]
+    TopKTranscoder,
+    /// See [`DictionaryKind::SkipTranscoder`].
+    #[serde(rename = "skip-transcoder")]
+    SkipTranscoder,
+    /// See [`DictionaryKind::JumpReluSkipTranscoder`].
+    #[serde(rename = "jumprelu-skip-transcoder")]
+    JumpReluSkipTranscoder,
+    /// See [`DictionaryKind::TopKSkipTranscoder`].
+    #[serde(rename = "topk-skip-transcoder")]
+    TopKSkipTranscoder,
     /// See [`DictionaryKind::Pursuit`].
     Pursuit,
     /// See [`DictionaryKind::PcaStatic`].
@@ -77,13 +85,15 @@ words!(KindName, "kind", "relu" => KindName::Relu, "relu-unit" => KindName::Relu
     "gated" => KindName::Gated, "topk" => KindName::TopK, "batchtopk" => KindName::BatchTopK,
     "matryoshka" => KindName::Matryoshka, "jumprelu" => KindName::JumpRelu, "pursuit" => KindName::Pursuit,
     "transcoder" => KindName::Transcoder, "jumprelu-transcoder" => KindName::JumpReluTranscoder,
+    "topk-transcoder" => KindName::TopKTranscoder, "skip-transcoder" => KindName::SkipTranscoder,
+    "jumprelu-skip-transcoder" => KindName::JumpReluSkipTranscoder, "topk-skip-transcoder" => KindName::TopKSkipTranscoder,
     "pca-static" => KindName::PcaStatic, "pca-dynamic" => KindName::PcaDynamic, "pca-topk" => KindName::PcaTopK,
     "pca-nonnegative" => KindName::PcaNonNegative, "ica" => KindName::Ica, "nmf" => KindName::Nmf, "random" => KindName::Random,
     "identity" => KindName::Identity, "token-mean" => KindName::TokenMean);
 
 impl KindName {
     /// All kinds, in the order in which pages and tables list them.
-    pub const ALL: [KindName; 23] = [
+    pub const ALL: [KindName; 27] = [
         KindName::Relu,
         KindName::ReluUnit,
         KindName::ReluApril,
@@ -97,6 +107,10 @@ impl KindName {
         KindName::JumpRelu,
         KindName::Transcoder,
         KindName::JumpReluTranscoder,
+        KindName::TopKTranscoder,
+        KindName::SkipTranscoder,
+        KindName::JumpReluSkipTranscoder,
+        KindName::TopKSkipTranscoder,
         KindName::Pursuit,
         KindName::PcaStatic,
         KindName::PcaDynamic,
@@ -111,18 +125,28 @@ impl KindName {
 
     /// Whether a sparsity term, taken λ times, is part of its loss. The others are given how many features fire.
     pub fn has_penalty(self) -> bool {
-        !self.is_fitted()
-            && !matches!(
-                self,
-                KindName::TopK | KindName::BatchTopK | KindName::Matryoshka | KindName::Pursuit
-            )
+        let is_told = matches!(
+            self,
+            KindName::TopK
+                | KindName::BatchTopK
+                | KindName::Matryoshka
+                | KindName::TopKTranscoder
+                | KindName::TopKSkipTranscoder
+                | KindName::Pursuit
+        );
+        !self.is_fitted() && !is_told
     }
 
     /// Whether its loss has a term of its own beside sparsity.
     pub fn has_auxiliary(self) -> bool {
         matches!(
             self,
-            KindName::Gated | KindName::TopK | KindName::BatchTopK | KindName::Matryoshka
+            KindName::Gated
+                | KindName::TopK
+                | KindName::BatchTopK
+                | KindName::Matryoshka
+                | KindName::TopKTranscoder
+                | KindName::TopKSkipTranscoder
         )
     }
 
@@ -140,8 +164,11 @@ impl KindName {
             KindName::BatchTopK => &["k", "aux_coefficient", "dead_tokens", "threshold_decay"],
             KindName::Matryoshka => &["k", "aux_coefficient", "dead_tokens", "threshold_decay", "groups"],
             KindName::JumpRelu => &["coefficient", "bandwidth", "initial_threshold"],
-            KindName::Transcoder => &["coefficient", "read_at"],
-            KindName::JumpReluTranscoder => &["coefficient", "bandwidth", "initial_threshold", "read_at"],
+            KindName::Transcoder | KindName::SkipTranscoder => &["coefficient", "read_at"],
+            KindName::JumpReluTranscoder | KindName::JumpReluSkipTranscoder => {
+                &["coefficient", "bandwidth", "initial_threshold", "read_at"]
+            }
+            KindName::TopKTranscoder | KindName::TopKSkipTranscoder => &["k", "aux_coefficient", "dead_tokens", "read_at"],
             KindName::Pursuit | KindName::PcaStatic | KindName::PcaDynamic | KindName::PcaTopK => &["k"],
             KindName::Ica | KindName::Random | KindName::Identity => &["k"],
             KindName::PcaNonNegative | KindName::Nmf | KindName::TokenMean => &[],
@@ -235,6 +262,46 @@ pub enum DictionaryKind {
         /// As [`DictionaryKind::JumpRelu`]'s.
         initial_threshold: f64,
     },
+    /// The k largest features of each token, read at one hook point and written at another (sparsify's transcoders).
+    #[serde(rename = "topk-transcoder")]
+    TopKTranscoder {
+        /// Where it reads.
+        read_at: HookPoint,
+        /// Features per token.
+        k: usize,
+        /// As [`DictionaryKind::TopK`]'s.
+        aux_coefficient: f64,
+        /// As [`DictionaryKind::TopK`]'s.
+        dead_tokens: u64,
+    },
+    /// [`DictionaryKind::Transcoder`] with a skip connection, to which W_skip x is added (Paulo et al. 2025).
+    #[serde(rename = "skip-transcoder")]
+    SkipTranscoder {
+        /// Where it reads.
+        read_at: HookPoint,
+    },
+    /// [`DictionaryKind::JumpReluTranscoder`] with a skip connection.
+    #[serde(rename = "jumprelu-skip-transcoder")]
+    JumpReluSkipTranscoder {
+        /// Where it reads.
+        read_at: HookPoint,
+        /// As [`DictionaryKind::JumpRelu`]'s.
+        bandwidth: f64,
+        /// As [`DictionaryKind::JumpRelu`]'s.
+        initial_threshold: f64,
+    },
+    /// [`DictionaryKind::TopKTranscoder`] with a skip connection.
+    #[serde(rename = "topk-skip-transcoder")]
+    TopKSkipTranscoder {
+        /// Where it reads.
+        read_at: HookPoint,
+        /// Features per token.
+        k: usize,
+        /// As [`DictionaryKind::TopK`]'s.
+        aux_coefficient: f64,
+        /// As [`DictionaryKind::TopK`]'s.
+        dead_tokens: u64,
+    },
     /// A decoder alone, whose codes are found by gradient pursuit (Blumensath and Davies 2008): sparse coding without an encoder.
     Pursuit {
         /// The most features per token.
@@ -300,6 +367,10 @@ impl DictionaryKind {
             DictionaryKind::JumpRelu { .. } => KindName::JumpRelu,
             DictionaryKind::Transcoder { .. } => KindName::Transcoder,
             DictionaryKind::JumpReluTranscoder { .. } => KindName::JumpReluTranscoder,
+            DictionaryKind::TopKTranscoder { .. } => KindName::TopKTranscoder,
+            DictionaryKind::SkipTranscoder { .. } => KindName::SkipTranscoder,
+            DictionaryKind::JumpReluSkipTranscoder { .. } => KindName::JumpReluSkipTranscoder,
+            DictionaryKind::TopKSkipTranscoder { .. } => KindName::TopKSkipTranscoder,
             DictionaryKind::Pursuit { .. } => KindName::Pursuit,
             DictionaryKind::PcaStatic { .. } => KindName::PcaStatic,
             DictionaryKind::PcaDynamic { .. } => KindName::PcaDynamic,
@@ -316,164 +387,21 @@ impl DictionaryKind {
     /// Where it reads, if that is not where it writes.
     pub fn read_at(&self) -> Option<HookPoint> {
         match *self {
-            DictionaryKind::Transcoder { read_at } | DictionaryKind::JumpReluTranscoder { read_at, .. } => Some(read_at),
+            DictionaryKind::Transcoder { read_at }
+            | DictionaryKind::JumpReluTranscoder { read_at, .. }
+            | DictionaryKind::TopKTranscoder { read_at, .. }
+            | DictionaryKind::SkipTranscoder { read_at }
+            | DictionaryKind::JumpReluSkipTranscoder { read_at, .. }
+            | DictionaryKind::TopKSkipTranscoder { read_at, .. } => Some(read_at),
             _ => None,
         }
     }
 
-    /// Its settings that are numbers by the names of the request's fields.
-    pub fn settings(&self) -> Vec<(&'static str, f64)> {
-        match *self {
-            DictionaryKind::PAnneal {
-                final_p,
-                anneal_start,
-                anneal_end,
-            } => vec![
-                ("final_p", final_p),
-                ("anneal_start", anneal_start as f64),
-                ("anneal_end", anneal_end as f64),
-            ],
-            DictionaryKind::TopK {
-                k,
-                aux_coefficient,
-                dead_tokens,
-            } => vec![
-                ("k", k as f64),
-                ("aux_coefficient", aux_coefficient),
-                ("dead_tokens", dead_tokens as f64),
-            ],
-            DictionaryKind::BatchTopK {
-                k,
-                aux_coefficient,
-                dead_tokens,
-                threshold_decay,
-            } => vec![
-                ("k", k as f64),
-                ("aux_coefficient", aux_coefficient),
-                ("dead_tokens", dead_tokens as f64),
-                ("threshold_decay", threshold_decay),
-            ],
-            DictionaryKind::Matryoshka {
-                k,
-                aux_coefficient,
-                dead_tokens,
-                threshold_decay,
-                groups,
-            } => vec![
-                ("k", k as f64),
-                ("aux_coefficient", aux_coefficient),
-                ("dead_tokens", dead_tokens as f64),
-                ("threshold_decay", threshold_decay),
-                ("groups", groups as f64),
-            ],
-            DictionaryKind::JumpRelu {
-                bandwidth,
-                initial_threshold,
-            }
-            | DictionaryKind::JumpReluTranscoder {
-                bandwidth,
-                initial_threshold,
-                ..
-            } => vec![("bandwidth", bandwidth), ("initial_threshold", initial_threshold)],
-            _ => self.k().map(|k| ("k", k as f64)).into_iter().collect(),
-        }
-    }
-
-    /// Features per token, for the kinds that are told.
-    pub fn k(&self) -> Option<usize> {
-        match *self {
-            DictionaryKind::TopK { k, .. }
-            | DictionaryKind::BatchTopK { k, .. }
-            | DictionaryKind::Matryoshka { k, .. }
-            | DictionaryKind::Pursuit { k }
-            | DictionaryKind::PcaStatic { k }
-            | DictionaryKind::PcaDynamic { k }
-            | DictionaryKind::PcaTopK { k } => Some(k),
-            DictionaryKind::Ica { k } | DictionaryKind::Random { k } | DictionaryKind::Identity { k } => k,
-            _ => None,
-        }
-    }
-
-    /// Number of numbers that are trained, for `d_sae` features of width `d_in`, at which a transcoder both reads and writes.
-    pub fn n_parameters(&self, d_in: usize, d_sae: usize) -> u128 {
-        let (d_in, d_sae) = (d_in as u128, d_sae as u128);
-        match self.name() {
-            KindName::Tied => d_in * d_sae + d_sae,
-            KindName::Pursuit => d_in * d_sae + d_in,
-            KindName::Relu
-            | KindName::ReluUnit
-            | KindName::ReluApril
-            | KindName::ReluSaelens
-            | KindName::PAnneal
-            | KindName::TopK
-            | KindName::BatchTopK
-            | KindName::Matryoshka
-            | KindName::Transcoder => 2 * d_in * d_sae + d_in + d_sae,
-            KindName::JumpRelu | KindName::JumpReluTranscoder => 2 * d_in * d_sae + d_in + 2 * d_sae,
-            KindName::Gated => 2 * d_in * d_sae + d_in + 3 * d_sae,
-            KindName::Nmf | KindName::TokenMean => d_in * d_sae + d_in,
-            _ => 2 * d_in * d_sae + d_in, // projections
-        }
-    }
-}
-
-/// The most tokens without firing, or steps, that are counted: whole numbers up to here are exact in f32, in which they are kept.
-const MOST_COUNTED: u64 = 1 << 24;
-
-impl DictionaryConfig {
-    /// What its number of active features follows from, as it is called and written: λ, k, the share of its firings that pruning
-    /// kept, where λ is still to be found the L0 that it is found for, or the number of features of a baseline and of another tool's
-    /// dictionary that says no λ in our units.
-    pub fn dial(&self) -> (&'static str, f64) {
-        let sparsity = self.objective.sparsity();
-        match (&self.origin, self.kind.k(), self.course.target_l0) {
-            (
-                Origin::Derived {
-                    by: PostHoc::Prune { keep },
-                    ..
-                },
-                ..,
-            ) => ("keep", *keep),
-            (_, Some(k), _) => ("k", k as f64),
-            (_, None, _) if self.kind.name().is_fitted() => ("d_sae", self.d_sae as f64),
-            (_, None, Some(target)) if sparsity == 0.0 => ("L0", target),
-            (Origin::Imported { .. }, None, _) if sparsity == 0.0 => ("d_sae", self.d_sae as f64),
-            (_, None, _) => ("λ", sparsity),
-        }
-    }
-
-    /// Checks the kind's settings.
-    ///
-    /// # Errors
-    /// The first that cannot be used.
-    pub(crate) fn check_kind(&self) -> Result<(), ConfigError> {
-        let name = self.kind.name();
-        self.check_fitted()?;
-        if !name.has_penalty() && self.objective.sparsity() != 0.0 {
-            let message = format!("found {}; {name} has no sparsity term: give k", self.objective.sparsity());
-            return Err(ConfigError::new("coefficient", message));
-        }
-        for (field, value) in self.kind.settings() {
-            match field {
-                "k" | "dead_tokens" | "groups" => at_least(field, value as usize, 1)?,
-                "threshold_decay" => below_one(field, value)?,
-                "bandwidth" => positive(field, value)?,
-                "final_p" => positive(field, value).and(fraction(field, value))?,
-                _ => not_negative(field, value)?,
-            }
-            let most = match (field, self.kind) {
-                ("k", _) => self.d_sae as u64,
-                ("dead_tokens", _) => MOST_COUNTED,
-                // the first group has a feature at least
-                ("groups", _) => u64::from(self.d_sae.max(2).ilog2()),
-                ("anneal_start", DictionaryKind::PAnneal { anneal_end, .. }) => anneal_end as u64,
-                ("anneal_end", _) => MOST_COUNTED,
-                _ => continue,
-            };
-            if value > most as f64 {
-                return Err(ConfigError::new(field, format!("found {value}; expected {most} or less")));
-            }
-        }
-        Ok(())
+    /// Whether it has a skip connection.
+    pub fn skips(&self) -> bool {
+        matches!(
+            self.name(),
+            KindName::SkipTranscoder | KindName::JumpReluSkipTranscoder | KindName::TopKSkipTranscoder
+        )
     }
 }

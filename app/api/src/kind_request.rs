@@ -72,6 +72,17 @@ impl SweepRequest {
                     initial_threshold: or_default(self.initial_threshold, "initial_threshold", 0.001, defaults),
                 }]);
             }
+            KindName::SkipTranscoder => {
+                let read_at = self.read_at()?;
+                return Ok(vec![DictionaryKind::SkipTranscoder { read_at }]);
+            }
+            KindName::JumpReluSkipTranscoder => {
+                return Ok(vec![DictionaryKind::JumpReluSkipTranscoder {
+                    read_at: self.read_at()?,
+                    bandwidth: or_default(self.bandwidth, "bandwidth", 0.001, defaults),
+                    initial_threshold: or_default(self.initial_threshold, "initial_threshold", 0.001, defaults),
+                }]);
+            }
             // those that are given k; the fitted ones have been dealt with
             _ => {}
         }
@@ -90,6 +101,24 @@ impl SweepRequest {
                 k: *k,
                 aux_coefficient,
                 dead_tokens,
+            };
+            return Ok(self.k.iter().map(kind).collect());
+        }
+        if matches!(self.kind, KindName::TopKTranscoder | KindName::TopKSkipTranscoder) {
+            let read_at = self.read_at()?;
+            let kind = |k: &usize| match self.kind {
+                KindName::TopKTranscoder => DictionaryKind::TopKTranscoder {
+                    read_at,
+                    k: *k,
+                    aux_coefficient,
+                    dead_tokens,
+                },
+                _ => DictionaryKind::TopKSkipTranscoder {
+                    read_at,
+                    k: *k,
+                    aux_coefficient,
+                    dead_tokens,
+                },
             };
             return Ok(self.k.iter().map(kind).collect());
         }
@@ -118,7 +147,7 @@ impl SweepRequest {
 
     /// Where a transcoder reads.
     fn read_at(&self) -> Result<HookPoint, ConfigError> {
-        let expected = format!("expected a hook point before {}, as blocks.2.hook_resid_mid", self.at);
+        let expected = format!("expected a hook point before {}, as blocks.2.ln2.hook_normalized", self.at);
         let missing = || ConfigError::new("read_at", format!("nothing is given; {expected}"));
         self.read_at.ok_or_else(missing)
     }
@@ -246,7 +275,7 @@ mod tests {
             (
                 serde_json::json!({"coefficient": "1", "k": [4]}),
                 "k",
-                "topk and batchtopk and matryoshka",
+                "topk and batchtopk and matryoshka and topk-transcoder",
             ),
             (
                 serde_json::json!({"kind": "gated", "coefficient": "1", "bandwidth": 0.1}),
@@ -271,7 +300,12 @@ mod tests {
             (
                 serde_json::json!({"kind": "topk", "k": [4], "read_at": "hook_embed"}),
                 "read_at",
-                "it belongs to transcoder and jumprelu-transcoder",
+                "it belongs to transcoder and jumprelu-transcoder and topk-transcoder and skip-transcoder",
+            ),
+            (
+                serde_json::json!({"kind": "topk-skip-transcoder", "k": [4]}),
+                "read_at",
+                "as blocks.2.ln2.hook_normalized",
             ),
             (serde_json::json!({"kind": "topk", "k": [4, 1025]}), "k", "1024 or less"),
             (serde_json::json!({"kind": "topk", "k": [0]}), "k", "1 or more"),

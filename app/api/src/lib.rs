@@ -16,6 +16,7 @@ mod interval;
 mod job;
 mod kind;
 mod kind_request;
+mod kind_settings;
 mod known;
 mod limits;
 mod metric;

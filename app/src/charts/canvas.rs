@@ -20,6 +20,19 @@ const STAND_IN_TEXT: &str = "#010203";
 /// Size of text, in user units.
 pub(super) const TEXT_SIZE: f64 = 12.0;
 
+/// An arrow to the right, in radii of a mark.
+const ARROW: [(f64, f64); 7] = [
+    (-1.2, -0.4),
+    (0.0, -0.4),
+    (0.0, -1.1),
+    (1.25, 0.0),
+    (0.0, 1.1),
+    (0.0, 0.4),
+    (-1.2, 0.4),
+];
+/// A chevron to the right.
+const CHEVRON: [(f64, f64); 6] = [(-1.1, -1.1), (0.0, -1.1), (1.1, 0.0), (0.0, 1.1), (-1.1, 1.1), (0.0, 0.0)];
+
 type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
 /// Where a text stands relative to its position.
@@ -126,22 +139,12 @@ impl Canvas {
                 shape,
             )),
             Marker::TriangleDown => area.draw(&Polygon::new(corners(&[(0.0, 1.25), (1.1, -0.7), (-1.1, -0.7)]), shape)),
-            Marker::Arrow => area.draw(&Polygon::new(
-                corners(&[
-                    (-1.2, -0.4),
-                    (0.0, -0.4),
-                    (0.0, -1.1),
-                    (1.25, 0.0),
-                    (0.0, 1.1),
-                    (0.0, 0.4),
-                    (-1.2, 0.4),
-                ]),
-                shape,
-            )),
-            Marker::Chevron => area.draw(&Polygon::new(
-                corners(&[(-1.1, -1.1), (0.0, -1.1), (1.1, 0.0), (0.0, 1.1), (-1.1, 1.1), (0.0, 0.0)]),
-                shape,
-            )),
+            Marker::Arrow => area.draw(&Polygon::new(corners(&ARROW), shape)),
+            Marker::ArrowDown => area.draw(&Polygon::new(corners(&ARROW.map(|(x, y)| (y, x))), shape)),
+            Marker::ArrowUp => area.draw(&Polygon::new(corners(&ARROW.map(|(x, y)| (y, -x))), shape)),
+            Marker::Chevron => area.draw(&Polygon::new(corners(&CHEVRON), shape)),
+            Marker::ChevronDown => area.draw(&Polygon::new(corners(&CHEVRON.map(|(x, y)| (y, x))), shape)),
+            Marker::ChevronUp => area.draw(&Polygon::new(corners(&CHEVRON.map(|(x, y)| (y, -x))), shape)),
             Marker::TriangleRight => area.draw(&Polygon::new(corners(&[(1.25, 0.0), (-0.7, 1.1), (-0.7, -1.1)]), shape)),
             Marker::Hexagon => {
                 let (r, half) = (1.1, 0.55);

@@ -37,8 +37,16 @@ pub enum Marker {
     Hourglass,
     /// ➡
     Arrow,
+    /// ⬇
+    ArrowDown,
+    /// ⬆
+    ArrowUp,
     /// ⯈, notched behind
     Chevron,
+    /// ⯅, notched below
+    ChevronUp,
+    /// ⯆, notched above
+    ChevronDown,
     /// ✕
     Cross,
     /// ✚
@@ -120,6 +128,10 @@ pub fn series_style(series: Series) -> Style {
         KindName::Identity => Marker::Triangle,
         KindName::Transcoder => Marker::Arrow,
         KindName::JumpReluTranscoder => Marker::Chevron,
+        KindName::TopKTranscoder => Marker::ArrowDown,
+        KindName::SkipTranscoder => Marker::ArrowUp,
+        KindName::JumpReluSkipTranscoder => Marker::ChevronUp,
+        KindName::TopKSkipTranscoder => Marker::ChevronDown,
     };
     Style {
         marker,

@@ -81,7 +81,7 @@ pub const KIND_SETTINGS: &[TextField] = &[
     field(
         "read_at",
         "Reads at",
-        "A hook point before the one where it writes: blocks.2.hook_resid_mid for blocks.2.hook_mlp_out, so that it stands for the MLP.",
+        "A hook point before the one where it writes: blocks.2.ln2.hook_normalized for blocks.2.hook_mlp_out, so that it stands for the MLP.",
     ),
     field(
         "groups",

@@ -27,9 +27,11 @@ pub struct Block {
 /// What the backward pass through a block needs, once the forward pass has been there.
 #[derive(Clone, Default)]
 pub struct BlockTape {
-    attention: Option<(NormTape, AttentionTape)>,
+    attention_norm: Option<NormTape>,
+    attention: Option<AttentionTape>,
     attention_post_norm: Option<NormTape>,
-    mlp: Option<(NormTape, MlpTape)>,
+    mlp_norm: Option<NormTape>,
+    mlp: Option<MlpTape>,
     mlp_post_norm: Option<NormTape>,
 }
 
@@ -69,11 +71,13 @@ impl Block {
         let at = |value, residual| Ok(State { value, residual });
         match site {
             Site::ResidPre => {
-                let residual = state.value;
-                let (normed, norm_tape) = self.attention_norm.forward(&residual)?;
-                let (z, attention_tape) = self.attention.forward(&normed, rope, form)?;
-                tape.attention = Some((norm_tape, attention_tape));
-                at(z, Some(residual))
+                let normalized = normalize(&self.attention_norm, &state.value, &mut tape.attention_norm)?;
+                at(normalized, Some(state.value))
+            }
+            Site::Ln1 => {
+                let (z, saved) = self.attention.forward(&self.attention_norm.gain(&state.value)?, rope, form)?;
+                tape.attention = Some(saved);
+                at(z, state.residual)
             }
             Site::Z => {
                 let out = self.attention.output.forward(&state.value)?;
@@ -83,11 +87,20 @@ impl Block {
                 )
             }
             Site::AttnOut if self.parallel => {
+                // the norm reads what entered the block
                 let residual = state.pending()?;
-                let hidden = self.hidden(residual, tape)?;
-                at(hidden, Some((residual + &state.value)?))
+                let normalized = normalize(&self.mlp_norm, residual, &mut tape.mlp_norm)?;
+                at(normalized, Some((residual + &state.value)?))
             }
-            Site::ResidMid => at(self.hidden(&state.value, tape)?, Some(state.value)),
+            Site::ResidMid => {
+                let normalized = normalize(&self.mlp_norm, &state.value, &mut tape.mlp_norm)?;
+                at(normalized, Some(state.value))
+            }
+            Site::Ln2 => {
+                let (hidden, saved) = self.mlp.hidden(&self.mlp_norm.gain(&state.value)?)?;
+                tape.mlp = Some(saved);
+                at(hidden, state.residual)
+            }
             Site::MlpPost => {
                 let out = self.mlp.output.forward(&state.value)?;
                 at(normed(&self.mlp_post_norm, out, &mut tape.mlp_post_norm)?, state.residual)
@@ -103,10 +116,14 @@ impl Block {
         let missing = || Error::Msg(format!("the forward pass was not at {site:?}"));
         match site {
             Site::ResidPre => {
-                let (norm_tape, attention_tape) = tape.attention.as_ref().ok_or_else(missing)?;
-                let normed = self.attention.backward(attention_tape, &grad.value, rope, form)?;
-                let through = self.attention_norm.backward(norm_tape, &normed)?;
+                let saved = tape.attention_norm.as_ref().ok_or_else(missing)?;
+                let through = self.attention_norm.normalize_backward(saved, &grad.value)?;
                 at((grad.pending()? + through)?, None)
+            }
+            Site::Ln1 => {
+                let saved = tape.attention.as_ref().ok_or_else(missing)?;
+                let normed = self.attention.backward(saved, &grad.value, rope, form)?;
+                at(self.attention_norm.gain_backward(&normed)?, grad.residual)
             }
             Site::Z => {
                 let out = normed_back(&self.attention_post_norm, grad.value, &tape.attention_post_norm, missing)?;
@@ -115,12 +132,19 @@ impl Block {
             Site::AttnOut if self.parallel => {
                 // attention's output went straight into the residual; what entered the block went there and into the MLP
                 let residual = grad.pending()?;
-                let entered = (residual + self.hidden_back(&grad.value, tape, missing)?)?;
+                let saved = tape.mlp_norm.as_ref().ok_or_else(missing)?;
+                let entered = (residual + self.mlp_norm.normalize_backward(saved, &grad.value)?)?;
                 at(residual.clone(), Some(entered))
             }
             Site::ResidMid => {
-                let through = self.hidden_back(&grad.value, tape, missing)?;
+                let saved = tape.mlp_norm.as_ref().ok_or_else(missing)?;
+                let through = self.mlp_norm.normalize_backward(saved, &grad.value)?;
                 at((grad.pending()? + through)?, None)
+            }
+            Site::Ln2 => {
+                let saved = tape.mlp.as_ref().ok_or_else(missing)?;
+                let normed = self.mlp.hidden_backward(saved, &grad.value)?;
+                at(self.mlp_norm.gain_backward(&normed)?, grad.residual)
             }
             Site::MlpPost => {
                 let out = normed_back(&self.mlp_post_norm, grad.value, &tape.mlp_post_norm, missing)?;
@@ -130,20 +154,14 @@ impl Block {
             Site::ResidPost => Ok(grad),
         }
     }
+}
 
-    /// The MLP's hidden layer from the residual that its norm reads.
-    fn hidden(&self, residual: &Tensor, tape: &mut BlockTape) -> Result<Tensor> {
-        let (normed, norm_tape) = self.mlp_norm.forward(residual)?;
-        let (hidden, mlp_tape) = self.mlp.hidden(&normed)?;
-        tape.mlp = Some((norm_tape, mlp_tape));
-        Ok(hidden)
-    }
-
-    fn hidden_back(&self, grad: &Tensor, tape: &BlockTape, missing: impl FnOnce() -> Error) -> Result<Tensor> {
-        let (norm_tape, mlp_tape) = tape.mlp.as_ref().ok_or_else(missing)?;
-        let normed = self.mlp.hidden_backward(mlp_tape, grad)?;
-        self.mlp_norm.backward(norm_tape, &normed)
-    }
+/// What `norm` makes of `x`, before its gain and bias.
+fn normalize(norm: &Norm, x: &Tensor, tape: &mut Option<NormTape>) -> Result<Tensor> {
+    let saved = norm.normalize(x)?;
+    let normalized = saved.normalized.clone();
+    *tape = Some(saved);
+    Ok(normalized)
 }
 
 /// The norm of `x`, where there is one.

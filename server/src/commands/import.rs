@@ -16,14 +16,15 @@ use crate::{
 
 /// Read a dictionary that another tool has written, measure it, and add it to the registry
 ///
-/// Formats: SAELens, dictionary_learning, sparsify, OpenAI, Gemma Scope, e2e_sae, sparse_coding. It is measured on the model and the text that are
+/// Formats: SAELens, dictionary_learning, sparsify, OpenAI, Gemma Scope, e2e_sae, sparse_coding, circuit-tracer. It is measured on the model and the text that are
 /// given, as a trained dictionary is. Pickles are read as data and never executed. docs/METHODS.md says what each format is read as.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   saescope import trainer_0 --model EleutherAI/pythia-70m --corpus stories.json
   saescope import ae.pt --model gpt2 --corpus stories.json --at blocks.6.hook_resid_pre
   saescope import apollo-research/e2e-saes-gpt2/e2e_similar_ce_layer_6.pt --model gpt2 --corpus stories.json
-  saescope import google/gemma-scope-2b-pt-res/layer_20/width_16k/average_l0_71 --model google/gemma-2-2b --corpus stories.json")]
+  saescope import google/gemma-scope-2b-pt-res/layer_20/width_16k/average_l0_71 --model google/gemma-2-2b --corpus stories.json
+  saescope import transcoder_7 --model gpt2 --corpus stories.json --read-at blocks.6.ln2.hook_normalized --at blocks.6.hook_mlp_out")]
 pub struct Import {
     /// A folder, a file, or a repository on the hub with the folder or file in it: owner/name/path
     #[arg(value_name = "SOURCE")]
@@ -34,9 +35,12 @@ pub struct Import {
     /// The text to measure on: a file or a folder of files, or a registered name
     #[arg(long, value_name = "FILE|NAME")]
     corpus: String,
-    /// Where the dictionary reads and writes [default: what the file says]
+    /// Where the dictionary reads and writes, a transcoder writes [default: what the file says]
     #[arg(long, value_name = "HOOK POINT")]
     at: Option<HookPoint>,
+    /// Where a transcoder reads [default: what the file says]
+    #[arg(long, value_name = "HOOK POINT")]
+    read_at: Option<HookPoint>,
     /// How the residual stream is read: raw or centred [default: as the dictionary's tool does]
     #[arg(long)]
     residual: Option<ResidualFrame>,
@@ -84,6 +88,7 @@ impl Import {
                 model,
                 corpus: corpus.id,
                 at: self.at,
+                read_at: self.read_at,
                 residual: self.residual,
                 n_ctx: self.n_ctx,
                 bos: self.bos,
@@ -102,6 +107,9 @@ impl Import {
                 config.at,
                 config.residual
             );
+            if let Some(read_at) = config.dictionaries[0].kind.read_at() {
+                note!("it reads at {read_at}");
+            }
             if let Some(model) = &facts.model {
                 note!(
                     "the file names the model '{model}'; that it is '{}' is yours to know",

@@ -111,6 +111,7 @@ impl Reproduce {
                     model: model.clone(),
                     corpus: corpus.id.clone(),
                     at: None,
+                    read_at: None,
                     residual: None,
                     n_ctx: Some(asked.n_ctx.unwrap_or(1024).min(model.n_ctx)),
                     // documents end in EOS, and none begins with BOS, as their tokens do

@@ -36,14 +36,14 @@ impl<R: Real> AuxK<'_, R> {
         self.since_fired[j].f64() >= self.dead_tokens as f64
     }
 
-    /// Features per token.
-    pub fn k(&self, d_in: usize) -> usize {
+    /// Features per token, where x̂ is `d_out` wide.
+    pub fn k(&self, d_out: usize) -> usize {
         let n_dead = (0..self.since_fired.len()).filter(|j| self.is_dead(*j)).count();
-        n_dead.min(d_in / 2)
+        n_dead.min(d_out / 2)
     }
 
-    /// The term of a batch whose x̂ and dead features' activations are in `forward`; leaves the derivative by ê in `side_out`.
-    /// `decoder` [d_sae, d_in].
+    /// The term of a batch `x` [n_tokens, d_out] (of a transcoder, what x̂ is to be) whose x̂ and dead features' activations are in `forward`; leaves the derivative by ê in `side_out`.
+    /// `decoder` [d_sae, d_out].
     pub fn term(&self, x: &[R], decoder: &[R], per_number: f64, forward: &mut Forward<R>, path: Path, scratch: &Scratch<R>) {
         let Forward {
             x_hat,

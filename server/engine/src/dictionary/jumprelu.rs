@@ -13,7 +13,7 @@
 //! would be empty for inputs a thousand times as long, and no threshold would ever move. The parameter is θ/ρ itself, which an
 //! optimiser's step moves by the learning rate; after the step it is brought back to 0 where it fell below.
 //!
-//! As a transcoder it reads at one hook point and writes at another, of width d_out.
+//! As a transcoder it reads at one hook point and writes at another, of width d_out, with or without a skip connection (`skip.rs`).
 
 use api::{DictionaryKind, HookPoint};
 use rand::SeedableRng;
@@ -27,6 +27,7 @@ use super::{
     kind::{Encoder, Kind, not_negative},
     linear::{Places, add_gradient},
     parameters::{Parameters, Tensor},
+    skip,
     tile::{self, Floors, Path, Scratch},
 };
 use crate::kernel::{Real, par_sum, simd, sum_squares};
@@ -107,6 +108,15 @@ impl<R: Real> JumpRelu<R> {
         }
     }
 
+    /// The same, with the skip connection `w_skip` [d_out, d_in], or one of zeros.
+    ///
+    /// # Panics
+    /// When the length does not fit.
+    pub fn skipping(mut self, w_skip: Option<Vec<R>>) -> Self {
+        self.parameters.0.push(skip::tensor((self.d_in, self.d_out), w_skip));
+        self
+    }
+
     /// Initial weights: random unit rows, the encoder equal to them, no biases.
     pub fn random(kernel: (f64, f64), d_in: usize, d_sae: usize, seed: u64) -> Self {
         Self::between(kernel, (d_in, d_in), d_sae, seed)
@@ -163,12 +173,17 @@ impl<R: Real> JumpRelu<R> {
 impl<R: Real> Kind<R> for JumpRelu<R> {
     fn kind(&self) -> DictionaryKind {
         let (bandwidth, initial_threshold) = (self.bandwidth, self.initial_threshold);
-        match self.read_at {
-            None => DictionaryKind::JumpRelu {
+        match (self.read_at, self.skip()) {
+            (None, _) => DictionaryKind::JumpRelu {
                 bandwidth,
                 initial_threshold,
             },
-            Some(read_at) => DictionaryKind::JumpReluTranscoder {
+            (Some(read_at), None) => DictionaryKind::JumpReluTranscoder {
+                read_at,
+                bandwidth,
+                initial_threshold,
+            },
+            (Some(read_at), Some(_)) => DictionaryKind::JumpReluSkipTranscoder {
                 read_at,
                 bandwidth,
                 initial_threshold,
@@ -235,7 +250,7 @@ impl<R: Real> Kind<R> for JumpRelu<R> {
         let Forward { codes, x_hat, side, .. } = forward;
         self.jump(x, [codes, side], scratch);
         x_hat.resize(codes.n_tokens() * self.d_out, R::ZERO);
-        self.decode(codes, x_hat, path, scratch);
+        self.reconstruct(codes, x, x_hat, path, scratch);
         forward.penalty = forward.codes.nnz() as f64;
     }
 
@@ -246,7 +261,7 @@ impl<R: Real> Kind<R> for JumpRelu<R> {
         grad_out: &[R],
         sparsity: R,
         grads: &mut Parameters<R>,
-        grad_x: Option<&mut [R]>,
+        mut grad_x: Option<&mut [R]>,
         path: Path,
         scratch: &Scratch<R>,
     ) {
@@ -263,9 +278,10 @@ impl<R: Real> Kind<R> for JumpRelu<R> {
                 grads.0[THRESHOLD].data[j] -= inverse * (self.thresholds[j] * *by_code + sparsity);
             }
         }
-        if let Some(grad_x) = grad_x {
+        if let Some(grad_x) = grad_x.as_deref_mut() {
             tile::combine(codes, Entries::Grads, &p[W_ENC].data, None, grad_x, path, scratch);
         }
+        skip::backward(&self.parameters, (x, grad_out), grads, grad_x);
     }
 
     fn finish(&self, grads: &mut Parameters<R>) {

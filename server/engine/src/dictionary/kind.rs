@@ -8,6 +8,7 @@ use super::{
     codes::{Entries, SparseCodes},
     forward::{Forward, Seen},
     parameters::{Parameters, Tensor},
+    skip,
     tile::{self, Path, Scratch},
 };
 use crate::kernel::{Real, dot};
@@ -83,11 +84,21 @@ pub trait Kind<R: Real>: Debug + Send + Sync {
         None
     }
 
+    /// W_skip [d_out, d_in], which takes the input straight to x̂: transcoders with a skip connection have it.
+    fn skip(&self) -> Option<&Tensor<R>> {
+        skip::of(self.parameters())
+    }
+
     /// Brings what follows from parameters and state up to date.
     fn refresh(&mut self) {}
 
     /// Before the first step: what the initial weights take from `x` [n_tokens, d_in], the first batch of the run.
     fn prepare(&mut self, _x: &[R]) {}
+
+    /// The same, where x̂ is to be `target` [n_tokens, d_out] and not x: of a transcoder.
+    fn prepare_to(&mut self, x: &[R], _target: &[R]) {
+        self.prepare(x);
+    }
 
     /// Codes of `x` [n_tokens, d_in], as the trained dictionary gives them.
     fn encode(&self, x: &[R], codes: &mut SparseCodes<R>, scratch: &Scratch<R>);
@@ -97,9 +108,17 @@ pub trait Kind<R: Real>: Debug + Send + Sync {
         self.encode(x, codes, scratch);
     }
 
-    /// x̂ [n_tokens, d_in] of `codes`.
+    /// x̂ [n_tokens, d_in] of `codes`, without what a skip connection adds.
     fn decode(&self, codes: &SparseCodes<R>, out: &mut [R], path: Path, scratch: &Scratch<R>) {
         tile::combine(codes, Entries::Values, self.decoder(), self.bias(), out, path, scratch);
+    }
+
+    /// x̂ [n_tokens, d_out] of `codes`, which are those of `x` [n_tokens, d_in].
+    fn reconstruct(&self, codes: &SparseCodes<R>, x: &[R], out: &mut [R], path: Path, scratch: &Scratch<R>) {
+        self.decode(codes, out, path, scratch);
+        if let Some(skip) = self.skip() {
+            skip::add(skip, x, out);
+        }
     }
 
     /// Codes and x̂ of `x` [n_tokens, d_in] in training, and the kind's own terms. `per_number` is the batch's weight in its
@@ -109,8 +128,14 @@ pub trait Kind<R: Real>: Debug + Send + Sync {
         self.encode(x, &mut forward.codes, scratch);
         let d_out = self.decoder().len() / forward.codes.d_sae.max(1);
         forward.x_hat.resize(forward.codes.n_tokens() * d_out, R::ZERO);
-        self.decode(&forward.codes, &mut forward.x_hat, path, scratch);
+        self.reconstruct(&forward.codes, x, &mut forward.x_hat, path, scratch);
         forward.penalty = forward.codes.l1();
+    }
+
+    /// The same, where x̂ is to be `target` [n_tokens, d_out] and not x: of a transcoder. Only a kind differs whose own terms look at
+    /// x̂'s error.
+    fn forward_to(&self, x: &[R], _target: &[R], per_number: f64, forward: &mut Forward<R>, path: Path, scratch: &Scratch<R>) {
+        self.forward(x, per_number, forward, path, scratch);
     }
 
     /// How much of the reconstruction of x̂ enters a local objective: all, but where parts of the codes have theirs as well.

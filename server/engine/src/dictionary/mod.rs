@@ -23,14 +23,17 @@ mod projection;
 mod pursuit;
 mod relu;
 mod select;
+mod skip;
 mod standard;
 mod tied;
 mod tile;
 mod token_mean;
 mod topk;
+mod transcoder;
 
 use anneal::Anneal;
 use api::DictionaryKind;
+use transcoder::Between;
 
 pub use codes::{Entries, SEGMENT, Segment, SparseCodes};
 pub use file::{DictionaryError, DictionaryFile, load, save};
@@ -98,13 +101,19 @@ impl<R: Real> Dictionary<R> {
     fn new(kind: DictionaryKind, (d_in, d_out): (usize, usize), d_sae: usize, seed: Option<u64>) -> Self {
         let matrix = || vec![R::ZERO; d_sae * d_in];
         let [features, width] = [d_sae, d_in].map(|n| move || vec![R::ZERO; n]);
+        let between = |read_at| Between {
+            read_at,
+            widths: (d_in, d_out),
+            skips: kind.skips(),
+        };
+        let settings = |k, among, aux_coefficient, dead_tokens| Settings {
+            k,
+            among,
+            aux_coefficient,
+            dead_tokens,
+        };
         let topk = |k, among, aux_coefficient, dead_tokens| {
-            let settings = Settings {
-                k,
-                among,
-                aux_coefficient,
-                dead_tokens,
-            };
+            let settings = settings(k, among, aux_coefficient, dead_tokens);
             match seed {
                 Some(seed) => TopK::random(settings, d_in, d_sae, seed),
                 None => TopK::new(settings, matrix(), features(), matrix(), width()),
@@ -169,25 +178,36 @@ impl<R: Real> Dictionary<R> {
                     None => JumpRelu::new(matrix(), [features(), features()], matrix(), width(), kernel, R::ONE),
                 })
             }
-            DictionaryKind::Transcoder { read_at } => {
-                let relu = match seed {
-                    Some(seed) => Relu::between((d_in, d_out), d_sae, seed),
-                    None => Relu::new(matrix(), features(), vec![R::ZERO; d_sae * d_out], vec![R::ZERO; d_out]),
-                };
-                Self::Relu(relu.reading_at(read_at))
+            DictionaryKind::Transcoder { read_at } | DictionaryKind::SkipTranscoder { read_at } => {
+                Self::Relu(transcoder::relu(between(read_at), d_sae, seed))
             }
             DictionaryKind::JumpReluTranscoder {
                 read_at,
                 bandwidth,
                 initial_threshold,
+            }
+            | DictionaryKind::JumpReluSkipTranscoder {
+                read_at,
+                bandwidth,
+                initial_threshold,
             } => {
                 let kernel = (bandwidth, initial_threshold);
-                let (rows, bias) = (vec![R::ZERO; d_sae * d_out], vec![R::ZERO; d_out]);
-                let jump = match seed {
-                    Some(seed) => JumpRelu::between(kernel, (d_in, d_out), d_sae, seed),
-                    None => JumpRelu::new(matrix(), [features(), features()], rows, bias, kernel, R::ONE),
-                };
-                Self::JumpRelu(jump.reading_at(read_at))
+                Self::JumpRelu(transcoder::jumprelu(between(read_at), kernel, d_sae, seed))
+            }
+            DictionaryKind::TopKTranscoder {
+                read_at,
+                k,
+                aux_coefficient,
+                dead_tokens,
+            }
+            | DictionaryKind::TopKSkipTranscoder {
+                read_at,
+                k,
+                aux_coefficient,
+                dead_tokens,
+            } => {
+                let settings = settings(k, Among::Token, aux_coefficient, dead_tokens);
+                Self::TopK(transcoder::topk(between(read_at), settings, d_sae, seed))
             }
             DictionaryKind::Pursuit { k } => Self::Pursuit(match seed {
                 Some(seed) => Pursuit::random(k, d_in, d_sae, seed),
@@ -296,6 +316,11 @@ impl<R: Real> Dictionary<R> {
         self.of_kind_mut().prepare(x);
     }
 
+    /// The same, where x̂ is to be `target`; see [`Kind::prepare_to`].
+    pub fn prepare_to(&mut self, x: &[R], target: &[R]) {
+        self.of_kind_mut().prepare_to(x, target);
+    }
+
     /// Codes of `x` [n_tokens, d_in], as the trained dictionary gives them.
     pub fn encode(&self, x: &[R], codes: &mut SparseCodes<R>, scratch: &Scratch<R>) {
         self.of_kind().encode(x, codes, scratch);
@@ -306,7 +331,17 @@ impl<R: Real> Dictionary<R> {
         self.of_kind().encode_tokens(tokens, x, codes, scratch);
     }
 
-    /// x̂ [n_tokens, d_out] of `codes`.
+    /// x̂ [n_tokens, d_out] of `codes`, which are those of `x` [n_tokens, d_in].
+    pub fn reconstruct(&self, codes: &SparseCodes<R>, x: &[R], out: &mut [R], path: Path, scratch: &Scratch<R>) {
+        self.of_kind().reconstruct(codes, x, out, path, scratch);
+    }
+
+    /// W_skip [d_out, d_in]; none but in transcoders with a skip connection.
+    pub fn skip(&self) -> Option<&[R]> {
+        self.of_kind().skip().map(|tensor| &tensor.data[..])
+    }
+
+    /// x̂ [n_tokens, d_out] of `codes`, without what a skip connection adds.
     pub fn decode(&self, codes: &SparseCodes<R>, out: &mut [R], path: Path, scratch: &Scratch<R>) {
         self.of_kind().decode(codes, out, path, scratch);
     }
@@ -314,6 +349,11 @@ impl<R: Real> Dictionary<R> {
     /// Codes, x̂ and the kind's own terms in training; see [`Kind::forward`].
     pub fn forward(&self, x: &[R], per_number: f64, forward: &mut Forward<R>, path: Path, scratch: &Scratch<R>) {
         self.of_kind().forward(x, per_number, forward, path, scratch);
+    }
+
+    /// The same, where x̂ is to be `target`; see [`Kind::forward_to`].
+    pub fn forward_to(&self, x: &[R], target: &[R], per_number: f64, forward: &mut Forward<R>, path: Path, scratch: &Scratch<R>) {
+        self.of_kind().forward_to(x, target, per_number, forward, path, scratch);
     }
 
     /// How much of the reconstruction enters a local objective; see [`Kind::reconstruction_share`].

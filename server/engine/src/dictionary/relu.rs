@@ -7,7 +7,7 @@
 //! Here `W_enc` and `W_dec` are [d_sae, d_in]: row j belongs to feature j.
 //!
 //! A transcoder (Dunefsky et al. 2024, arXiv 2406.11944) is the same between two hook points: x is read at the one, and x̂ stands for the
-//! activation at the other, of width d_out.
+//! activation at the other, of width d_out; with a skip connection (`skip.rs`) W_skip x is added to it.
 
 use api::{DictionaryKind, HookPoint};
 use rand::{Rng, SeedableRng};
@@ -22,6 +22,7 @@ use super::{
     linear::{Places, add_gradient},
     orthogonal::orthogonal,
     parameters::Parameters,
+    skip,
     tile::{self, Path, Scratch},
 };
 use crate::kernel::Real;
@@ -78,6 +79,17 @@ impl<R: Real> Relu<R> {
         }
     }
 
+    /// The same, with the skip connection `w_skip` [d_out, d_in], or one of zeros.
+    ///
+    /// # Panics
+    /// When the length does not fit.
+    pub fn skipping(mut self, w_skip: Option<Vec<R>>) -> Self {
+        let p = &self.parameters.0;
+        let widths = (p[W_ENC].shape[1], p[W_DEC].shape[1]);
+        self.parameters.0.push(skip::tensor(widths, w_skip));
+        self
+    }
+
     /// Initial weights as e2e_sae draws them: encoder and biases uniform in ±1/√fan_in (torch's Linear), decoder orthogonal
     /// (W_decᵀ W_dec = I when d_sae ≥ d_in).
     pub fn random(d_in: usize, d_sae: usize, seed: u64) -> Self {
@@ -101,9 +113,10 @@ impl<R: Real> Relu<R> {
 
 impl<R: Real> Kind<R> for Relu<R> {
     fn kind(&self) -> DictionaryKind {
-        match self.read_at {
-            None => DictionaryKind::Relu,
-            Some(read_at) => DictionaryKind::Transcoder { read_at },
+        match (self.read_at, self.skip()) {
+            (None, _) => DictionaryKind::Relu,
+            (Some(read_at), None) => DictionaryKind::Transcoder { read_at },
+            (Some(read_at), Some(_)) => DictionaryKind::SkipTranscoder { read_at },
         }
     }
 
@@ -145,17 +158,18 @@ impl<R: Real> Kind<R> for Relu<R> {
         grad_out: &[R],
         sparsity: R,
         grads: &mut Parameters<R>,
-        grad_x: Option<&mut [R]>,
+        mut grad_x: Option<&mut [R]>,
         path: Path,
         scratch: &Scratch<R>,
     ) {
         tile::project(codes, grad_out, self.directions.unit(), sparsity, path, scratch);
         add_gradient(codes, (x, grad_out), grads, PLACES, (path, scratch));
         tile::row_sums(grad_out, &mut grads.0[B_DEC].data);
-        if let Some(grad_x) = grad_x {
+        if let Some(grad_x) = grad_x.as_deref_mut() {
             let rows = &self.parameters.0[W_ENC].data;
             tile::combine(codes, Entries::Grads, rows, None, grad_x, path, scratch);
         }
+        skip::backward(&self.parameters, (x, grad_out), grads, grad_x);
     }
 
     /// Turns the gradient of the unit directions into that of the decoder.

@@ -7,10 +7,13 @@
 //! - rows of length n_j, where ours are of length 1: the activations are taken n_j times, so that what they write stays the same: W_j,
 //!   b_j and θ_j times n_j, the row divided by n_j. (For a gate, only the magnitude: r_j + ln n_j, b_mag times n_j.)
 //!
+//! A transcoder ([`Transcoder`]) is a coder between two widths, with a hook point and perhaps a skip connection; its bias is never
+//! subtracted, and a topk one keeps the lengths of its rows.
+//!
 //! What fires stays the same, and so does x̂; an activation is n_j times that of the tool that wrote the file. ReLU's conventions with
 //! free rows need none of it.
 
-use api::DictionaryKind;
+use api::{DictionaryKind, HookPoint};
 
 use crate::{
     dictionary::{Among, Dictionary, Gated, JumpRelu, Matryoshka, Penalty, Relu, Settings, Standard, TopK},
@@ -93,6 +96,69 @@ pub struct Coder {
     pub rule: Rule,
 }
 
+/// A transcoder in anybody's convention: ŷ = D c + W_skip x + b_dec, x [d_in] read at one hook point and ŷ [d_out] written at another.
+/// `coder` is between the widths, and does not subtract b_dec.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transcoder {
+    /// Where it reads.
+    pub read_at: HookPoint,
+    /// W_skip [d_out, d_in], where there is a skip connection.
+    pub w_skip: Option<Vec<f32>>,
+    /// The rest.
+    pub coder: Coder,
+}
+
+impl Transcoder {
+    /// Ours.
+    ///
+    /// # Errors
+    /// What cannot be said by any of our kinds, with the reason.
+    pub fn into_dictionary(self) -> Result<Dictionary<f32>, String> {
+        let Self {
+            read_at,
+            w_skip,
+            mut coder,
+        } = self;
+        let lengths = coder.lengths();
+        Ok(match coder.rule.clone() {
+            Rule::Relu => {
+                scale_rows(&mut coder.w_enc, &lengths);
+                scale(&mut coder.b_enc, &lengths);
+                coder.divide_decoder(&lengths);
+                let relu = Relu::new(coder.w_enc, coder.b_enc, coder.w_dec, coder.b_dec).reading_at(read_at);
+                Dictionary::Relu(if w_skip.is_some() { relu.skipping(w_skip) } else { relu })
+            }
+            Rule::Jump { threshold } => {
+                let jump = coder.jump(threshold, &lengths).reading_at(read_at);
+                Dictionary::JumpRelu(if w_skip.is_some() { jump.skipping(w_skip) } else { jump })
+            }
+            Rule::TopK { k } => {
+                let settings = settings(k, Among::Token);
+                let topk = TopK::new(settings, coder.w_enc, coder.b_enc, coder.w_dec, coder.b_dec).reading_at(read_at);
+                Dictionary::TopK(if w_skip.is_some() { topk.skipping(w_skip) } else { topk })
+            }
+            Rule::Gated { .. } | Rule::BatchTopK { .. } => {
+                return Err("found a gated or batchtopk transcoder; expected relu, jumprelu or topk".into());
+            }
+        })
+    }
+
+    /// `dictionary`, which sees `scale` · x and writes `scale` · ŷ, in the model's units; none where it reads what it writes.
+    ///
+    /// # Errors
+    /// As [`Coder::of`].
+    pub fn of(dictionary: &Dictionary<f32>, factor: f64) -> Result<Option<Self>, String> {
+        let Some(read_at) = dictionary.kind().read_at() else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            read_at,
+            w_skip: dictionary.skip().map(<[f32]>::to_vec),
+            coder: Coder::of(dictionary, factor)?,
+        }))
+    }
+}
+
 impl Coder {
     /// Ours.
     ///
@@ -112,7 +178,7 @@ impl Coder {
                 self.divide_decoder(&lengths);
                 Dictionary::Gated(Gated::new(self.w_enc, [self.b_enc, r_mag, b_mag], self.w_dec, self.b_dec))
             }
-            Rule::Jump { threshold } => self.jump(threshold, &lengths),
+            Rule::Jump { threshold } => Dictionary::JumpRelu(self.jump(threshold, &lengths)),
             Rule::TopK { k } => {
                 let lengths = self.common(lengths)?;
                 Dictionary::TopK(self.top_k(k, Among::Token, &lengths))
@@ -126,7 +192,7 @@ impl Coder {
                 let Ok(common) = self.common(lengths.clone()) else {
                     // one threshold on z is one per feature on z times the rows' lengths
                     let thresholds = vec![threshold as f32; lengths.len()];
-                    return Ok(self.jump(thresholds, &lengths));
+                    return Ok(Dictionary::JumpRelu(self.jump(thresholds, &lengths)));
                 };
                 let factor = if self.rows == Rows::Free { common[0] } else { 1.0 };
                 let among = Among::Batch {
@@ -216,7 +282,7 @@ impl Coder {
         scale_rows(&mut self.w_dec, &inverse);
     }
 
-    fn jump(mut self, mut threshold: Vec<f32>, lengths: &[f64]) -> Dictionary<f32> {
+    fn jump(mut self, mut threshold: Vec<f32>, lengths: &[f64]) -> JumpRelu<f32> {
         self.centre(false);
         // z at or below 0 never fires: ReLU(z) · 1[z > θ] is z · 1[z > max(θ, 0)]
         threshold.iter_mut().for_each(|t| *t = t.max(0.0));
@@ -227,14 +293,7 @@ impl Coder {
         scale(&mut self.b_enc, lengths);
         self.divide_decoder(lengths);
         let kernel = (BANDWIDTH, BANDWIDTH);
-        Dictionary::JumpRelu(JumpRelu::new(
-            self.w_enc,
-            [self.b_enc, threshold],
-            self.w_dec,
-            self.b_dec,
-            kernel,
-            1.0,
-        ))
+        JumpRelu::new(self.w_enc, [self.b_enc, threshold], self.w_dec, self.b_dec, kernel, 1.0)
     }
 
     fn top_k(mut self, k: usize, among: Among, lengths: &[f64]) -> TopK<f32> {
@@ -242,13 +301,7 @@ impl Coder {
         scale_rows(&mut self.w_enc, lengths);
         scale(&mut self.b_enc, lengths);
         self.divide_decoder(lengths);
-        let settings = Settings {
-            k,
-            among,
-            aux_coefficient: AUX_COEFFICIENT,
-            dead_tokens: DEAD_TOKENS,
-        };
-        TopK::new(settings, self.w_enc, self.b_enc, self.w_dec, self.b_dec)
+        TopK::new(settings(k, among), self.w_enc, self.b_enc, self.w_dec, self.b_dec)
     }
 
     /// What all activations of a topk dictionary are taken times: the largest of them are the largest of n_j times them only where
@@ -298,7 +351,7 @@ impl Coder {
             groups,
         };
         Ok(match dictionary.kind() {
-            DictionaryKind::Relu => Self {
+            DictionaryKind::Relu | DictionaryKind::Transcoder { .. } | DictionaryKind::SkipTranscoder { .. } => Self {
                 w_dec: dictionary.directions().to_vec(),
                 ..with("b_enc", false, Rule::Relu)
             },
@@ -330,7 +383,12 @@ impl Coder {
                 let groups = halvings(dictionary.d_sae(), groups);
                 with("b_enc", true, batch(k, threshold_decay, groups))
             }
-            DictionaryKind::JumpRelu { .. } => {
+            DictionaryKind::TopKTranscoder { k, .. } | DictionaryKind::TopKSkipTranscoder { k, .. } => {
+                with("b_enc", false, Rule::TopK { k })
+            }
+            DictionaryKind::JumpRelu { .. }
+            | DictionaryKind::JumpReluTranscoder { .. }
+            | DictionaryKind::JumpReluSkipTranscoder { .. } => {
                 let size = f64::from(named("input_size").first().copied().unwrap_or(1.0));
                 let threshold = named("threshold")
                     .iter()
@@ -354,14 +412,20 @@ impl Coder {
                 let name = kind.name();
                 return Err(format!("found {name}; no other tool has codes that come about as its do"));
             }
-            kind @ (DictionaryKind::Transcoder { .. } | DictionaryKind::JumpReluTranscoder { .. }) => {
-                let message = "it reads elsewhere than it writes, which is written in no other tool's format yet";
-                return Err(format!("found a {}; {message}", kind.name()));
-            }
             DictionaryKind::Pursuit { .. } => {
                 return Err("found a pursuit dictionary; it has no encoder, which every other tool's has".into());
             }
         })
+    }
+}
+
+/// Those of a topk dictionary whose file says none.
+fn settings(k: usize, among: Among) -> Settings {
+    Settings {
+        k,
+        among,
+        aux_coefficient: AUX_COEFFICIENT,
+        dead_tokens: DEAD_TOKENS,
     }
 }
 

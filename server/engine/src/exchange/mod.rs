@@ -4,6 +4,7 @@
 //! A file from elsewhere is data. Pickles are read by one file of ours (`pickle.rs`), which calls nothing.
 
 mod archive;
+mod circuit_tracer;
 mod coder;
 mod dictionary_learning;
 mod e2e_sae;
@@ -14,7 +15,9 @@ mod gemma_scope;
 mod npy;
 mod openai;
 mod pickle;
+mod place;
 mod saelens;
+mod saelens_transcoder;
 mod sparse_coding;
 mod sparsify;
 mod tensors;
@@ -28,8 +31,10 @@ use std::{
 };
 
 use crate::dictionary::{Dictionary, DictionaryError};
-use coder::Coder;
+use coder::{Coder, Transcoder};
 use errors::refuse;
+
+pub use place::{Beside, Place};
 
 /// Whose files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,12 +53,14 @@ pub enum Format {
     E2eSae,
     /// sparse_coding: `learned_dicts.pt`.
     SparseCoding,
+    /// circuit-tracer: `layer_N.safetensors`, `config.yaml`.
+    CircuitTracer,
 }
 
 /// What can be read, as messages list it.
 const READ: &str = "a folder with cfg.json and sae_weights.safetensors (SAELens) or sae.safetensors (sparsify), ae.pt \
                     (dictionary_learning), params.npz or params.safetensors (Gemma Scope), final_config.yaml and samples_N.pt (e2e_sae), \
-                    learned_dicts.pt (sparse_coding), or one of these files, or a .pt of e2e_sae or OpenAI";
+                    learned_dicts.pt (sparse_coding), or one of these files, or a .pt of e2e_sae or OpenAI, or a layer_N.safetensors (circuit-tracer)";
 
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,6 +72,7 @@ impl fmt::Display for Format {
             Format::GemmaScope => "Gemma Scope",
             Format::E2eSae => "e2e_sae",
             Format::SparseCoding => "sparse_coding",
+            Format::CircuitTracer => "circuit-tracer",
         })
     }
 }
@@ -76,6 +84,8 @@ pub struct Choice {
     pub at: Option<HookPoint>,
     /// That of this number, from 0 (sparse_coding).
     pub index: Option<usize>,
+    /// As a transcoder that reads here, where the file does not say it.
+    pub read_at: Option<HookPoint>,
 }
 
 /// What a file says of its dictionary beside the weights. Where it says nothing there is nothing.
@@ -85,8 +95,12 @@ pub struct Facts {
     pub format: Format,
     /// The language model, as the tool calls it.
     pub model: Option<String>,
-    /// The hook point, as the file calls it.
+    /// The hook point, as the file calls it; of a transcoder, where it writes.
     pub hook: Option<String>,
+    /// How what is there differs from what is at ours.
+    pub beside: Beside,
+    /// Where a transcoder reads.
+    pub reads: Option<Place>,
     /// How the tool reads the residual stream.
     pub residual: Option<ResidualFrame>,
     /// What it was trained to do, where that is an objective of ours.
@@ -110,6 +124,8 @@ impl Facts {
             format,
             model: None,
             hook: None,
+            beside: Beside::Nothing,
+            reads: None,
             residual: None,
             objective: None,
             lr: None,
@@ -122,7 +138,7 @@ impl Facts {
 
     /// The hook point, where the file names one that we know.
     pub fn at(&self) -> Option<HookPoint> {
-        self.hook.as_ref()?.parse().ok()
+        place::place(self.hook.as_ref()?).map(|place| place.at)
     }
 }
 
@@ -150,12 +166,15 @@ pub fn read(path: &Path, choice: &Choice) -> Result<Imported, DictionaryError> {
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     match name.as_str() {
-        saelens::WEIGHTS => saelens::read(folder),
-        sparsify::WEIGHTS => sparsify::read(folder),
+        saelens::WEIGHTS => saelens::read(folder, choice),
+        sparsify::WEIGHTS => sparsify::read(folder, choice),
         dictionary_learning::WEIGHTS => dictionary_learning::read(&weights),
-        _ if name.ends_with(".npz") || gemma_scope::WEIGHTS.contains(&name.as_str()) => gemma_scope::read(&weights),
+        _ if name.ends_with(".npz") || gemma_scope::WEIGHTS.contains(&name.as_str()) => gemma_scope::read(&weights, choice),
         _ if [".pt", ".pth", ".bin"].iter().any(|ending| name.ends_with(ending)) => read_torch(&weights, choice),
-        _ => Err(refuse(&weights, format!("a file of no known format; expected {READ}"))),
+        _ => match circuit_tracer::layer(&name) {
+            Some(layer) => circuit_tracer::read(&weights, layer, choice),
+            None => Err(refuse(&weights, format!("a file of no known format; expected {READ}"))),
+        },
     }
 }
 
@@ -222,7 +241,20 @@ pub fn write(
     frequencies: Option<&[f32]>,
     folder: &Path,
 ) -> Result<(), DictionaryError> {
-    let coder = Coder::of(dictionary, scale).map_err(|message| refuse(folder, message))?;
+    let message = |message| refuse(folder, message);
+    if let Some(transcoder) = Transcoder::of(dictionary, scale).map_err(message)? {
+        return match facts.format {
+            Format::SaeLens => saelens::write_transcoder(folder, &transcoder, facts),
+            other => Err(refuse(
+                folder,
+                format!(
+                    "found a {}; transcoders are written as saelens has them, not as {other}",
+                    dictionary.kind().name()
+                ),
+            )),
+        };
+    }
+    let coder = Coder::of(dictionary, scale).map_err(message)?;
     match facts.format {
         Format::SaeLens => saelens::write(folder, &coder, facts, frequencies),
         Format::DictionaryLearning => dictionary_learning::write(folder, &coder, facts),

@@ -8,16 +8,19 @@ use serde_json::json;
 use std::path::Path;
 
 use super::{
-    Facts, Format, Imported,
-    coder::{Coder, Rows, Rule},
+    Choice, Facts, Format, Imported,
+    coder::{Coder, Rows, Rule, Transcoder},
     errors::{io, refuse},
     fields::Fields,
     folder::{in_folder, write_safetensors},
+    place::{Beside, place},
+    saelens_transcoder,
     tensors::{Array, Tensors, transposed},
 };
 use crate::dictionary::DictionaryError;
 
-const CONFIG: &str = "cfg.json";
+/// The config's file.
+pub const CONFIG: &str = "cfg.json";
 /// The weights' file.
 pub const WEIGHTS: &str = "sae_weights.safetensors";
 const SPARSITY: &str = "sparsity.safetensors";
@@ -31,15 +34,19 @@ const ARCHITECTURES: &str = "standard, gated, jumprelu, topk, batchtopk or matry
 ///
 /// # Errors
 /// Configs of an unknown architecture, options that change the dictionary's output in a way that is not done here, tensors that do not fit.
-pub fn read(folder: &Path) -> Result<Imported, DictionaryError> {
+pub fn read(folder: &Path, choice: &Choice) -> Result<Imported, DictionaryError> {
     let config_path = in_folder(folder, CONFIG)?;
     let config = Fields::open(&config_path)?;
-    // what version 6 keeps in metadata lies flat before it
-    let language = match config.get("metadata") {
-        Some(_) => config.object("metadata")?,
-        None => config.clone(),
-    };
+    let language = language(&config)?;
     check_options(&config)?;
+    if config
+        .text("architecture")?
+        .is_some_and(|name| saelens_transcoder::ARCHITECTURES.contains(&name))
+    {
+        let mut facts = facts(&config, &language)?;
+        facts.log_sparsity = read_sparsity(folder, wanted(&config, "d_sae")?)?;
+        return saelens_transcoder::read(folder, &config, facts, choice);
+    }
     let (d_in, d_sae) = (wanted(&config, "d_in")?, wanted(&config, "d_sae")?);
     let mut tensors = Tensors::open(&in_folder(folder, WEIGHTS)?)?;
     let scaling = finetuning(&config, &mut tensors, d_sae)?;
@@ -96,7 +103,10 @@ pub fn read(folder: &Path) -> Result<Imported, DictionaryError> {
             (rule, "b_enc", rescaled(&config)?)
         }
         ("standard", _) => return Err(config.refuse("activation_fn", "relu or topk")),
-        _ => return Err(config.refuse("architecture", ARCHITECTURES)),
+        _ => {
+            let transcoders = saelens_transcoder::ARCHITECTURES.join(", ");
+            return Err(config.refuse("architecture", &format!("{ARCHITECTURES}, or {transcoders}")));
+        }
     };
     let mut w_dec = tensors.take("W_dec", &[d_sae, d_in])?;
     for (row, factor) in w_dec.chunks_exact_mut(d_in).zip(scaling.iter().flatten()) {
@@ -115,6 +125,17 @@ pub fn read(folder: &Path) -> Result<Imported, DictionaryError> {
     let mut facts = facts(&config, &language)?;
     facts.log_sparsity = read_sparsity(folder, d_sae)?;
     Ok(Imported { dictionary, facts })
+}
+
+/// What belongs to the language model: version 6 keeps in metadata what lies flat before it.
+///
+/// # Errors
+/// Metadata that is no object.
+pub fn language(config: &Fields) -> Result<Fields, DictionaryError> {
+    match config.get("metadata") {
+        Some(_) => config.object("metadata"),
+        None => Ok(config.clone()),
+    }
 }
 
 /// Refuses what changes the output and is not done here.
@@ -189,8 +210,16 @@ fn facts(config: &Fields, language: &Fields) -> Result<Facts, DictionaryError> {
         (_, "HookedTransformer") if loading.flag("center_writing_weights", true)? => Some(ResidualFrame::Centred),
         _ => Some(ResidualFrame::Raw),
     };
+    // without folding, TransformerLens' LayerNorms have their gain and bias in what they call normalised
+    let is_folded = loading.flag("fold_ln", true)?;
+    let is_norm = hook.and_then(place).is_some_and(|place| place.at.is_norm());
     Ok(Facts {
         format: Format::SaeLens,
+        beside: if is_norm && !is_folded {
+            Beside::GainOfLayerNorm
+        } else {
+            Beside::Nothing
+        },
         model: model.map(str::to_owned),
         hook: hook.map(str::to_owned),
         residual,
@@ -202,7 +231,11 @@ fn facts(config: &Fields, language: &Fields) -> Result<Facts, DictionaryError> {
     })
 }
 
-fn wanted(config: &Fields, name: &str) -> Result<usize, DictionaryError> {
+/// A size that has to be there.
+///
+/// # Errors
+/// Where it is missing or 0.
+pub fn wanted(config: &Fields, name: &str) -> Result<usize, DictionaryError> {
     let count = config.count(name)?.filter(|n| *n > 0);
     count.ok_or_else(|| config.refuse(name, "a whole number above 0"))
 }
@@ -221,25 +254,7 @@ fn read_sparsity(folder: &Path, d_sae: usize) -> Result<Option<Vec<f32>>, Dictio
 /// When a file cannot be written.
 pub fn write(folder: &Path, coder: &Coder, facts: &Facts, frequencies: Option<&[f32]>) -> Result<(), DictionaryError> {
     let (d_in, d_sae) = (coder.b_dec.len(), coder.b_enc.len());
-    let mut config = json!({
-        "d_in": d_in,
-        "d_sae": d_sae,
-        "dtype": "float32",
-        "device": "cpu",
-        "apply_b_dec_to_input": coder.subtracts,
-        "normalize_activations": "none",
-        "reshape_activations": if facts.hook.as_ref().is_some_and(|hook| hook.ends_with("hook_z")) { "hook_z" } else { "none" },
-        "metadata": {
-            "sae_lens_version": VERSION,
-            "sae_lens_training_version": null,
-            "model_name": facts.model,
-            "model_class_name": "HookedTransformer",
-            "hook_name": facts.hook,
-            "hook_head_index": null,
-            "context_size": facts.n_ctx,
-            "model_from_pretrained_kwargs": {"center_writing_weights": facts.residual == Some(ResidualFrame::Centred)},
-        },
-    });
+    let mut config = config_of(coder, facts);
     let vector = |values: &[f32]| Array::f32(&[d_sae], values);
     let (architecture, own) = match &coder.rule {
         Rule::Relu => ("standard", vec![("b_enc", vector(&coder.b_enc))]),
@@ -283,4 +298,35 @@ pub fn write(folder: &Path, coder: &Coder, facts: &Facts, frequencies: Option<&[
         write_safetensors(&folder.join(SPARSITY), &[("sparsity", vector(&logarithms))])?;
     }
     super::folder::write_json(&folder.join(CONFIG), &config)
+}
+
+/// As [`write`], of a transcoder.
+///
+/// # Errors
+/// As [`saelens_transcoder::write`].
+pub fn write_transcoder(folder: &Path, transcoder: &Transcoder, facts: &Facts) -> Result<(), DictionaryError> {
+    saelens_transcoder::write(folder, transcoder, facts, config_of(&transcoder.coder, facts))
+}
+
+/// What a config says of a dictionary of any architecture.
+fn config_of(coder: &Coder, facts: &Facts) -> serde_json::Value {
+    json!({
+        "d_in": coder.b_dec.len(),
+        "d_sae": coder.b_enc.len(),
+        "dtype": "float32",
+        "device": "cpu",
+        "apply_b_dec_to_input": coder.subtracts,
+        "normalize_activations": "none",
+        "reshape_activations": if facts.hook.as_ref().is_some_and(|hook| hook.ends_with("hook_z")) { "hook_z" } else { "none" },
+        "metadata": {
+            "sae_lens_version": VERSION,
+            "sae_lens_training_version": null,
+            "model_name": facts.model,
+            "model_class_name": "HookedTransformer",
+            "hook_name": facts.hook,
+            "hook_head_index": null,
+            "context_size": facts.n_ctx,
+            "model_from_pretrained_kwargs": {"center_writing_weights": facts.residual == Some(ResidualFrame::Centred)},
+        },
+    })
 }

@@ -264,7 +264,9 @@ fn output(subject: &Subject<'_>, tokens: &[u32], x: &[f32], scratch: &Scratch<f3
     subject.dictionary.encode_tokens(tokens, &scaled, &mut codes, scratch);
     let n_tokens = x.len() / subject.dictionary.d_in();
     let mut x_hat = vec![0.0; n_tokens * subject.dictionary.d_out()];
-    subject.dictionary.decode(&codes, &mut x_hat, Path::default(), scratch);
+    subject
+        .dictionary
+        .reconstruct(&codes, &scaled, &mut x_hat, Path::default(), scratch);
     if subject.scale != 1.0 {
         scale(&mut x_hat, (1.0 / subject.scale) as f32);
     }

@@ -80,11 +80,13 @@ impl<R: Real> Block<R> {
     /// The site after `site`; none after the last.
     pub(super) fn next(&self, site: Site) -> Option<Site> {
         Some(match site {
-            Site::ResidPre => Site::Z,
+            Site::ResidPre => Site::Ln1,
+            Site::Ln1 => Site::Z,
             Site::Z => Site::AttnOut,
-            Site::AttnOut if self.parallel => Site::MlpPost,
+            Site::AttnOut if self.parallel => Site::Ln2,
             Site::AttnOut => Site::ResidMid,
-            Site::ResidMid => Site::MlpPost,
+            Site::ResidMid => Site::Ln2,
+            Site::Ln2 => Site::MlpPost,
             Site::MlpPost => Site::MlpOut,
             Site::MlpOut => Site::ResidPost,
             Site::ResidPost => return None,
@@ -125,8 +127,10 @@ impl<R: Real> Block<R> {
         match site {
             Site::ResidPre => {
                 swap(value, residual);
-                self.attention_norm
-                    .forward(residual, &mut tape.attention_norm, &mut work.normed);
+                normalize(&self.attention_norm, residual, &mut tape.attention_norm, value);
+            }
+            Site::Ln1 => {
+                self.attention_norm.gain(value, &mut work.normed);
                 self.attention
                     .forward(&work.normed, n_tokens, rope, value, &mut tape.attention, &mut work.attention);
             }
@@ -139,14 +143,18 @@ impl<R: Real> Block<R> {
                 }
             }
             Site::AttnOut if self.parallel => {
-                self.mlp_norm.forward(residual, &mut tape.mlp_norm, &mut work.normed);
+                // the norm reads what entered the block
+                self.mlp_norm.normalize(residual, &mut tape.mlp_norm);
                 plus(residual, value);
-                self.mlp.hidden(&work.normed, value, &mut tape.mlp);
+                value.copy_from_slice(&tape.mlp_norm.normalized);
             }
             Site::AttnOut => plus(value, residual),
             Site::ResidMid => {
                 swap(value, residual);
-                self.mlp_norm.forward(residual, &mut tape.mlp_norm, &mut work.normed);
+                normalize(&self.mlp_norm, residual, &mut tape.mlp_norm, value);
+            }
+            Site::Ln2 => {
+                self.mlp_norm.gain(value, &mut work.normed);
                 self.mlp.hidden(&work.normed, value, &mut tape.mlp);
             }
             Site::MlpPost => {
@@ -178,7 +186,11 @@ impl<R: Real> Block<R> {
             residual,
         } = state;
         match site {
-            Site::ResidPre => self.attention_back(n_tokens, value, residual, rope, tape, grads, work),
+            Site::ResidPre => {
+                self.attention_norm.normalize_backward(&tape.attention_norm, value);
+                plus(value, residual);
+            }
+            Site::Ln1 => self.attention_back(n_tokens, value, residual.len(), rope, tape, grads, work),
             Site::Z => {
                 if let Some(norm) = &self.attention_post_norm {
                     normed_back(norm, value, &tape.attention_post_norm, grads.as_deref_mut());
@@ -187,21 +199,20 @@ impl<R: Real> Block<R> {
                 linear_back(&self.attention.output, n_tokens, value, z.zip(grads), &mut work.swap);
             }
             Site::AttnOut if self.parallel => {
-                self.mlp_back(value, residual.len(), tape, grads, work);
-                plus(&mut work.normed, residual);
+                self.mlp_norm.normalize_backward(&tape.mlp_norm, value);
+                plus(value, residual);
                 // attention's output went straight into the residual; what entered the block went there and into the MLP
                 swap(value, residual);
-                swap(residual, &mut work.normed);
             }
             Site::AttnOut | Site::MlpOut => {
                 residual.clear();
                 residual.extend_from_slice(value);
             }
             Site::ResidMid => {
-                self.mlp_back(value, residual.len(), tape, grads, work);
-                plus(&mut work.normed, residual);
-                swap(value, &mut work.normed);
+                self.mlp_norm.normalize_backward(&tape.mlp_norm, value);
+                plus(value, residual);
             }
+            Site::Ln2 => self.mlp_back(value, residual.len(), tape, grads, work),
             Site::MlpPost => {
                 if let Some(norm) = &self.mlp_post_norm {
                     normed_back(norm, value, &tape.mlp_post_norm, grads.as_deref_mut());
@@ -213,13 +224,14 @@ impl<R: Real> Block<R> {
         }
     }
 
-    /// From the gradient of the heads' outputs, in `value`, to that of the residual which entered the block.
+    /// From the gradient of the heads' outputs, in `value`, to that of what attention's norm made of the residual, [n, d_model] of
+    /// `len` numbers.
     #[allow(clippy::too_many_arguments, reason = "a plain function of plain buffers")]
     fn attention_back(
         &self,
         n_tokens: usize,
         value: &mut Vec<R>,
-        residual: &[R],
+        len: usize,
         rope: Option<&Rope<R>>,
         tape: &BlockTape<R>,
         mut grads: Option<&mut [R]>,
@@ -231,7 +243,7 @@ impl<R: Real> Block<R> {
             attention,
             ..
         } = work;
-        dx.resize(residual.len(), R::ZERO);
+        dx.resize(len, R::ZERO);
         let weights = grads.as_deref_mut().map(|grads| {
             self.attention_norm.gain(&tape.attention_norm.normalized, inputs);
             (inputs.as_slice(), grads)
@@ -242,13 +254,20 @@ impl<R: Real> Block<R> {
             self.attention_norm
                 .weight_backward(&tape.attention_norm.normalized, dx, grads);
         }
-        self.attention_norm.backward(&tape.attention_norm, dx);
-        plus(dx, residual);
+        self.attention_norm.gain_backward(dx);
         swap(value, dx);
     }
 
-    /// From the gradient of the hidden layer to that of the residual which the MLP's norm read, into `work.normed`.
-    fn mlp_back(&self, hidden: &mut [R], len: usize, tape: &BlockTape<R>, mut grads: Option<&mut [R]>, work: &mut BlockWork<R>) {
+    /// From the gradient of the hidden layer, in `value`, to that of what the norm before the MLP made of the residual, [n, d_model]
+    /// of `len` numbers.
+    fn mlp_back(
+        &self,
+        value: &mut Vec<R>,
+        len: usize,
+        tape: &BlockTape<R>,
+        mut grads: Option<&mut [R]>,
+        work: &mut BlockWork<R>,
+    ) {
         let BlockWork {
             normed: dx,
             inputs,
@@ -260,11 +279,12 @@ impl<R: Real> Block<R> {
             self.mlp_norm.gain(&tape.mlp_norm.normalized, inputs);
             (inputs.as_slice(), grads)
         });
-        self.mlp.hidden_backward(&tape.mlp, hidden, dx, weights, scratch);
+        self.mlp.hidden_backward(&tape.mlp, value, dx, weights, scratch);
         if let Some(grads) = grads {
             self.mlp_norm.weight_backward(&tape.mlp_norm.normalized, dx, grads);
         }
-        self.mlp_norm.backward(&tape.mlp_norm, dx);
+        self.mlp_norm.gain_backward(dx);
+        swap(value, dx);
     }
 
     pub(super) fn to_f64(&self) -> Block<f64> {
@@ -278,6 +298,13 @@ impl<R: Real> Block<R> {
             parallel: self.parallel,
         }
     }
+}
+
+/// value ← x̂, which the tape keeps as well.
+fn normalize<R: Real>(norm: &Norm<R>, x: &[R], tape: &mut NormTape<R>, value: &mut Vec<R>) {
+    norm.normalize(x, tape);
+    value.clear();
+    value.extend_from_slice(&tape.normalized);
 }
 
 /// value ← value W + b; `scratch` becomes what the value was.

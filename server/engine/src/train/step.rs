@@ -63,7 +63,7 @@ impl<'m, R: Real> Stepper<'m, R> {
     pub fn prepare(&mut self, contexts: &[&[u32]]) -> Result<(), TrainError> {
         self.prefix(contexts)?;
         for trainee in &mut self.trainees {
-            trainee.prepare(input(trainee, &self.readings, &self.x));
+            trainee.prepare_to(input(trainee, &self.readings, &self.x), &self.x);
         }
         self.pass.take_seconds();
         Ok(())

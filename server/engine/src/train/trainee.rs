@@ -170,8 +170,13 @@ impl<R: Real> Trainee<R> {
 
     /// Before the first step: what the initial weights take from `x` [n_tokens, d_in], the run's first batch.
     pub fn prepare(&mut self, x: &[R]) {
+        self.prepare_to(x, x);
+    }
+
+    /// As [`Trainee::prepare`], where x̂ is to be `target` [n_tokens, d_out]: x itself, but for transcoders.
+    pub fn prepare_to(&mut self, x: &[R], target: &[R]) {
         if self.origin.is_fresh() {
-            self.dictionary.prepare(x);
+            self.dictionary.prepare_to(x, target);
         }
     }
 
@@ -200,7 +205,8 @@ impl<R: Real> Trainee<R> {
         let per_number = weight / target.len() as f64;
         let forward = &mut self.forward;
         self.grad_out.resize(target.len(), R::ZERO);
-        self.dictionary.forward(x, per_number, forward, Path::default(), scratch);
+        self.dictionary
+            .forward_to(x, target, per_number, forward, Path::default(), scratch);
         if let Some(resampler) = &mut self.resampler {
             resampler.see(self.steps, &forward.codes, x, &forward.x_hat);
         }

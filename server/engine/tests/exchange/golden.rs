@@ -196,7 +196,10 @@ fn sparse_codings_objects_are_read_as_their_attributes() {
         assert!((sparsity - 0.001 * (i + 1) as f64 * 6.0).abs() < 1e-12);
     }
     for (index, says) in [(None, "holds 4 dictionaries; choose one"), (Some(4), "no number 4")] {
-        let choice = Choice { index, at: None };
+        let choice = Choice {
+            index,
+            ..Choice::default()
+        };
         let error = read(&folder().join("sparse_coding_0"), &choice).unwrap_err().to_string();
         assert!(error.contains(says), "{error}");
     }

@@ -16,6 +16,7 @@ use std::{
 use crate::{
     outputs, read_any, relative,
     round_trip::{D_IN, N, dictionaries, tokens},
+    transcoders::transcoders,
 };
 
 /// The Python that has the tools.
@@ -70,7 +71,10 @@ fn theirs(folder: &Path, name: &str) -> Vec<f32> {
 fn they_load_what_we_write() {
     let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let made = dictionaries();
+    let mut made = dictionaries();
+    made.extend(transcoders(HookPoint::block(3, Site::Ln2)));
+    let made = made;
+    let is_written = |format, dictionary: &Dictionary<f32>| format == Format::SaeLens || dictionary.kind().read_at().is_none();
     let path = |format: Format, i: usize| {
         let tool = if format == Format::SaeLens {
             "saelens"
@@ -80,9 +84,10 @@ fn they_load_what_we_write() {
         folder.path().join(tool).join(format!("{i}_{}", made[i].kind().name()))
     };
     for format in [Format::SaeLens, Format::DictionaryLearning] {
-        for (i, dictionary) in made.iter().enumerate() {
+        for (i, dictionary) in made.iter().enumerate().filter(|(_, d)| is_written(format, d)) {
+            let site = dictionary.kind().read_at().map_or(Site::ResidPost, |_| Site::MlpOut);
             let facts = Facts {
-                hook: Some(HookPoint::block(3, Site::ResidPost).to_string()),
+                hook: Some(HookPoint::block(3, site).to_string()),
                 model: Some("tiny".into()),
                 residual: Some(ResidualFrame::Raw),
                 ..Facts::new(format)
@@ -92,7 +97,7 @@ fn they_load_what_we_write() {
     }
     other_side(&python, "load", folder.path());
     for format in [Format::SaeLens, Format::DictionaryLearning] {
-        for (i, dictionary) in made.iter().enumerate() {
+        for (i, dictionary) in made.iter().enumerate().filter(|(_, d)| is_written(format, d)) {
             let (codes, x_hat) = outputs(dictionary, &tokens());
             let path = path(format, i);
             let acts = theirs(&path, "acts");
@@ -146,5 +151,5 @@ fn we_load_what_they_write() {
             n += 1;
         }
     }
-    assert!(n >= 20, "only {n} dictionaries were written");
+    assert!(n >= 24, "only {n} dictionaries were written");
 }

@@ -10,6 +10,7 @@ mod interop;
 mod real;
 mod refused;
 mod round_trip;
+mod transcoders;
 
 use engine::{
     dictionary::{Dictionary, Path as Passes, Scratch, SparseCodes},
@@ -22,13 +23,13 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/formats")
 }
 
-/// Activations [n, d_sae] and reconstruction [n, d_in] of `x`.
+/// Activations [n, d_sae] and reconstruction [n, d_out] of `x`.
 fn outputs(dictionary: &Dictionary<f32>, x: &[f32]) -> (Vec<f32>, Vec<f32>) {
     let scratch = Scratch::new();
     let mut codes = SparseCodes::default();
     dictionary.encode(x, &mut codes, &scratch);
-    let mut x_hat = vec![0.0; x.len()];
-    dictionary.decode(&codes, &mut x_hat, Passes::SPARSE, &scratch);
+    let mut x_hat = vec![0.0; x.len() / dictionary.d_in() * dictionary.d_out()];
+    dictionary.reconstruct(&codes, x, &mut x_hat, Passes::SPARSE, &scratch);
     (codes.to_dense(), x_hat)
 }
 

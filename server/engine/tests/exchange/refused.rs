@@ -107,7 +107,11 @@ fn saelens_configs_that_cannot_be_used() {
             "temporal".into(),
             "field 'architecture' is \"temporal\"; expected standard, gated",
         ),
-        ("architecture", "transcoder".into(), "\"transcoder\"; expected standard"),
+        (
+            "architecture",
+            "transcoder".into(),
+            "'apply_b_dec_to_input' is true; expected false: a transcoder's b_dec",
+        ),
         ("normalize_activations", "layer_norm".into(), "\"layer_norm\"; expected none"),
         (
             "normalize_activations",
@@ -164,8 +168,8 @@ fn other_configs_that_cannot_be_used() {
     });
     assert!(error.contains("tensor 'bias' is not known here"), "{error}");
     for (field, value, says) in [
-        ("transcode", serde_json::Value::Bool(true), "transcoder"),
-        ("skip_connection", true.into(), "skip connection"),
+        ("skip_connection", serde_json::Value::Bool(true), "skip connection"),
+        ("embed_skip", true.into(), "from the embedding"),
         ("activation", "groupmax".into(), "\"groupmax\"; expected topk"),
         ("num_latents", 12.into(), "expected 10, as encoder.weight has"),
         ("k", 0.into(), "features per token, 1 to 10"),

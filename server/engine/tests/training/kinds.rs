@@ -1,5 +1,5 @@
-//! The kinds of dictionary beside ReLU against torch, as `tests/golden/kinds.py` describes it: codes, losses, every gradient, ten
-//! optimiser steps.
+//! The kinds of dictionary beside ReLU against torch, as `tests/golden/kinds.py` and `transcoders.py` describe it: codes, losses, every
+//! gradient, ten optimiser steps.
 
 use api::{DictionaryKind, HookPoint, KindName, ResidualFrame};
 use engine::{
@@ -26,7 +26,14 @@ pub struct About {
     pub n_steps: usize,
     pub d_sae: usize,
     pub at: HookPoint,
+    /// The language model.
+    #[serde(default = "gpt2")]
+    pub model: String,
     pub kinds: Vec<Entry>,
+}
+
+fn gpt2() -> String {
+    "gpt2".into()
 }
 
 #[derive(Deserialize)]
@@ -62,7 +69,16 @@ pub struct Golden {
 
 impl Golden {
     pub fn read() -> Self {
-        let bytes = fs::read(models().join("../kinds/golden.safetensors")).unwrap();
+        Self::open("kinds/golden.safetensors")
+    }
+
+    /// Of one of the places of transcoders, by its model.
+    pub fn transcoders(model: &str) -> Self {
+        Self::open(&format!("transcoders/{model}.safetensors"))
+    }
+
+    fn open(file: &str) -> Self {
+        let bytes = fs::read(models().join("..").join(file)).unwrap();
         let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
         let about = serde_json::from_str(&metadata.metadata().as_ref().unwrap()["golden"]).unwrap();
         Self { about, bytes }
@@ -88,8 +104,11 @@ impl Golden {
 
     /// The dictionary before the first step.
     pub fn dictionary<R: Real>(&self, entry: &Entry) -> Dictionary<R> {
-        let d_in = self.numbers("median").len();
-        let mut dictionary = Dictionary::random(entry.kind, d_in, self.about.d_sae, 0);
+        let numbers = |name: &str| self.numbers(&format!("{}.init.{name}", entry.name)).len();
+        let d_in = numbers("W_enc") / self.about.d_sae;
+        let is_decoded = entry.parameters.iter().any(|name| name == "b_dec");
+        let d_out = if is_decoded { numbers("b_dec") } else { d_in };
+        let mut dictionary = Dictionary::between(entry.kind, (d_in, d_out), self.about.d_sae, 0);
         let fill = |part: &str, tensors: &mut [Tensor<R>], names: &[String]| {
             let mut own: Vec<_> = tensors.iter().map(|t| t.name).collect();
             let mut names: Vec<_> = names.iter().map(String::as_str).collect();
@@ -122,7 +141,7 @@ impl Golden {
     }
 
     pub fn model(&self) -> Model<f32> {
-        Model::load(&models().join("gpt2"), ResidualFrame::Raw).unwrap()
+        Model::load(&models().join(&self.about.model), ResidualFrame::Raw).unwrap()
     }
 }
 
@@ -228,16 +247,20 @@ fn ten_steps(golden: &Golden, model: &Model<f64>, entry: &Entry) {
 }
 
 fn is_torchs(kind: KindName) {
-    let golden = Golden::read();
+    of_golden_is_torchs(&Golden::read(), kind);
+}
+
+/// The same of a file.
+pub fn of_golden_is_torchs(golden: &Golden, kind: KindName) {
     let (model, name) = (golden.model(), kind.to_string());
     let exact = model.to_f64();
     let entry = golden.about.kinds.iter().find(|entry| entry.name == name).unwrap();
-    codes::<f32>(&golden, entry, 1e-5);
-    codes::<f64>(&golden, entry, 1e-6);
-    first_step(&golden, &model, entry, 1e-5);
+    codes::<f32>(golden, entry, 1e-5);
+    codes::<f64>(golden, entry, 1e-6);
+    first_step(golden, &model, entry, 1e-5);
     // the golden gradients are kept in f32
-    first_step(&golden, &exact, entry, 1e-6);
-    ten_steps(&golden, &exact, entry);
+    first_step(golden, &exact, entry, 1e-6);
+    ten_steps(golden, &exact, entry);
 }
 
 #[test]
@@ -286,16 +309,11 @@ fn jumprelu_is_torchs() {
 fn every_kind_has_its_golden_numbers() {
     let golden = Golden::read();
     let names: Vec<_> = golden.about.kinds.iter().map(|entry| entry.kind.name()).collect();
-    // ReLU's and transcoders' are with the training's; pursuit, which holds its codes constant, has its own with the origins, and
-    // what is fitted with the baselines
+    // ReLU's are with the training's, and so are the plain transcoder's; the other transcoders' are in a file for each place; pursuit,
+    // which holds its codes constant, has its own with the origins, and what is fitted with the baselines
     let elsewhere = |name: &KindName| {
-        let others = [
-            KindName::Relu,
-            KindName::Transcoder,
-            KindName::JumpReluTranscoder,
-            KindName::Pursuit,
-        ];
-        others.contains(name) || name.is_fitted()
+        let is_transcoder = name.settings().contains(&"read_at");
+        [KindName::Relu, KindName::Pursuit].contains(name) || is_transcoder || name.is_fitted()
     };
     assert!(
         KindName::ALL.iter().all(|name| names.contains(name) != elsewhere(name)),

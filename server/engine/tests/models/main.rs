@@ -1,6 +1,9 @@
 //! The language models against torch (golden files written by `tests/golden/models.py`) and against laws.
 #![allow(clippy::unwrap_used, reason = "a test may stop at a surprise")]
 
+mod norms;
+mod real;
+
 use api::{HookPoint, ResidualFrame, Site};
 use engine::{
     kernel::Real,
@@ -63,7 +66,11 @@ struct Golden(Vec<u8>);
 
 impl Golden {
     fn of(name: &str) -> Self {
-        Self(fs::read(folder(name).join("golden.safetensors")).unwrap())
+        Self::open(name, "golden.safetensors")
+    }
+
+    fn open(name: &str, file: &str) -> Self {
+        Self(fs::read(folder(name).join(file)).unwrap())
     }
 
     fn with<T>(&self, name: &str, f: impl FnOnce(TensorView<'_>) -> T) -> T {
@@ -185,32 +192,36 @@ fn forward_is_torchs() {
     }
 }
 
+/// The gradient of the golden file's sum by the value at `at`, where `replaced` stands there, and the logits.
+fn golden_gradient(model: &Model<f32>, golden: &Golden, at: HookPoint, replaced: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    let cut = cut_at(model, &golden.tokens(), at);
+    let (mut tape, mut work, mut out) = (Tape::default(), Work::default(), Vec::new());
+    model
+        .suffix(&cut, replaced, &mut out, &mut NoHooks, Some(&mut tape), &mut work)
+        .unwrap();
+    let facts = model.facts();
+    let mut logits = vec![f32::NAN; out.len() / facts.d_model * facts.d_vocab];
+    let mut slopes = LogitSlopes::default();
+    model.logits_for_gradient(&out, &mut logits, &mut slopes);
+    let mut grad_out = vec![f32::NAN; out.len()];
+    model.logits_backward(&mut golden.numbers("weight.logits"), &slopes, &mut grad_out);
+    let above = golden.layer() + 1..facts.n_layers;
+    let mut enter = Add(above
+        .map(|layer| (HookPoint::resid_pre(layer), golden.numbers(&format!("weight.{layer}"))))
+        .collect());
+    let mut grad = Vec::new();
+    model.backward(&tape, &mut grad_out, &mut grad, &mut enter, &mut work);
+    (grad, logits)
+}
+
 #[test]
 fn gradients_are_autograds() {
     for name in FOLDERS {
         let (model, golden) = (load(name), Golden::of(name));
-        let layer = golden.layer();
-        let cut = cut_at(&model, &golden.tokens(), HookPoint::resid_pre(layer));
-        let (mut tape, mut work, mut out) = (Tape::default(), Work::default(), Vec::new());
-        let replaced = golden.numbers("replaced");
-        model
-            .suffix(&cut, &replaced, &mut out, &mut NoHooks, Some(&mut tape), &mut work)
-            .unwrap();
-        let facts = model.facts();
-        let mut logits = vec![f32::NAN; out.len() / facts.d_model * facts.d_vocab];
-        let mut slopes = LogitSlopes::default();
-        model.logits_for_gradient(&out, &mut logits, &mut slopes);
+        let at = HookPoint::resid_pre(golden.layer());
+        let (grad, logits) = golden_gradient(&model, &golden, at, &golden.numbers("replaced"));
         let off = distance(&logits, &golden.numbers("logits_replaced"));
         assert!(off < 1e-4, "{name}: logits with the replaced residual are off by {off}");
-
-        let mut grad_out = vec![f32::NAN; out.len()];
-        model.logits_backward(&mut golden.numbers("weight.logits"), &slopes, &mut grad_out);
-        let above = layer + 1..facts.n_layers;
-        let mut enter = Add(above
-            .map(|layer| (HookPoint::resid_pre(layer), golden.numbers(&format!("weight.{layer}"))))
-            .collect());
-        let mut grad = Vec::new();
-        model.backward(&tape, &mut grad_out, &mut grad, &mut enter, &mut work);
         let off = relative(&grad, &golden.numbers("grad"));
         assert!(off < 1e-5, "{name}: the gradient is off by {off}");
     }
@@ -468,32 +479,4 @@ fn facts_are_those_of_the_config() {
     let facts = *load("gpt_neox").facts();
     assert_eq!(facts.family.to_string(), "gpt_neox");
     assert!(facts.layer_norm);
-}
-
-#[test]
-fn stories260k_is_torchs() {
-    let Some(data) = std::env::var_os("SAESCOPE_TEST_DATA") else {
-        eprintln!("skipped stories260k_is_torchs: SAESCOPE_TEST_DATA is not set");
-        return;
-    };
-    let folder = Path::new(&data).join("models/stories260k");
-    let text = fs::read(folder.join("reference_forward.json")).unwrap();
-    let reference: serde_json::Value = serde_json::from_slice(&text).unwrap();
-    let list = |value: &serde_json::Value| -> Vec<f32> { serde_json::from_value(value.clone()).unwrap() };
-    let tokens: Vec<u32> = serde_json::from_value(reference["ids"].clone()).unwrap();
-    let model = Model::load(&folder, ResidualFrame::Raw).unwrap();
-    let (d_model, n_layers) = (model.facts().d_model, model.facts().n_layers);
-    let mut keep = Keep::default();
-    let cut = cut_at(&model, &tokens, HookPoint::Embed);
-    let out = suffix(&model, &cut, &cut.value, &mut keep);
-    let last = |rows: &[f32]| rows[rows.len() - d_model..].to_vec();
-    for layer in 0..n_layers {
-        let off = distance(
-            &last(&keep.0[&HookPoint::resid_pre(layer)]),
-            &list(&reference["hidden_last_token"][layer]),
-        );
-        assert!(off < 1e-4, "block {layer}: {off}");
-    }
-    assert!(distance(&last(&out), &list(&reference["hidden_last_token"][n_layers])) < 1e-4);
-    assert!(distance(&logits(&model, &last(&out)), &list(&reference["logits_last"])) < 1e-4);
 }
