@@ -19,6 +19,7 @@ pub fn count(n: u64) -> String {
 pub fn counted(n: usize, noun: &str) -> String {
     match (n, noun.strip_suffix('y')) {
         (1, _) => format!("1 {noun}"),
+        _ if noun.ends_with("series") => format!("{} {noun}", count(n as u64)),
         (_, Some(stem)) => format!("{} {stem}ies", count(n as u64)),
         _ => format!("{} {noun}s", count(n as u64)),
     }
@@ -110,6 +111,15 @@ pub fn percent(share: f64) -> String {
     format!("{:.0} %", 100.0 * share)
 }
 
+/// A ratio in percent: whole, with more digits where it is small.
+pub fn percent_of(ratio: f64) -> String {
+    if ratio.abs() < 0.1 {
+        format!("{} %", number(100.0 * ratio))
+    } else {
+        percent(ratio)
+    }
+}
+
 /// Seconds since 1970 as date and time, in UTC so that server and browser write the same: `2026-11-21 02:40 UTC`.
 pub fn time(seconds: i64) -> String {
     let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
@@ -197,6 +207,7 @@ mod tests {
         assert_eq!(counted(1, "dictionary"), "1 dictionary");
         assert_eq!(counted(13, "dictionary"), "13 dictionaries");
         assert_eq!(counted(0, "run"), "0 runs");
+        assert_eq!(counted(2, "series"), "2 series");
     }
 
     #[test]

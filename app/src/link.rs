@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use api::{ApiError, ConfigError, ErrorKind, HookPoint, JobId, ModelId, ParetoQuery};
+use api::{ApiError, ConfigError, ErrorKind, HookPoint, JobId, ModelId, ParetoQuery, SeriesKey, SeriesSet};
 use leptos_router::params::ParamsMap;
 
 /// A run's page.
@@ -39,6 +39,9 @@ pub fn pareto_params(query: &ParetoQuery) -> ParamsMap {
     set("y", query.y.clone());
     set("log_x", query.log_x.map(|on| on.to_string()));
     set("log_y", query.log_y.map(|on| on.to_string()));
+    set("hide", query.hide.as_ref().map(ToString::to_string));
+    set("only", query.only.as_ref().map(ToString::to_string));
+    set("against", query.against.map(|series| series.to_string()));
     params
 }
 
@@ -56,6 +59,11 @@ pub fn pareto_query(params: &ParamsMap) -> Result<ParetoQuery, ApiError> {
         y: given(params, "y"),
         log_x: read(params, "log_x", "true or false")?,
         log_y: read(params, "log_y", "true or false")?,
+        hide: given(params, "hide").map(|series| series.parse::<SeriesSet>()).transpose()?,
+        only: given(params, "only").map(|series| series.parse::<SeriesSet>()).transpose()?,
+        against: given(params, "against")
+            .map(|series| series.parse::<SeriesKey>())
+            .transpose()?,
     })
 }
 
@@ -110,6 +118,9 @@ mod tests {
             y: None,
             log_x: Some(false),
             log_y: None,
+            hide: Some("gated.e2e+ds,ica".parse().unwrap()),
+            only: None,
+            against: Some("jumprelu.local.pruned".parse().unwrap()),
         };
         assert_eq!(pareto_query(&pareto_params(&query)).unwrap(), query);
         assert_eq!(pareto_query(&ParamsMap::new()).unwrap(), ParetoQuery::default());

@@ -1,12 +1,15 @@
-//! The Pareto page's answer: which dictionaries are compared, their fronts, and each objective against local.
+//! The Pareto page's answer: which dictionaries are compared, their fronts, each objective against local, and every series in order.
 
 use anyhow::Result;
 use api::{
     ConfigError, DictionaryInfo, Direction, EvaluationSplit, HookPoint, JobId, KindName, METRICS, MetricDefinition, ModelId,
-    ParetoFront, ParetoQuery, ParetoView, Series, metric,
+    ParetoFront, ParetoQuery, ParetoRanking, ParetoSeries, ParetoView, Series, SeriesKey, metric,
 };
-use app::charts::{Theme, pareto_chart, pareto_csv};
-use engine::experiment::pareto::{self, Run};
+use app::charts::{Theme, csv, pareto_chart};
+use engine::experiment::{
+    pareto::{self, Run},
+    ranking::{self, Group},
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Width and height of the chart as a file.
@@ -39,6 +42,7 @@ pub fn view(mut all: Vec<DictionaryInfo>, query: ParetoQuery) -> Result<ParetoVi
         y: Some(y.name.into()),
         log_x: Some(query.log_x.unwrap_or(x.log)),
         log_y: Some(query.log_y.unwrap_or(y.log)),
+        ..query
     };
     if newest.is_none() && (query.model.is_some() || query.at.is_some() || query.sweep.is_some()) {
         let mut error = nothing(&query, &choices);
@@ -57,28 +61,34 @@ pub fn view(mut all: Vec<DictionaryInfo>, query: ParetoQuery) -> Result<ParetoVi
         .collect::<BTreeSet<JobId>>()
         .into_iter()
         .collect();
-    let dictionaries: Vec<_> = here
+    let mut dictionaries: Vec<_> = here
         .into_iter()
         .filter(|d| query.sweep.is_none_or(|sweep| d.sweep.0 == sweep))
         .collect();
+    let series = series(&dictionaries, &query);
+    dictionaries.retain(|d| query.shows(d.config.series()));
     Ok(ParetoView {
         fronts: fronts(&dictionaries, x, y),
         summary: summary(&dictionaries, x, y),
+        ranking: ranking(&dictionaries, &series, &query, x, y)?,
         query,
         choices,
         sweeps,
+        series,
         dictionaries,
     })
 }
 
 /// The chart as SVG.
 pub fn svg(view: &ParetoView) -> String {
-    pareto_chart(view, SIZE).svg(Theme::Light)
+    let mut chart = pareto_chart(view, SIZE);
+    chart.key = true;
+    chart.svg(Theme::Light)
 }
 
 /// The points as a table.
-pub fn csv(view: &ParetoView) -> String {
-    pareto_csv(view)
+pub fn table(view: &ParetoView) -> String {
+    csv(&view.dictionaries)
 }
 
 fn definition(field: &str, name: &str) -> Result<&'static MetricDefinition, ConfigError> {
@@ -146,6 +156,59 @@ fn nothing(query: &ParetoQuery, choices: &[(ModelId, Vec<HookPoint>)]) -> Config
     }
 }
 
+/// The series of these dictionaries, in their order.
+fn series(dictionaries: &[DictionaryInfo], query: &ParetoQuery) -> Vec<ParetoSeries> {
+    let mut found: BTreeMap<Series, usize> = BTreeMap::new();
+    dictionaries
+        .iter()
+        .for_each(|d| *found.entry(d.config.series()).or_default() += 1);
+    let of = |(series, n)| ParetoSeries {
+        series,
+        n,
+        shown: query.shows(series),
+    };
+    found.into_iter().map(of).collect()
+}
+
+/// The series that are shown, in order.
+fn ranking(
+    dictionaries: &[DictionaryInfo],
+    here: &[ParetoSeries],
+    query: &ParetoQuery,
+    x: &MetricDefinition,
+    y: &MetricDefinition,
+) -> Result<Option<ParetoRanking>, ConfigError> {
+    let asked = query.against.map(|SeriesKey(series)| series);
+    if let Some(asked) = asked.filter(|asked| here.iter().all(|one| one.series != *asked)) {
+        let there: Vec<_> = here.iter().map(|one| SeriesKey(one.series).to_string()).collect();
+        let message = format!(
+            "no dictionary of series '{}' here; there are some of: {}",
+            SeriesKey(asked),
+            there.join(", ")
+        );
+        return Err(ConfigError::new("against", message));
+    }
+    let of = |series: Series| -> Group {
+        let own = dictionaries.iter().filter(|d| d.config.series() == series);
+        (series, own.map(|d| (d.id, run(d, x, y))).collect())
+    };
+    let groups: Vec<Group> = here.iter().filter(|one| one.shown).map(|one| of(one.series)).collect();
+    // one kind's objectives are compared over the range that all of them share
+    let [first, ..] = &groups[..] else { return Ok(None) };
+    let is_across = groups
+        .iter()
+        .any(|(series, _)| series.kind != first.0.kind || series.making != api::Making::Fresh);
+    if groups.len() < 2 || !(is_across || asked.is_some()) {
+        return Ok(None);
+    }
+    // what is left out has no say
+    let asked = asked.filter(|asked| groups.iter().any(|(series, _)| series == asked));
+    let is_lower_better = y.direction != Direction::HigherIsBetter;
+    Ok(asked
+        .or_else(|| ranking::usual(&groups))
+        .map(|reference| ranking::ranking(&groups, reference, is_lower_better)))
+}
+
 /// Per kind and objective, the dictionaries on its front; what has none is left out.
 fn fronts(dictionaries: &[DictionaryInfo], x: &MetricDefinition, y: &MetricDefinition) -> Vec<ParetoFront> {
     // what is neither better nor worse is read as a cost: fewer features at the same loss
@@ -166,21 +229,25 @@ fn fronts(dictionaries: &[DictionaryInfo], x: &MetricDefinition, y: &MetricDefin
 }
 
 fn summary(dictionaries: &[DictionaryInfo], x: &MetricDefinition, y: &MetricDefinition) -> Vec<api::ParetoSummary> {
-    let run = |d: &DictionaryInfo| Run {
-        objective: d.config.objective.kind(),
-        seed: d.config.seed,
-        coefficient: d.config.dial().1,
-        x: value(d, x),
-        y: value(d, y),
-    };
     // within a kind: what differs is the objective alone
     let of_kind = |kind| {
         let of = dictionaries
             .iter()
             .filter(|d| d.config.kind.name() == kind && d.config.origin.is_fresh());
-        pareto::summary(kind, &of.map(run).collect::<Vec<_>>())
+        pareto::summary(kind, &of.map(|d| run(d, x, y)).collect::<Vec<_>>())
     };
     KindName::ALL.into_iter().flat_map(of_kind).collect()
+}
+
+/// A dictionary as a point.
+pub fn run(dictionary: &DictionaryInfo, x: &MetricDefinition, y: &MetricDefinition) -> Run {
+    Run {
+        objective: dictionary.config.objective.kind(),
+        seed: dictionary.config.seed,
+        coefficient: dictionary.config.dial().1,
+        x: value(dictionary, x),
+        y: value(dictionary, y),
+    }
 }
 
 /// What was not measured has no place in the plot.
@@ -272,6 +339,51 @@ mod tests {
             ]
         );
         assert!(view.summary.iter().all(|part| part.kind == KindName::Relu));
+    }
+
+    #[test]
+    fn several_kinds_are_ranked_and_what_is_hidden_has_no_say() {
+        let mut all = some();
+        for d in all.iter_mut().filter(|d| [4, 5].contains(&d.id.0)) {
+            d.config.kind = api::DictionaryKind::Gated;
+        }
+        let query = |more: &str| -> ParetoQuery {
+            let mut query = json!({"at": "blocks.2.hook_resid_pre"});
+            for (name, value) in more.split('&').filter_map(|part| part.split_once('=')) {
+                query[name] = value.into();
+            }
+            serde_json::from_value(query).unwrap()
+        };
+        let ranks = |view: &ParetoView| -> Vec<String> {
+            let ranking = view.ranking.iter().flat_map(|ranking| &ranking.ranks);
+            ranking.map(|rank| SeriesKey(rank.series).to_string()).collect()
+        };
+        let view = |more: &str| super::view(all.clone(), query(more));
+        let whole = view("").unwrap();
+        assert_eq!(whole.ranking.as_ref().unwrap().reference, Series::USUAL);
+        assert_eq!(ranks(&whole), ["gated.e2e", "relu.local"]);
+        assert_eq!(
+            whole.series.iter().map(|one| (one.n, one.shown)).collect::<Vec<_>>(),
+            [(3, true), (2, true)]
+        );
+        let other = view("against=gated.e2e").unwrap();
+        assert_eq!(ranks(&other), ["gated.e2e", "relu.local"]);
+        assert!(other.ranking.unwrap().ranks[1].found.unwrap().value > 1.0);
+        // hidden: still to be chosen, and in nothing else
+        let hidden = view("hide=gated.e2e&against=gated.e2e").unwrap();
+        assert_eq!((hidden.dictionaries.len(), hidden.fronts.len(), hidden.ranking), (3, 1, None));
+        assert_eq!(hidden.series.iter().map(|one| one.shown).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(view("only=gated.e2e").unwrap().dictionaries.len(), 2);
+        assert!(view("only=tied.local").unwrap().dictionaries.is_empty());
+        let error = view("against=tied.local").unwrap_err();
+        assert!(
+            error.field == "against" && error.message.contains("relu.local, gated.e2e"),
+            "{error}"
+        );
+        // one kind's objectives have their own summary, and a ranking where it is asked for
+        let one_kind = |more: &str| super::view(some(), query(more)).unwrap();
+        assert_eq!(one_kind("").ranking, None);
+        assert_eq!(ranks(&one_kind("against=relu.local")), ["relu.e2e", "relu.local"]);
     }
 
     #[test]

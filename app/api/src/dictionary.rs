@@ -150,9 +150,17 @@ pub struct DictionaryInfo {
     pub checksum: String,
     /// Seconds since 1970.
     pub created: i64,
+    /// The command that does what its run did; the registry fills it in.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub command: String,
 }
 
 impl DictionaryInfo {
+    /// The command that computes `metrics` again from the weights.
+    pub fn measuring(&self) -> String {
+        format!("saescope evaluate --dictionary {}", self.id)
+    }
+
     /// The value of a metric of the whole dictionary over the ordinary tokens.
     pub fn metric(&self, name: &str) -> Option<f64> {
         self.measurement(name).map(|m| m.value)

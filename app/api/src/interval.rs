@@ -23,7 +23,8 @@ impl fmt::Display for Resampled {
     }
 }
 
-/// The 95 % interval of a value, from the 2.5th to the 97.5th percentile of 1,000 resamples of the evaluated text.
+/// The 95 % interval of a value: from the 2.5th to the 97.5th percentile of 1,000 resamples of the evaluated text, or, for the numbers of
+/// features alive, 1.96 of the jackknife's standard deviations to either side.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Interval {

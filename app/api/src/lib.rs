@@ -48,9 +48,11 @@ pub use kind::{DictionaryKind, KindName};
 pub use known::{BestFeature, CausalUse, Estimate, KnownFeatures, KnownLabel, KnownScores, KnownSummary, LabelKind, Reading};
 pub use metric::{Direction, METRICS, MetricDefinition, metric};
 pub use origin::{Making, Origin, PostHoc};
-pub use pareto::{AgainstLocal, ParetoFront, ParetoQuery, ParetoSummary, ParetoView};
+pub use pareto::{
+    Against, AtEqual, ParetoFront, ParetoQuery, ParetoRank, ParetoRanking, ParetoSeries, ParetoSummary, ParetoView,
+};
 pub use per_objective::PerObjective;
 pub use pretrain::{ModelShape, PretrainConfig, TokenizerSource, WeightType};
 pub use registry::{CorpusInfo, CorpusSource, DictionaryGroup, Health, ModelInfo, ModelSource, Overview};
-pub use series::Series;
+pub use series::{Series, SeriesKey, SeriesSet};
 pub use sweep::{ResolvedAgainst, ResolvedSweep, SweepRequest};

@@ -9,7 +9,8 @@ use plotters::prelude::{
     Circle, DrawingArea, DrawingAreaErrorKind, IntoDrawingArea, PathElement, Polygon, RGBColor, SVGBackend, ShapeStyle,
 };
 
-use super::style::{FONT_FAMILY, Ink, Marker, Style, Theme};
+use super::marker::{Body, body, inside, opacity};
+use super::style::{FONT_FAMILY, Ink, Style, Theme};
 
 /// plotters draws on whole pixels; the chart's user unit has this many of them.
 const FINE: f64 = 10.0;
@@ -19,19 +20,6 @@ const STAND_IN_TEXT: &str = "#010203";
 
 /// Size of text, in user units.
 pub(super) const TEXT_SIZE: f64 = 12.0;
-
-/// An arrow to the right, in radii of a mark.
-const ARROW: [(f64, f64); 7] = [
-    (-1.2, -0.4),
-    (0.0, -0.4),
-    (0.0, -1.1),
-    (1.25, 0.0),
-    (0.0, 1.1),
-    (0.0, 0.4),
-    (-1.2, 0.4),
-];
-/// A chevron to the right.
-const CHEVRON: [(f64, f64); 6] = [(-1.1, -1.1), (0.0, -1.1), (1.1, 0.0), (0.0, 1.1), (-1.1, 1.1), (0.0, 0.0)];
 
 type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
@@ -87,14 +75,18 @@ impl Canvas {
         );
     }
 
-    /// Open lines of one colour; `width` in user units.
-    pub(super) fn lines(&mut self, class: &str, ink: Ink, width: f64, dash: bool, opacity: f64, paths: &[Vec<(f64, f64)>]) {
+    /// Open lines of one colour; `width` in user units, `dash` the lengths of strokes and gaps, empty for none.
+    pub(super) fn lines(&mut self, class: &str, ink: Ink, width: f64, dash: &[f64], opacity: f64, paths: &[Vec<(f64, f64)>]) {
         let style = ShapeStyle {
             color: STAND_IN.into(),
             filled: false,
             stroke_width: (width * FINE).round() as u32,
         };
-        let dash = if dash { " stroke-dasharray=\"50 40\"" } else { "" };
+        let lengths: Vec<String> = dash.iter().map(|length| (length * FINE).to_string()).collect();
+        let dash = match lengths.is_empty() {
+            true => String::new(),
+            false => format!(" stroke-dasharray=\"{}\"", lengths.join(" ")),
+        };
         let fade = if opacity < 1.0 {
             format!(" opacity=\"{opacity}\"")
         } else {
@@ -110,87 +102,45 @@ impl Canvas {
 
     /// A mark with a thin edge in the ground's colour, so that marks that overlap stay apart.
     pub(super) fn mark(&mut self, attributes: &str, title: Option<&str>, style: Style, (x, y): (f64, f64), radius: f64) {
-        let edge = if style.hollow { Ink::Series(style) } else { Ink::Paper }.css(self.theme);
-        let width = if style.marker == Marker::Cross { 2.0 } else { 1.0 };
-        let stroke = (width * FINE) as u32;
+        let opacity = opacity(style.fill);
+        let edge = if opacity < 1.0 { Ink::Series(style) } else { Ink::Paper }.css(self.theme);
+        let body = body(style.marker);
+        let is_line = matches!(body, Body::Strokes(_));
+        let width = |units: f64| (units * FINE) as u32;
+        let stroke = width(if is_line {
+            2.0
+        } else if opacity < 1.0 {
+            1.4
+        } else {
+            1.0
+        });
         let shape = ShapeStyle {
             color: STAND_IN.into(),
-            filled: style.marker != Marker::Cross,
+            filled: !is_line,
             stroke_width: stroke,
         };
-        let pale = if style.hollow { " fill-opacity=\"0.25\"" } else { "" };
-        let attributes = format!("{attributes} stroke=\"{edge}\" stroke-width=\"{stroke}\"{pale}");
-        let corners = |offsets: &[(f64, f64)]| {
-            offsets
-                .iter()
-                .map(|(dx, dy)| fine((x + dx * radius, y + dy * radius)))
-                .collect::<Vec<_>>()
+        let pale = if opacity < 1.0 {
+            format!(" fill-opacity=\"{opacity}\"")
+        } else {
+            String::new()
         };
-        self.group(&attributes, title, Ink::Series(style), |area| match style.marker {
-            Marker::Circle => area.draw(&Circle::new(fine((x, y)), (radius * FINE) as u32, shape)),
-            Marker::Square => {
-                let r = 0.88;
-                area.draw(&Polygon::new(corners(&[(-r, -r), (r, -r), (r, r), (-r, r)]), shape))
+        let attributes = format!("{attributes} stroke=\"{edge}\" stroke-width=\"{stroke}\"{pale}");
+        let placed = |(dx, dy): &(f64, f64)| fine((x + dx * radius, y + dy * radius));
+        let path = |points: &[(f64, f64)], style| PathElement::new(points.iter().map(placed).collect::<Vec<_>>(), style);
+        let line = ShapeStyle {
+            filled: false,
+            stroke_width: width(1.4),
+            ..shape
+        };
+        self.group(&attributes, title, Ink::Series(style), |area| {
+            match &body {
+                Body::Circle => area.draw(&Circle::new(fine((x, y)), (radius * FINE) as u32, shape))?,
+                Body::Polygon(corners) => area.draw(&Polygon::new(corners.iter().map(placed).collect::<Vec<_>>(), shape))?,
+                Body::Strokes(strokes) => strokes.iter().try_for_each(|stroke| area.draw(&path(stroke, shape)))?,
             }
-            // the centroid at the value
-            Marker::Triangle => area.draw(&Polygon::new(corners(&[(0.0, -1.25), (1.1, 0.7), (-1.1, 0.7)]), shape)),
-            Marker::Diamond => area.draw(&Polygon::new(
-                corners(&[(0.0, -1.25), (1.25, 0.0), (0.0, 1.25), (-1.25, 0.0)]),
-                shape,
-            )),
-            Marker::TriangleDown => area.draw(&Polygon::new(corners(&[(0.0, 1.25), (1.1, -0.7), (-1.1, -0.7)]), shape)),
-            Marker::Arrow => area.draw(&Polygon::new(corners(&ARROW), shape)),
-            Marker::ArrowDown => area.draw(&Polygon::new(corners(&ARROW.map(|(x, y)| (y, x))), shape)),
-            Marker::ArrowUp => area.draw(&Polygon::new(corners(&ARROW.map(|(x, y)| (y, -x))), shape)),
-            Marker::Chevron => area.draw(&Polygon::new(corners(&CHEVRON), shape)),
-            Marker::ChevronDown => area.draw(&Polygon::new(corners(&CHEVRON.map(|(x, y)| (y, x))), shape)),
-            Marker::ChevronUp => area.draw(&Polygon::new(corners(&CHEVRON.map(|(x, y)| (y, -x))), shape)),
-            Marker::TriangleRight => area.draw(&Polygon::new(corners(&[(1.25, 0.0), (-0.7, 1.1), (-0.7, -1.1)]), shape)),
-            Marker::Hexagon => {
-                let (r, half) = (1.1, 0.55);
-                let side = 0.95;
-                let points = [
-                    (0.0, -r),
-                    (side, -half),
-                    (side, half),
-                    (0.0, r),
-                    (-side, half),
-                    (-side, -half),
-                ];
-                area.draw(&Polygon::new(corners(&points), shape))
-            }
-            Marker::Star => {
-                // five points of a circle, and between them five of a smaller one
-                let point = |i: usize| {
-                    let r = if i.is_multiple_of(2) { 1.35 } else { 0.6 };
-                    let turn = std::f64::consts::PI * (i as f64 / 5.0 - 0.5);
-                    (r * turn.cos(), r * turn.sin())
-                };
-                area.draw(&Polygon::new(corners(&std::array::from_fn::<_, 10, _>(point)), shape))
-            }
-            Marker::TriangleLeft => area.draw(&Polygon::new(corners(&[(-1.25, 0.0), (0.7, 1.1), (0.7, -1.1)]), shape)),
-            Marker::Hourglass => {
-                let points = [(-1.0, -1.0), (1.0, -1.0), (0.0, 0.0), (1.0, 1.0), (-1.0, 1.0), (0.0, 0.0)];
-                area.draw(&Polygon::new(corners(&points), shape))
-            }
-            Marker::Bow => {
-                let points = [(-1.0, -1.0), (0.0, 0.0), (1.0, -1.0), (1.0, 1.0), (0.0, 0.0), (-1.0, 1.0)];
-                area.draw(&Polygon::new(corners(&points), shape))
-            }
-            Marker::Pentagon => {
-                let point = |i: usize| {
-                    let turn = std::f64::consts::PI * (i as f64 / 2.5 - 0.5);
-                    (1.15 * turn.cos(), 1.15 * turn.sin())
-                };
-                area.draw(&Polygon::new(corners(&std::array::from_fn::<_, 5, _>(point)), shape))
-            }
-            Marker::Plus => area.draw(&Polygon::new(corners(&plus(0.0)), shape)),
-            Marker::Saltire => area.draw(&Polygon::new(corners(&plus(0.125)), shape)),
-            Marker::Cross => {
-                let r = 0.85;
-                area.draw(&PathElement::new(corners(&[(-r, -r), (r, r)]), shape))?;
-                area.draw(&PathElement::new(corners(&[(-r, r), (r, -r)]), shape))
-            }
+            inside(style.fill)
+                .iter()
+                .try_for_each(|points| area.draw(&path(points, line)))
         });
     }
 
@@ -290,23 +240,6 @@ pub(super) fn wrap(text: &str, width: f64) -> Vec<String> {
         }
     }
     lines
-}
-
-/// The corners of a plus with thick arms, turned by a share of a circle.
-fn plus(turn: f64) -> [(f64, f64); 12] {
-    let (sin, cos) = (std::f64::consts::TAU * turn).sin_cos();
-    let (long, half) = (1.2, 0.42);
-    std::array::from_fn(|i| {
-        // each quarter has an arm's two corners and the inner one
-        let (x, y) = [(half, -long), (half, -half), (long, -half)][i % 3];
-        let (x, y) = match i / 3 {
-            0 => (x, y),
-            1 => (-y, x),
-            2 => (-x, -y),
-            _ => (y, -x),
-        };
-        (x * cos - y * sin, x * sin + y * cos)
-    })
 }
 
 #[cfg(test)]

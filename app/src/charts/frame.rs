@@ -2,10 +2,11 @@
 //! a caption below.
 
 use super::canvas::{Anchor, Canvas, TEXT_SIZE, text_width, wrap};
-use super::labels::{along, around, beside, push_apart};
+use super::labels::{along, around, beside, free_beside, push_apart};
 use super::number::tick_labels;
 use super::scale::{Scale, Tick};
 use super::style::{Ink, Style};
+use std::collections::BTreeSet;
 
 /// Least distance of two ticks, in user units.
 const TICK_GAP: (f64, f64) = (64.0, 44.0);
@@ -15,6 +16,12 @@ const LABEL_GAP: f64 = 14.0;
 /// A line that ends within this share of the plot's width of its right edge, the air that a scale leaves and a little more,
 /// has its label at the right.
 const NEAR: f64 = 0.06;
+
+/// Up to this many labels stand at the ends of their lines, whatever it takes; of more, the same number at most, where there is room. What has
+/// none is named in the key.
+pub(super) const FEW: usize = 6;
+/// A label that has to move farther than this from its line's end is left out.
+const FAR: f64 = 3.0 * LINE_HEIGHT;
 
 /// An axis, as asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,15 +62,24 @@ pub(super) struct EndLabel<'a> {
     pub(super) style: Style,
     /// The line's end.
     pub(super) at: (f64, f64),
+    /// Where it begins.
+    pub(super) from: (f64, f64),
+    /// Of how many points it is.
+    pub(super) n: usize,
+}
+
+/// Whether lines of these labels, of which some may share one, are too many for each to have its label.
+pub(super) fn are_many<'a>(labels: impl Iterator<Item = &'a str>) -> bool {
+    labels.collect::<BTreeSet<_>>().len() > FEW
 }
 
 impl Frame {
-    /// `labels` are the texts that stand at the right.
+    /// `labels` are the texts that stand at the right, where they are few.
     pub(super) fn new<'a>(
         size: (u32, u32),
         (x_axis, y_axis): (&Axis, &Axis),
         (xs, ys): (Vec<f64>, Vec<f64>),
-        labels: impl Iterator<Item = &'a str>,
+        labels: impl Iterator<Item = &'a str> + Clone,
         caption: &str,
     ) -> Self {
         let (width, height) = (f64::from(size.0), f64::from(size.1));
@@ -78,7 +94,10 @@ impl Frame {
         let y = Scale::fit(ys, y_axis.log, (bottom, top));
         let ticks = y.ticks(TICK_GAP.1).iter().map(|t| text_width(&t.label)).fold(0.0, f64::max);
         let left = (ticks + 40.0).min(width * 0.4);
-        let widest = labels.map(text_width).fold(0.0, f64::max);
+        let widest = match are_many(labels.clone()) {
+            true => 0.0,
+            false => labels.map(text_width).fold(0.0, f64::max),
+        };
         let right = if widest > 0.0 {
             (widest * 1.06 + LABEL_GAP + 6.0).min(width * 0.35)
         } else {
@@ -144,21 +163,21 @@ impl Frame {
         let (left_edge, base) = (crisp(left), crisp(bottom));
         let rows: Vec<_> = ys.iter().map(|t| crisp(self.y.position(t.value))).collect();
         let grid: Vec<_> = rows.iter().map(|y| vec![(left_edge, *y), (right, *y)]).collect();
-        canvas.lines("grid", Ink::Grid, 1.0, false, 1.0, &grid);
+        canvas.lines("grid", Ink::Grid, 1.0, &[], 1.0, &grid);
         let mut axes = vec![vec![(left_edge, base), (right, base)]];
         axes.extend(
             xs.iter()
                 .map(|t| crisp(self.x.position(t.value)))
                 .map(|x| vec![(x, base), (x, base + 5.0)]),
         );
-        canvas.lines("axis", Ink::Axis, 1.0, false, 1.0, &axes);
+        canvas.lines("axis", Ink::Axis, 1.0, &[], 1.0, &axes);
         // where negative values are possible, zero is a line to be seen
         if let Some(zero) = self.zero().map(crisp) {
             canvas.lines(
                 "axis zero",
                 Ink::Axis,
                 1.0,
-                false,
+                &[],
                 1.0,
                 &[vec![(left_edge, zero), (right, zero)]],
             );
@@ -226,8 +245,9 @@ impl Frame {
                 None => shared.push((label, vec![label.at])),
             }
         }
-        let room = ((self.plot.bottom - self.plot.top) / LINE_HEIGHT).floor().max(1.0) as usize + 1;
-        shared.truncate(room);
+        if shared.len() > FEW {
+            return self.draw_some_labels(canvas, shared, taken);
+        }
         let left = self.plot.right + LABEL_GAP;
         let (near, far): (Vec<_>, Vec<_>) = shared
             .into_iter()
@@ -245,9 +265,12 @@ impl Frame {
         let width = |label: &EndLabel<'_>| text_width(label.text) * 1.06;
         let mut texts = Vec::new();
         for ((label, (x, y)), at) in near.into_iter().zip(placed) {
+            if (at - y).abs() > FAR {
+                continue;
+            }
             if (at - y).abs() > 1.5 * LINE_HEIGHT {
                 let leader = vec![(x + 9.0, y), (left - 3.0, at)];
-                canvas.lines("leader", Ink::Series(label.style), 0.8, false, 0.5, &[leader]);
+                canvas.lines("leader", Ink::Series(label.style), 0.8, &[], 0.5, &[leader]);
             }
             let area = Area {
                 left,
@@ -267,10 +290,33 @@ impl Frame {
             taken.push(area);
             texts.push((label, area));
         }
+        self.write_labels(canvas, &texts);
+    }
+
+    /// Labels of those lines that have room for one beside an end, the longest lines first.
+    fn draw_some_labels(&self, canvas: &mut Canvas, labels: Vec<(&EndLabel<'_>, Vec<(f64, f64)>)>, mut taken: Vec<Area>) {
+        let mut labels: Vec<&EndLabel<'_>> = labels.into_iter().map(|(label, _)| label).collect();
+        labels.sort_by_key(|label| std::cmp::Reverse(label.n));
+        let room = Area {
+            right: self.size.0 - 4.0,
+            ..self.plot
+        };
+        let mut texts = Vec::new();
+        for label in labels {
+            let size = (text_width(label.text) * 1.06, LINE_HEIGHT);
+            if let Some(area) = free_beside(&[label.at, label.from], size, room, &taken).filter(|_| texts.len() < FEW) {
+                taken.push(area);
+                texts.push((label, area));
+            }
+        }
+        self.write_labels(canvas, &texts);
+    }
+
+    fn write_labels(&self, canvas: &mut Canvas, texts: &[(&EndLabel<'_>, Area)]) {
         for (label, Area { left, top, .. }) in texts {
             let baseline = top + LINE_HEIGHT / 2.0 + TEXT_SIZE * 0.36;
             let ink = Ink::Series(label.style);
-            canvas.text(label.text, (left, baseline), Anchor::Start, ink, true, false);
+            canvas.text(label.text, (*left, baseline), Anchor::Start, ink, true, false);
         }
     }
 

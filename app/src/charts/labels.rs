@@ -1,5 +1,5 @@
 //! Labels at the ends of lines: as near to their lines as they can be without overlapping. Those of lines that end near the
-//! plot's right edge stand in a column there, the others beside their ends.
+//! plot's right edge stand in a column there, the others beside their ends. Of many lines only those have a label for which there is room.
 
 use super::frame::Area;
 
@@ -9,6 +9,27 @@ const GAP: f64 = 9.0;
 /// Where a label of `(width, height)` stands beside its line's end: at its right, else above, below or left of it, wherever
 /// it covers least of what is `taken`, within `room`.
 pub(super) fn beside((x, y): (f64, f64), (width, height): (f64, f64), room: Area, taken: &[Area]) -> Area {
+    let boxes = places((x, y), (width, height));
+    // what sticks out is worse than what covers
+    let cost = |at: &Area| {
+        let outside = width * height - overlap(at, &room);
+        taken.iter().map(|other| overlap(at, other)).sum::<f64>() + 100.0 * outside
+    };
+    let best = boxes
+        .iter()
+        .map(|at| (cost(at), *at))
+        .reduce(|best, next| if next.0 < best.0 - 1e-6 { next } else { best });
+    best.map_or(boxes[0], |(_, at)| at)
+}
+
+/// The first place of a label of `(width, height)` beside one of a line's ends that is within `room` and covers nothing of what is `taken`.
+pub(super) fn free_beside(ends: &[(f64, f64)], (width, height): (f64, f64), room: Area, taken: &[Area]) -> Option<Area> {
+    let is_free = |at: &Area| width * height - overlap(at, &room) < 1e-6 && taken.iter().all(|other| overlap(at, other) < 1e-6);
+    ends.iter().flat_map(|end| places(*end, (width, height))).find(is_free)
+}
+
+/// Where a label may stand beside an end, best first.
+fn places((x, y): (f64, f64), (width, height): (f64, f64)) -> [Area; 8] {
     let (right, left) = (x + GAP, x - GAP - width);
     let (middle, above, below) = (y - height / 2.0, y - GAP - height / 2.0, y + GAP - height / 2.0);
     let places = [
@@ -21,22 +42,12 @@ pub(super) fn beside((x, y): (f64, f64), (width, height): (f64, f64), room: Area
         (left, below),
         (left, middle),
     ];
-    let boxes = places.map(|(left, top)| Area {
+    places.map(|(left, top)| Area {
         left,
         top,
         right: left + width,
         bottom: top + height,
-    });
-    // what sticks out is worse than what covers
-    let cost = |at: &Area| {
-        let outside = width * height - overlap(at, &room);
-        taken.iter().map(|other| overlap(at, other)).sum::<f64>() + 100.0 * outside
-    };
-    let best = boxes
-        .iter()
-        .map(|at| (cost(at), *at))
-        .reduce(|best, next| if next.0 < best.0 - 1e-6 { next } else { best });
-    best.map_or(boxes[0], |(_, at)| at)
+    })
 }
 
 fn overlap(a: &Area, b: &Area) -> f64 {
@@ -150,6 +161,16 @@ mod tests {
             prop_assert!(overlap(&at, &ROOM) > 640.0 - 1e-6, "{:?}", at);
             let nearest = (x.clamp(at.left, at.right) - x).hypot(y.clamp(at.top, at.bottom) - y);
             prop_assert!(nearest <= GAP * 1.5);
+        }
+
+        #[test]
+        fn a_free_place_covers_nothing(ends in prop::collection::vec((0.0..400.0f64, 0.0..300.0f64), 1..3),
+            marks in prop::collection::vec((0.0..400.0f64, 0.0..300.0f64), 0..40)) {
+            let taken: Vec<Area> = marks.into_iter().map(|at| around(at, 7.0)).collect();
+            if let Some(at) = free_beside(&ends, (60.0, 16.0), ROOM, &taken) {
+                prop_assert!(overlap(&at, &ROOM) > 960.0 - 1e-5);
+                prop_assert!(taken.iter().all(|other| overlap(&at, other) < 1e-5));
+            }
         }
 
         #[test]

@@ -63,7 +63,8 @@ impl LineChart {
                 .map(|piece| decimate(piece))
                 .collect();
             taken.extend(drawn.iter().flat_map(|piece| along(piece)));
-            canvas.lines("line", Ink::Series(line.style), 1.5, line.dash, 0.9, &drawn);
+            let dash: &[f64] = if line.dash { &[5.0, 4.0] } else { line.style.fill.dash() };
+            canvas.lines("line", Ink::Series(line.style), 1.5, dash, 0.9, &drawn);
             let few = line.points.len() <= FEW;
             for piece in &pieces {
                 // a point between two gaps is no line, and is still to be seen
@@ -79,6 +80,8 @@ impl LineChart {
                 text: &line.label,
                 style: line.style,
                 at: end,
+                from: pieces[0][0],
+                n: line.points.len(),
             });
         }
         if ends.is_empty() {

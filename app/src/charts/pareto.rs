@@ -37,7 +37,7 @@ pub fn pareto_chart(view: &ParetoView, size: (u32, u32)) -> ScatterChart {
             .filter_map(|id| of.iter().find(|d| d.id == *id))
             .map(|d| (value(d, x_name), value(d, y_name)));
         series.push(Series {
-            label: one.to_string(),
+            label: view.name(one),
             style: series_style(one),
             line: line.collect(),
             points: points.collect(),
@@ -49,6 +49,7 @@ pub fn pareto_chart(view: &ParetoView, size: (u32, u32)) -> ScatterChart {
         series,
         size,
         caption: caption(view, y_name),
+        key: false,
     }
 }
 
@@ -86,11 +87,8 @@ pub fn layer_chart(view: &ParetoView, metric: &str, size: (u32, u32)) -> LineCha
             continue;
         }
         let series = d.config.series();
-        let label = if few {
-            format!("{series} #{}", d.id)
-        } else {
-            series.to_string()
-        };
+        let name = view.name(series);
+        let label = if few { format!("{name} #{}", d.id) } else { name };
         lines.push((
             series,
             Line {

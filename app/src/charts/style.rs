@@ -51,6 +51,59 @@ pub enum Marker {
     Cross,
     /// ✚
     Plus,
+    /// ▰
+    Slanted,
+}
+
+/// What a mark is filled with, and how its series' line is dashed: how the dictionaries were made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fill {
+    /// Filled.
+    Solid,
+    /// Filled with a pale colour.
+    Pale,
+    /// An outline.
+    Open,
+    /// An outline around a dot.
+    Dot,
+    /// An outline around a ring.
+    Ring,
+    /// An outline with a bar across.
+    Bar,
+    /// An outline with a bar upright.
+    Pole,
+    /// An outline with a bar aslant.
+    Slash,
+}
+
+impl Fill {
+    /// That of a making.
+    pub fn of(making: Making) -> Self {
+        match making {
+            Making::Fresh => Fill::Solid,
+            Making::Finetuned => Fill::Pale,
+            Making::Folded => Fill::Open,
+            Making::Rescaled => Fill::Dot,
+            Making::Imported => Fill::Ring,
+            Making::Pruned => Fill::Bar,
+            Making::Thresholded => Fill::Pole,
+            Making::Pursuit => Fill::Slash,
+        }
+    }
+
+    /// The lengths of strokes and gaps of a line, in SVG user units; none where it is drawn through.
+    pub(super) fn dash(self) -> &'static [f64] {
+        match self {
+            Fill::Solid => &[],
+            Fill::Pale => &[9.0, 4.0],
+            Fill::Open => &[5.0, 4.0],
+            Fill::Dot => &[1.0, 4.0],
+            Fill::Ring => &[2.0, 3.0],
+            Fill::Bar => &[9.0, 4.0, 1.0, 4.0],
+            Fill::Pole => &[5.0, 4.0, 1.0, 4.0],
+            Fill::Slash => &[5.0, 3.0, 1.0, 3.0, 1.0, 3.0],
+        }
+    }
 }
 
 /// How a series looks.
@@ -62,8 +115,8 @@ pub struct Style {
     pub dark: &'static str,
     /// The shape of its marks.
     pub marker: Marker,
-    /// Whether they are an outline.
-    pub hollow: bool,
+    /// What they are filled with.
+    pub fill: Fill,
 }
 
 /// The look of an objective.
@@ -73,25 +126,25 @@ pub fn objective_style(objective: ObjectiveKind) -> Style {
             color: "#0072b2",
             dark: "#56b4e9",
             marker: Marker::Circle,
-            hollow: false,
+            fill: Fill::Solid,
         },
         ObjectiveKind::E2e => Style {
             color: "#d55e00",
             dark: "#f08a4b",
             marker: Marker::Square,
-            hollow: false,
+            fill: Fill::Solid,
         },
         ObjectiveKind::E2eDs => Style {
             color: "#009e73",
             dark: "#2fc89b",
             marker: Marker::Triangle,
-            hollow: false,
+            fill: Fill::Solid,
         },
         ObjectiveKind::KlMse => Style {
             color: "#b0568a",
             dark: "#dd8fbd",
             marker: Marker::Bow,
-            hollow: false,
+            fill: Fill::Solid,
         },
     }
 }
@@ -99,8 +152,8 @@ pub fn objective_style(objective: ObjectiveKind) -> Style {
 /// The colour of the baselines, which are not trained to do anything: the same for all, on a light and on a dark ground.
 const BASELINE: (&str, &str) = ("#6b7280", "#a3acb8");
 
-/// The look of a series: the objective's colour, or that of the baselines, and but for ReLU the kind's marker; what did not come from
-/// fresh weights is an outline.
+/// The look of a series: the objective's colour, or that of the baselines, but for ReLU the kind's marker, and the making's fill. No two series
+/// look the same.
 pub fn series_style(series: Series) -> Style {
     let mut style = objective_style(series.objective);
     if series.kind.is_fitted() {
@@ -118,7 +171,8 @@ pub fn series_style(series: Series) -> Style {
         KindName::BatchTopK => Marker::Star,
         KindName::Matryoshka => Marker::Pentagon,
         KindName::JumpRelu | KindName::TokenMean => Marker::TriangleRight,
-        KindName::Pursuit | KindName::Random => Marker::Cross,
+        KindName::Pursuit => Marker::Slanted,
+        KindName::Random => Marker::Cross,
         KindName::PcaStatic => Marker::Square,
         KindName::PcaDynamic => Marker::Diamond,
         KindName::PcaTopK => Marker::TriangleDown,
@@ -135,7 +189,7 @@ pub fn series_style(series: Series) -> Style {
     };
     Style {
         marker,
-        hollow: series.making != Making::Fresh,
+        fill: Fill::of(series.making),
         ..style
     }
 }
@@ -195,5 +249,31 @@ impl Ink {
             (Theme::Page, Some(name)) => format!("var(--{name})"),
             (Theme::Page, None) => format!("light-dark({light},{dark})"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    #[test]
+    fn no_two_series_look_the_same() {
+        use Making::{Finetuned, Folded, Fresh, Imported, Pruned, Pursuit, Rescaled, Thresholded};
+        let mut seen: HashMap<Style, Series> = HashMap::new();
+        for kind in KindName::ALL {
+            for objective in ObjectiveKind::ALL {
+                for making in [Fresh, Finetuned, Folded, Rescaled, Pruned, Thresholded, Pursuit, Imported] {
+                    let series = Series { kind, objective, making };
+                    // what is fitted has one objective, and is changed to another kind
+                    if kind.is_fitted() && (objective != ObjectiveKind::Local || making != Fresh) {
+                        continue;
+                    }
+                    let other = seen.insert(series_style(series), series);
+                    assert_eq!(other, None, "{series} looks the same");
+                }
+            }
+        }
+        assert!(seen.len() > 400);
     }
 }

@@ -3,7 +3,7 @@
 use api::{DictionaryInfo, MetricDefinition, Verified};
 use leptos::{either::Either, prelude::*};
 
-use super::{MetricName, ObjectiveKey};
+use super::{DictionaryDetails, MetricName, ObjectiveKey};
 use crate::{
     format::{counted, dial, measured},
     link,
@@ -114,6 +114,11 @@ pub fn DictionaryTable(
                 </td>
             }
         };
+        let (open, details) = (RwSignal::new(false), d.clone());
+        let more = move || {
+            let seen = || view! { <tr><td class="wide" colspan="20"><DictionaryDetails dictionary=details.clone() /></td></tr> };
+            open.get().then(|| seen().into_any())
+        };
         view! {
             <tr data-testid="pareto-row" data-id=d.id.to_string()>
                 <td>
@@ -124,7 +129,12 @@ pub fn DictionaryTable(
                 <td>{dial(&d.config)}</td>
                 <td>{d.config.seed.to_string()}</td>
                 {shown().map(cell).collect_view()}
+                <td>
+                    <button type="button" class="plain" data-testid="pareto-row-more" aria-expanded=move || open.get().to_string()
+                        on:click=move |_| open.update(|open| *open = !*open)>"commands"</button>
+                </td>
             </tr>
+            {more}
         }
     };
     view! {
@@ -134,6 +144,7 @@ pub fn DictionaryTable(
                     <tr>
                         {head("id", None, "dictionary")} {head("coefficient", None, "λ or k")} {head("seed", None, "seed")}
                         {move || shown().map(|metric| head(metric.name, Some(metric), metric.label)).collect_view()}
+                        <th scope="col"><span class="unseen">"details"</span></th>
                     </tr>
                 </thead>
                 <tbody>

@@ -1,6 +1,6 @@
 //! What the Pareto page shows of what: model, hook point, sweep, axes. Each choice is a new address.
 
-use api::{METRICS, ParetoQuery, ParetoView};
+use api::{METRICS, ParetoQuery, ParetoView, SeriesKey};
 use leptos::prelude::*;
 
 use super::Select;
@@ -79,20 +79,50 @@ fn Subject(view: Signal<ParetoView>, change: Callback<Change>) -> impl IntoView 
                 .collect()
         })
     });
-    // another model has its own hook points, another hook point its own sweeps
-    let set_model = Callback::new(move |value| change.run(vec![("model", Some(value)), ("at", None), ("sweep", None)]));
-    let set_point = Callback::new(move |value| change.run(vec![("at", Some(value)), ("sweep", None)]));
+    // another model has its own hook points, another hook point its own sweeps and series
+    let elsewhere = || ["sweep", "hide", "only", "against"].map(|name| (name, None));
+    let set_model = Callback::new(move |value| {
+        let place = [("model", Some(value)), ("at", None)];
+        change.run(place.into_iter().chain(elsewhere()).collect());
+    });
+    let set_point = Callback::new(move |value| change.run(std::iter::once(("at", Some(value))).chain(elsewhere()).collect()));
+    let set_sweep = Callback::new(move |value: String| {
+        let value = Some(value).filter(|value| !value.is_empty());
+        change.run(vec![("sweep", value), ("hide", None), ("only", None), ("against", None)]);
+    });
     view! {
         <div class="tools" role="group" aria-label="what is shown">
             <Select label="model" id="pareto-model" options=models on_choose=set_model
                 value=query(|q| q.model.as_ref().map(ToString::to_string)) />
             <Select label="hook point" id="pareto-at" options=points on_choose=set_point
                 value=query(|q| q.at.map(|at| at.to_string())) />
-            <Select label="from" id="pareto-sweep" options=sweeps on_choose=set(change, "sweep")
+            <span hidden=move || view.with(|view| view.series.len() < 2)><Reference view change /></span>
+            <Select label="from" id="pareto-sweep" options=sweeps on_choose=set_sweep
                 value=query(|q| q.sweep.map(|sweep| sweep.to_string())) />
         </div>
     }
     .into_any()
+}
+
+/// The series that the others are ranked against.
+#[component]
+fn Reference(view: Signal<ParetoView>, change: Callback<Change>) -> impl IntoView {
+    let options: Options = Signal::derive(move || {
+        view.with(|view| {
+            let shown = view.series.iter().filter(|one| one.shown);
+            let named = shown.map(|one| (SeriesKey(one.series).to_string(), view.name(one.series)));
+            let unnamed = view
+                .ranking
+                .is_none()
+                .then(|| (String::new(), "local of its kind".to_string()));
+            unnamed.into_iter().chain(named).collect()
+        })
+    });
+    let value = Signal::derive(move || {
+        let reference = view.with(|view| view.ranking.as_ref().map(|ranking| ranking.reference));
+        reference.map(|series| SeriesKey(series).to_string()).unwrap_or_default()
+    });
+    view! { <Select label="against" id="pareto-against" options value on_choose=set(change, "against") /> }.into_any()
 }
 
 /// An axis' metric and scale.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use api::{DictionaryInfo, MetricDefinition, ParetoView};
+use api::{DictionaryInfo, Interval, MetricDefinition, ParetoView};
 use leptos::prelude::*;
 
 use super::{Chart, Picture, Tip};
@@ -62,9 +62,13 @@ fn front_tip(
     let id = chart.series.get(hit.series)?.points.get(hit.point)?.id;
     let dictionary = dictionaries.iter().find(|d| d.id.0 == id)?;
     let row = |metric: &'static MetricDefinition| {
-        let value = dictionary
-            .metric(metric.name)
-            .map_or_else(|| "not measured".into(), |value| measured(metric, value));
+        let value = dictionary.measurement(metric.name).map_or_else(
+            || "not measured".into(),
+            |m| {
+                let ends = |i: Interval| format!(" [{}, {}]", measured(metric, i.low), measured(metric, i.high));
+                measured(metric, m.value) + &m.interval.map_or_else(String::new, ends)
+            },
+        );
         (
             metric.label.to_string(),
             format!("{value} {}", metric.unit).trim().to_string(),
@@ -78,7 +82,8 @@ fn front_tip(
     rows.push(("seed".into(), dictionary.config.seed.to_string()));
     rows.push(("run".into(), dictionary.job.to_string()));
     let (name, value) = dictionary.config.dial();
-    let title = format!("#{id} {}, {name} {}", dictionary.config.series(), exact(value));
+    let series = &chart.series.get(hit.series)?.label;
+    let title = format!("#{id} {series}, {name} {}", exact(value));
     Some(Tip {
         at: (hit.x, hit.y),
         title,

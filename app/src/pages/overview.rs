@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     client::{self, Answer},
-    components::{AddCorpus, AddModel, CorpusTable, DictionaryGroups, Fetched, Heading, JobList, ModelTable, ParetoPlot},
+    components::{
+        AddCorpus, AddModel, CorpusTable, DictionaryGroups, Fetched, Heading, JobList, ModelTable, ParetoPlot, SeriesNames,
+    },
     format::{count, counted},
     link,
     live::live,
@@ -120,7 +122,8 @@ fn plot(view: ParetoView) -> impl IntoView {
             <h3>
                 <a href=href>{model} " · " {at}</a>
             </h3>
-            <ParetoPlot view=Signal::stored(view) />
+            <ParetoPlot view=Signal::stored(view.clone()) />
+            <SeriesNames view=Signal::stored(view) />
         </div>
     }
 }

@@ -10,7 +10,9 @@ use leptos_router::{
 
 use crate::{
     client,
-    components::{DictionaryTable, Fetched, Heading, ParetoAnswer, ParetoControls, ParetoPlot, Sort},
+    components::{
+        Command, DictionaryTable, Fetched, Heading, ParetoAnswer, ParetoControls, ParetoPlot, ParetoRanking, SeriesFilter, Sort,
+    },
     format::{count, counted},
     link,
     live::live,
@@ -30,7 +32,7 @@ pub fn Pareto() -> impl IntoView {
 
 #[component]
 fn Content(data: Memo<ParetoView>, params: Memo<ParamsMap>) -> impl IntoView {
-    let is_empty = Memo::new(move |_| data.with(|data| data.dictionaries.is_empty()));
+    let is_empty = Memo::new(move |_| data.with(|data| data.series.is_empty()));
     view! {
         <Heading title="Pareto" place=Signal::derive(move || data.with(place))
             question="Which dictionary explains more of the model with fewer active features?">
@@ -92,9 +94,15 @@ fn Comparison(data: Memo<ParetoView>, params: Memo<ParamsMap>) -> impl IntoView 
         <div class="sheet">
             <ParetoControls view=data layer change />
             <ParetoPlot view=data layer />
+            <SeriesFilter view=data change />
         </div>
+        <ParetoRanking view=data />
         <h2>"Dictionaries"</h2>
         <DictionaryTable dictionaries=Signal::derive(move || data.with(|data| data.dictionaries.clone())) axes sort on_sort />
+        <section aria-labelledby="command">
+            <h3 id="command">"The same from the command line"</h3>
+            <Command text=Signal::derive(move || data.with(|data| data.query.command("pareto.svg"))) />
+        </section>
     }
     .into_any()
 }

@@ -5,7 +5,7 @@
 use api::HookPoint;
 use candle_core::{self as candle, Tensor};
 use engine::{
-    metrics::{Answer, Batch, Compared, Passes, Subject, points},
+    metrics::{Answer, Batch, Compared, Firings, Passes, Subject, points},
     train::TrainError,
 };
 
@@ -54,16 +54,9 @@ impl Passes<TrainError> for OnDevice<'_> {
         self.on.run(prefix())
     }
 
-    fn batch(&mut self, contexts: &[&[u32]], ordinary: &[bool], ablations: &[Vec<f32>]) -> Result<Batch, TrainError> {
+    fn batch(&mut self, contexts: &[&[u32]], units: &[Option<u32>], ablations: &[Vec<f32>]) -> Result<Batch, TrainError> {
         self.on.check(contexts)?;
-        let found = batch(
-            &self.on.model,
-            &self.points,
-            &self.dictionaries,
-            contexts,
-            ordinary,
-            ablations,
-        );
+        let found = batch(&self.on.model, &self.points, &self.dictionaries, contexts, units, ablations);
         self.on.run(found)
     }
 }
@@ -80,8 +73,10 @@ struct Clean<'a> {
     out: Tensor,
     /// Each token's next one [n_tokens].
     next: Tensor,
-    /// 1 for ordinary tokens, else 0: [1, n_tokens].
-    ordinary: Tensor,
+    /// The units whose firings are counted.
+    units: Vec<u32>,
+    /// 1 for the tokens of each, else 0: [n_units, n_tokens].
+    of_units: Tensor,
 }
 
 fn batch(
@@ -89,7 +84,7 @@ fn batch(
     points: &[HookPoint],
     dictionaries: &[(Relu, f64)],
     contexts: &[&[u32]],
-    ordinary: &[bool],
+    units: &[Option<u32>],
     ablations: &[Vec<f32>],
 ) -> candle::Result<Batch> {
     let form = model.form(contexts.len(), contexts.first().map_or(0, |c| c.len()))?;
@@ -105,14 +100,24 @@ fn batch(
     // the token after the last is unknown; its own id stands in, and the value is left out of the sums
     let next = |context: &&[u32]| -> Vec<u32> { context.iter().skip(1).chain(context.last()).copied().collect() };
     let next: Vec<u32> = contexts.iter().flat_map(next).collect();
-    let ordinary: Vec<f32> = ordinary.iter().map(|is| f32::from(u8::from(*is))).collect();
+    let mut counted: Vec<u32> = units.iter().flatten().copied().collect();
+    counted.sort_unstable();
+    counted.dedup();
+    let of_unit = |own: &u32| {
+        units
+            .iter()
+            .map(|unit| f32::from(u8::from(*unit == Some(*own))))
+            .collect::<Vec<f32>>()
+    };
+    let of_units: Vec<f32> = counted.iter().flat_map(of_unit).collect();
     let clean = Clean {
         cut,
         points: &points[1..],
         later,
         out,
         next: Tensor::new(&next[..], &model.device)?,
-        ordinary: Tensor::new(&ordinary[..], &model.device)?.unsqueeze(0)?,
+        of_units: Tensor::from_vec(of_units, (counted.len(), units.len()), &model.device)?,
+        units: counted,
         form: &form,
     };
     let mut activations = vec![numbers(clean.cut.value())?];
@@ -150,11 +155,24 @@ fn answer(model: &Model<'_>, clean: &Clean<'_>, relu: &Relu, scale: f64) -> cand
         x_hat: numbers(&x_hat)?,
         l0: count(&fired.sum(1)?)?,
         l1: wide(&codes.sum(1)?)?,
-        // whole numbers below 2²⁴ are exact in f32
-        firings: count(&clean.ordinary.matmul(&fired)?)?,
+        firings: firings(clean, &fired)?,
         squared_errors: errors.iter().map(wide).collect::<candle::Result<_>>()?,
         compared,
     })
+}
+
+/// On how many tokens of each unit each feature fired; `fired` is 1 where it did [n_tokens, d_sae].
+fn firings(clean: &Clean<'_>, fired: &Tensor) -> candle::Result<Firings> {
+    let mut firings = Firings::default();
+    if clean.units.is_empty() {
+        return Ok(firings);
+    }
+    // whole numbers below 2²⁴ are exact in f32
+    let counts = numbers(&clean.of_units.matmul(fired)?)?;
+    for (unit, counts) in clean.units.iter().zip(counts.chunks_exact(fired.dim(1)?)) {
+        firings.push(*unit, counts.iter().map(|n| *n as u32));
+    }
+    Ok(firings)
 }
 
 /// What becomes of the next-token distributions with `vector` in place of every activation.

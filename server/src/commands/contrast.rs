@@ -1,12 +1,13 @@
 //! `saescope contrast`: one group of dictionaries against another at equal L0, or at an equal value of any metric.
 
 use anyhow::{Context as _, Result};
-use api::{AgainstLocal, ConfigError, DictionaryInfo, MetricDefinition, metric};
+use api::{Against, ConfigError, DictionaryInfo, MetricDefinition, metric};
 use clap::Args;
-use engine::experiment::pareto::{self, Run};
+use engine::experiment::pareto;
 use std::process::ExitCode;
 
 use super::{Global, say::say, which::Which, workspace};
+use crate::pareto::run;
 
 /// Compare one group of dictionaries with another at equal L0: how large is the one's CE increase in units of the other's
 ///
@@ -45,13 +46,13 @@ impl Contrast {
             let runs = |of: &[DictionaryInfo]| of.iter().map(|d| run(d, x, y)).collect::<Vec<_>>();
             let found = pareto::at_equal(&runs(&own), &runs(&reference)).with_context(|| {
                 format!(
-                    "the two groups share no range of {}: each needs two different values, and they must overlap",
+                    "the two groups share no {}: their ranges must overlap, or one group's only value lie within the other's range",
                     x.name
                 )
             })?;
             let what = match found.against {
-                AgainstLocal::Ratio => "times",
-                AgainstLocal::Difference => "more than",
+                Against::Ratio => "times",
+                Against::Difference => "more than",
             };
             let interval = found
                 .interval
@@ -72,15 +73,4 @@ impl Contrast {
 
 fn definition(field: &str, name: &str) -> Result<&'static MetricDefinition, ConfigError> {
     metric(name).ok_or_else(|| ConfigError::new(field, format!("found '{name}'; expected a metric, l0 or ce_increase say")))
-}
-
-fn run(d: &DictionaryInfo, x: &MetricDefinition, y: &MetricDefinition) -> Run {
-    let value = |metric: &MetricDefinition| d.metric(metric.name).unwrap_or(f64::NAN);
-    Run {
-        objective: d.config.objective.kind(),
-        seed: d.config.seed,
-        coefficient: d.config.dial().1,
-        x: value(x),
-        y: value(y),
-    }
 }

@@ -1,7 +1,7 @@
 //! `saescope plot`: the Pareto chart as a file.
 
 use anyhow::Result;
-use api::{ConfigError, EvaluationSplit, HookPoint, ModelId, ParetoQuery};
+use api::{ConfigError, EvaluationSplit, HookPoint, ModelId, ParetoQuery, SeriesKey, SeriesSet};
 use clap::Args;
 use std::{
     path::{Path, PathBuf},
@@ -43,6 +43,12 @@ pub struct Plot {
     /// Whether the vertical axis is logarithmic [default: what suits the metric]
     #[arg(long, value_name = "BOOL")]
     log_y: Option<bool>,
+    /// Series to leave out, such as gated.local,jumprelu.local.pruned,ica
+    #[arg(long, value_name = "SERIES,...")]
+    hide: Option<SeriesSet>,
+    /// Only these series
+    #[arg(long, value_name = "SERIES,...")]
+    only: Option<SeriesSet>,
 }
 
 enum Format {
@@ -64,12 +70,19 @@ impl Plot {
             y: self.y,
             log_x: self.log_x,
             log_y: self.log_y,
+            hide: self.hide,
+            only: self.only,
+            against: None,
         };
         workspace::on(global, async |workspace| {
             let all = workspace.store.dictionaries().await?;
             let n_all = all.len();
             let view = pareto::view(all, query)?;
             if view.dictionaries.is_empty() {
+                if !view.series.is_empty() {
+                    let there: Vec<_> = view.series.iter().map(|one| SeriesKey(one.series).to_string()).collect();
+                    anyhow::bail!("every series is left out; there are {}", there.join(", "));
+                }
                 let left_out = match view.query.evaluated_on {
                     Some(evaluated_on) if n_all > 0 => pareto::left_out(evaluated_on, n_all),
                     _ => String::new(),
@@ -82,7 +95,7 @@ impl Plot {
             let bytes = match format {
                 Format::Svg => pareto::svg(&view).into_bytes(),
                 Format::Png => render::png(&pareto::svg(&view))?,
-                Format::Csv => pareto::csv(&view).into_bytes(),
+                Format::Csv => pareto::table(&view).into_bytes(),
             };
             table::write(&self.out, &bytes)?;
             say!("{} dictionaries in {}", view.dictionaries.len(), self.out.display())?;

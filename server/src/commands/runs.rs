@@ -217,7 +217,7 @@ fn write_table(path: &Path, dictionaries: &[DictionaryInfo], n_failed: usize) ->
         note!("no dictionary came of it: '{path_is}' is left as it was");
         return Ok(());
     }
-    table::write(path, table::csv(dictionaries).as_bytes())?;
+    table::write(path, app::charts::csv(dictionaries).as_bytes())?;
     if n_failed > 0 {
         note!("'{path_is}' lacks the dictionaries of {n_failed} runs that did not end");
     }

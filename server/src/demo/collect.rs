@@ -181,6 +181,7 @@ fn made(file: String, checksum: String, info: DictionaryInfo, measured: Evaluate
         density: Some(density),
         verified: None,
         checksum,
+        command: String::new(), // the run's
         ..info
     };
     let known = file.replace("dictionaries/", "known/").replace(".safetensors", ".json.gz");

@@ -22,7 +22,7 @@ pub fn router() -> Router<AppState> {
 /// A file to keep: its type, and the name that a browser saves it under.
 type Attachment<T> = ([(HeaderName, &'static str); 2], T);
 
-/// The dictionaries at one hook point of one model, their Pareto fronts, and each objective against local.
+/// The dictionaries at one hook point of one model, their Pareto fronts, each objective against local, and the series in order.
 #[utoipa::path(get, path = "/api/pareto", params(ParetoQuery),
     responses((status = 200, body = ParetoView), (status = "default", body = ApiError)))]
 pub async fn view(State(state): State<AppState>, ApiQuery(query): ApiQuery<ParetoQuery>) -> Result<Json<ParetoView>, Failure> {
@@ -56,7 +56,7 @@ pub async fn csv(State(state): State<AppState>, ApiQuery(query): ApiQuery<Pareto
     let view = pareto::view(state.workspace.store.dictionaries().await?, query)?;
     Ok((
         attachment("text/csv; charset=utf-8", "attachment; filename=\"pareto.csv\""),
-        pareto::csv(&view),
+        pareto::table(&view),
     ))
 }
 

@@ -339,7 +339,7 @@ async fn a_sweep_trains_and_its_dictionaries_are_plotted() {
     for (ending, kind, begins) in [
         ("svg", "image/svg+xml", &b"<svg"[..]),
         ("png", "image/png", b"\x89PNG"),
-        ("csv", "text/csv; charset=utf-8", b"id,objective"),
+        ("csv", "text/csv; charset=utf-8", b"objective,coefficient,seed,"),
     ] {
         let response = app
             .send(Request::get(format!("/api/pareto.{ending}")).body(Body::empty()).unwrap())

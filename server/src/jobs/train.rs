@@ -131,6 +131,7 @@ fn register(stage: &Stage<'_>, config: &TrainConfig, trained: Vec<Trained>) -> R
                 verified: None,
                 checksum: String::new(),
                 created: 0,
+                command: String::new(),
             };
             (info, trained.file)
         })

@@ -20,6 +20,7 @@ struct DictionaryRow {
     checksum: String,
     verified: Option<String>,
     density: Option<String>,
+    command: String,
 }
 
 #[derive(sqlx::FromRow)]
@@ -185,6 +186,7 @@ impl Store {
                 density: None,
                 checksum: String::new(),
                 verified: None,
+                command: String::new(),
                 ..info.clone()
             };
             let id: i64 = sqlx::query_scalar(
@@ -313,7 +315,8 @@ impl Store {
         // one transaction, so that the metrics are those of the rows
         let mut tx = self.pool().begin().await.at(self)?;
         let rows: Vec<DictionaryRow> = sqlx::query_as(
-            "select id, info, checksum, verified, density from dictionary where ?1 is null or id = ?1 order by id",
+            "select d.id, d.info, d.checksum, d.verified, d.density, j.command from dictionary d join job j on j.id = d.job
+             where ?1 is null or d.id = ?1 order by d.id",
         )
         .bind(id)
         .fetch_all(&mut *tx)
@@ -334,6 +337,7 @@ impl Store {
             let mut info: DictionaryInfo = from_json(&row.info, self, format!("dictionary {}", row.id))?;
             info.id = DictionaryId(row.id);
             info.checksum = row.checksum;
+            info.command = row.command;
             info.verified = match &row.verified {
                 Some(verified) => Some(from_json(verified, self, format!("verification of dictionary {}", row.id))?),
                 None => None,

@@ -32,6 +32,7 @@ async fn a_run_ends_with_all_its_dictionaries() {
     assert_eq!(listed.iter().map(|d| d.id).collect::<Vec<_>>(), ids);
     assert_eq!(listed[0].checksum, ABC);
     assert_eq!(listed[0].metrics, [measurement("l0", 12.25)]);
+    assert_eq!(listed[0].command, job.command);
     assert_eq!(fs::read(store.verify_dictionary(ids[0]).await.unwrap()).unwrap(), b"abc");
 
     let again = made();

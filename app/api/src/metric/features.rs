@@ -34,7 +34,8 @@ pub(super) const FEATURES: &[MetricDefinition] = &[
         label: "alive features",
         unit: "features",
         direction: Neither,
-        definition: "features that fire at least once on the evaluated tokens; always read it with their number",
+        definition: "features that fire at least once on the evaluated tokens; always read it with their number. Its interval is about other texts of as \
+                     many documents, from the jackknife: resamples would miss features",
         source: "e2e_sae `alive_dict_elements`, there over a window of 500k training tokens",
         version: 1,
         by_layer: false,
@@ -45,7 +46,7 @@ pub(super) const FEATURES: &[MetricDefinition] = &[
         label: "alive features, ten firings",
         unit: "features",
         direction: Neither,
-        definition: "features that fire at least ten times on the evaluated tokens",
+        definition: "features that fire at least ten times on the evaluated tokens; interval as for those alive",
         source: "Cunningham et al. 2023 count features with more than ten firings as active",
         version: 1,
         by_layer: false,
@@ -56,7 +57,8 @@ pub(super) const FEATURES: &[MetricDefinition] = &[
         label: "share of features alive",
         unit: "share of features",
         direction: Neither,
-        definition: "features that fire at least once on the evaluated tokens, of all d_sae; always read it with their number",
+        definition: "features that fire at least once on the evaluated tokens, of all d_sae; always read it with their number; interval as for those \
+                     alive",
         source: "SAEBench and dictionary_learning `frac_alive`",
         version: 1,
         by_layer: false,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use api::{AgainstLocal, ObjectiveKind};
+use api::{Against, AtEqual, ObjectiveKind};
 
 /// Points over which a ratio or a difference is averaged.
 const GRID: usize = 20;
@@ -23,23 +23,13 @@ pub struct Run {
     pub y: f64,
 }
 
-/// One group of dictionaries against another at equal x.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AtEqual {
-    /// Whether `value` and `interval` are a ratio or a difference.
-    pub against: AgainstLocal,
-    /// The mean of it over the shared range.
-    pub value: f64,
-    /// 95 % interval over seeds; none with fewer than two.
-    pub interval: Option<(f64, f64)>,
-    /// The shared range of x.
-    pub range: (f64, f64),
-    /// Seeds behind the value.
-    pub n_seeds: usize,
+/// `own` against `reference` by the method of [`super::pareto`], whatever their objectives; none where they share no x.
+pub fn at_equal(own: &[Run], reference: &[Run]) -> Option<AtEqual> {
+    compared(own, reference).map(|(found, _)| found)
 }
 
-/// `own` against `reference` by the method of [`super::pareto`], whatever their objectives; none where they share no range.
-pub fn at_equal(own: &[Run], reference: &[Run]) -> Option<AtEqual> {
+/// [`at_equal`], and with it the mean of y over that of the reference, over the same x; none where the reference's is not above 0.
+pub(super) fn compared(own: &[Run], reference: &[Run]) -> Option<(AtEqual, Option<f64>)> {
     let finite = |runs: &[Run]| -> Vec<Run> { runs.iter().filter(|r| r.x.is_finite() && r.y.is_finite()).copied().collect() };
     let (own, reference) = (finite(own), finite(reference));
     let all = || own.iter().chain(&reference);
@@ -47,8 +37,20 @@ pub fn at_equal(own: &[Run], reference: &[Run]) -> Option<AtEqual> {
         log_x: all().all(|r| r.x > 0.0),
         log_y: all().all(|r| r.x > 0.0 && r.y > 0.0),
     };
-    let comparison = Comparison::new(&own, &reference, axes)?;
-    comparison.at_equal(shared(&comparison.pairs)?, axes)
+    let comparison = Comparison::new(&own, &reference, axes);
+    if let Some((comparison, range)) = comparison.and_then(|c| shared(&c.pairs).map(|range| (c, range))) {
+        return comparison.at_equal(range, axes);
+    }
+    // one that lies at a single x has no curve, and is held against the other's curve there
+    let x = only_x(&own).or_else(|| only_x(&reference))?;
+    let x = if axes.log_x { x.ln() } else { x };
+    Comparison::at(&own, &reference, x, axes)?.at_equal((x, x), axes)
+}
+
+/// The x of all runs, if it is one.
+fn only_x(runs: &[Run]) -> Option<f64> {
+    let first = runs.first()?.x;
+    runs.iter().all(|r| r.x == first).then_some(first)
 }
 
 /// Which axes are logarithmic while curves are interpolated.
@@ -58,11 +60,11 @@ pub(super) struct Axes {
     pub log_y: bool,
 }
 
-/// Points (x, y) on the axes' scale, x strictly rising, at least two.
+/// Points (x, y) on the axes' scale, x strictly rising, at least one.
 pub(super) struct Curve(Vec<(f64, f64)>);
 
 impl Curve {
-    fn new(runs: impl Iterator<Item = Run>, axes: Axes) -> Option<Self> {
+    fn new(runs: impl Iterator<Item = Run>, axes: Axes, least: usize) -> Option<Self> {
         let mut points: Vec<(f64, f64)> = runs.map(|r| (r.x, r.y)).collect();
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         let mean = |same: &[(f64, f64)]| (same[0].0, same.iter().map(|p| p.1).sum::<f64>() / same.len() as f64);
@@ -72,7 +74,7 @@ impl Curve {
             .map(mean)
             .map(|(x, y)| (bend(x, axes.log_x), bend(y, axes.log_y)))
             .collect();
-        (points.len() >= 2).then_some(Self(points))
+        (points.len() >= least).then_some(Self(points))
     }
 
     fn range(&self) -> (f64, f64) {
@@ -81,9 +83,14 @@ impl Curve {
 
     /// y on its own scale at `x`, which lies within the range.
     fn at(&self, x: f64, axes: Axes) -> f64 {
-        let next = self.0.partition_point(|p| p.0 < x).clamp(1, self.0.len() - 1);
-        let ((x0, y0), (x1, y1)) = (self.0[next - 1], self.0[next]);
-        let y = y0 + (y1 - y0) * (x - x0) / (x1 - x0);
+        let y = match self.0[..] {
+            [(_, y)] => y,
+            _ => {
+                let next = self.0.partition_point(|p| p.0 < x).clamp(1, self.0.len() - 1);
+                let ((x0, y0), (x1, y1)) = (self.0[next - 1], self.0[next]);
+                y0 + (y1 - y0) * (x - x0) / (x1 - x0)
+            }
+        };
         if axes.log_y { y.exp() } else { y }
     }
 }
@@ -97,17 +104,29 @@ pub(super) struct Comparison {
 }
 
 impl Comparison {
+    /// Curves of two different x or more.
     pub fn new(own: &[Run], reference: &[Run], axes: Axes) -> Option<Self> {
+        Self::of(own, reference, &|runs| Curve::new(runs, axes, 2))
+    }
+
+    /// Curves that cover `x`, be it with a single point.
+    fn at(own: &[Run], reference: &[Run], x: f64, axes: Axes) -> Option<Self> {
+        Self::of(own, reference, &|runs| {
+            let covers = |curve: &Curve| curve.range().0 <= x && x <= curve.range().1;
+            Curve::new(runs, axes, 1).filter(covers)
+        })
+    }
+
+    fn of(own: &[Run], reference: &[Run], curve: &dyn Fn(&mut dyn Iterator<Item = Run>) -> Option<Curve>) -> Option<Self> {
         let by_seed = |runs: &[Run]| {
             let mut seeds: BTreeMap<u64, Vec<Run>> = BTreeMap::new();
             runs.iter().for_each(|r| seeds.entry(r.seed).or_default().push(*r));
             seeds
         };
-        let pooled = |runs: &[Run]| Curve::new(runs.iter().copied(), axes);
+        let curve = |runs: &[Run]| curve(&mut runs.iter().copied());
         let all = (own, reference);
-        let (own, local) = (by_seed(own), by_seed(reference));
-        let curve = |runs: &[Run]| Curve::new(runs.iter().copied(), axes);
-        let pair = |(seed, runs): (&u64, &Vec<Run>)| Some((curve(runs)?, curve(local.get(seed)?)?));
+        let (own, reference) = (by_seed(own), by_seed(reference));
+        let pair = |(seed, runs): (&u64, &Vec<Run>)| Some((curve(runs)?, curve(reference.get(seed)?)?));
         let pairs: Vec<Pair> = own.iter().filter_map(pair).collect();
         if !pairs.is_empty() {
             return Some(Self {
@@ -116,13 +135,14 @@ impl Comparison {
             });
         }
         Some(Self {
-            n_seeds: own.len().min(local.len()),
-            pairs: vec![(pooled(all.0)?, pooled(all.1)?)],
+            n_seeds: own.len().min(reference.len()),
+            pairs: vec![(curve(all.0)?, curve(all.1)?)],
         })
     }
 
-    /// Over the range `(low, high)` on the axes' scale, within each pair's.
-    pub fn at_equal(&self, (low, high): (f64, f64), axes: Axes) -> Option<AtEqual> {
+    /// Over the range `(low, high)` on the axes' scale, within each pair's; and the mean of y over the reference's mean, where that is
+    /// above 0.
+    pub fn at_equal(&self, (low, high): (f64, f64), axes: Axes) -> Option<(AtEqual, Option<f64>)> {
         let grid = || (0..GRID).map(|i| low + (high - low) * i as f64 / (GRID - 1) as f64);
         let ys = |(own, local): &Pair| grid().map(|x| (own.at(x, axes), local.at(x, axes))).collect::<Vec<_>>();
         let ys: Vec<Vec<(f64, f64)>> = self.pairs.iter().map(ys).collect();
@@ -137,23 +157,28 @@ impl Comparison {
             // one ratio is reported as it is, not as exp(ln r)
             let ratio = if let [only] = ratios[..] { only } else { mean.exp() };
             let interval = half.map(|h| ((mean - h).exp(), (mean + h).exp()));
-            (AgainstLocal::Ratio, ratio, interval)
+            (Against::Ratio, ratio, interval)
         } else {
             let (mean, half) = mean_and_half_width(&mean(|own, local| own - local));
-            (AgainstLocal::Difference, mean, half.map(|h| (mean - h, mean + h)))
+            (Against::Difference, mean, half.map(|h| (mean - h, mean + h)))
         };
         if !value.is_finite() {
             return None;
         }
         let unbend = |v: f64| if axes.log_x { v.exp() } else { v };
         let range = (unbend(low), unbend(high));
-        Some(AtEqual {
+        let (of_own, of_reference) = ys
+            .iter()
+            .flatten()
+            .fold((0.0, 0.0), |(a, b), (own, local)| (a + own, b + local));
+        let found = AtEqual {
             against,
             value,
             interval,
             range,
             n_seeds: self.n_seeds,
-        })
+        };
+        Some((found, (of_reference > 0.0).then(|| of_own / of_reference)))
     }
 }
 

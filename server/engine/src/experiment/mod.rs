@@ -4,4 +4,5 @@ mod assignment;
 mod at_equal;
 pub mod behaviour;
 pub mod pareto;
+pub mod ranking;
 pub mod similarity;

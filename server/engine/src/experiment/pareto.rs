@@ -26,8 +26,8 @@
 
 use api::{KindName, ObjectiveKind, ParetoSummary};
 
-pub use super::at_equal::{AtEqual, Run, at_equal};
 use super::at_equal::{Axes, Comparison, shared};
+pub use super::at_equal::{Run, at_equal};
 
 /// Indices of the points that no other is better than in one coordinate and at least as good as in the other, in the order
 /// of x and, within it, of their place in `points`. Of points that are equal all stay; those not finite never do.
@@ -67,7 +67,7 @@ pub fn summary(kind: KindName, runs: &[Run]) -> Vec<ParetoSummary> {
         .collect();
     let common = shared(compared.iter().flat_map(|(_, c)| &c.pairs));
     let summary = |(objective, c): &(ObjectiveKind, Comparison)| {
-        let found = c.at_equal(common.or_else(|| shared(&c.pairs))?, axes)?;
+        let (found, _) = c.at_equal(common.or_else(|| shared(&c.pairs))?, axes)?;
         Some(ParetoSummary {
             kind,
             objective: *objective,
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
     use crate::experiment::at_equal::t_975;
     use ObjectiveKind::{E2e, E2eDs, Local};
-    use api::AgainstLocal;
+    use api::Against;
     use proptest::prelude::*;
 
     fn summary(runs: &[Run]) -> Vec<ParetoSummary> {
@@ -151,7 +151,10 @@ mod tests {
         );
         near(found.value, 0.125f64.sqrt());
         near(at_equal(&local, &named).unwrap().value, 8f64.sqrt());
-        assert_eq!(at_equal(&local, &curve(E2e, 0, 1.0)[..1]), None);
+        // a single point is held against the curve where it lies, and beyond the curve against nothing
+        let point = |x: f64| curve(E2e, 0, 1.0)[..1].iter().map(|r| Run { x, ..*r }).collect::<Vec<_>>();
+        near(at_equal(&local, &point(10.0)).unwrap().value, 8.0);
+        assert_eq!(at_equal(&local, &point(9.9)), None);
     }
 
     #[test]
@@ -263,17 +266,17 @@ mod tests {
         };
         let runs = [line(Local, 0, [1.0, 0.0, -1.0]), line(E2e, 0, [0.5, 0.0, -0.5])].concat();
         let [e2e] = &summary(&runs)[..] else { panic!() };
-        assert_eq!(e2e.against, AgainstLocal::Difference);
+        assert_eq!(e2e.against, Against::Difference);
         near(e2e.value, 0.0);
         // one negative value of either side is enough
         let runs = [line(Local, 0, [1.0, 0.9, 0.8]), line(E2e, 0, [0.1, 0.0, -0.1])].concat();
         let [e2e] = &summary(&runs)[..] else { panic!() };
-        assert_eq!((e2e.against, e2e.interval), (AgainstLocal::Difference, None));
+        assert_eq!((e2e.against, e2e.interval), (Against::Difference, None));
         near(e2e.value, -0.9);
         // it takes no other objective's ratio away
         let runs = [&runs[..], &line(E2eDs, 0, [0.5, 0.45, 0.4])].concat();
         let [e2e, ds] = &summary(&runs)[..] else { panic!() };
-        assert_eq!((e2e.against, ds.against), (AgainstLocal::Difference, AgainstLocal::Ratio));
+        assert_eq!((e2e.against, ds.against), (Against::Difference, Against::Ratio));
         near(ds.value, 0.5);
     }
 
@@ -297,7 +300,7 @@ mod tests {
         .concat();
         let [e2e] = &summary(&runs)[..] else { panic!() };
         let (low, high) = e2e.interval.expect("two seeds");
-        assert_eq!((e2e.against, e2e.n_seeds), (AgainstLocal::Difference, 2));
+        assert_eq!((e2e.against, e2e.n_seeds), (Against::Difference, 2));
         near(e2e.value, -0.2);
         // −0.3 and −0.1: s = 0.2/√2, over √2: 0.1
         near(low, -0.2 - 12.706_205 * 0.1);

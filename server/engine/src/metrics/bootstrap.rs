@@ -112,8 +112,22 @@ impl Draws {
         }
     }
 
+    /// Draws as somebody else made them, [n_resamples, n_units].
+    #[cfg(test)]
+    pub fn given(draws: Vec<Vec<f64>>) -> Self {
+        Self {
+            n_units: draws[0].len(),
+            counts: draws.concat(),
+        }
+    }
+
+    /// How often any resample has any unit, at most.
+    pub fn most(&self) -> f64 {
+        self.counts.iter().copied().fold(0.0, f64::max)
+    }
+
     /// Sums [n_resamples, width] of what was drawn from `per_unit` [n_units, width].
-    fn sums(&self, per_unit: &[f64], width: usize) -> Vec<f64> {
+    pub fn sums(&self, per_unit: &[f64], width: usize) -> Vec<f64> {
         let n_resamples = self.counts.len() / self.n_units.max(1);
         let mut sums = vec![0.0; n_resamples * width];
         par_matmul(
@@ -159,7 +173,7 @@ impl Draws {
 }
 
 /// The 2.5th and the 97.5th percentile, linear between neighbours (numpy's default; Hyndman and Fan's seventh).
-fn percentiles(samples: &mut [f64]) -> (f64, f64) {
+pub fn percentiles(samples: &mut [f64]) -> (f64, f64) {
     samples.sort_unstable_by(f64::total_cmp);
     let [low, high] = ENDS.map(|share| {
         let at = share * (samples.len() - 1) as f64;
@@ -235,10 +249,7 @@ mod tests {
                 }
             }
         }
-        let draws = Draws {
-            counts: golden.draws.concat(),
-            n_units: n,
-        };
+        let draws = Draws::given(golden.draws);
         let found = draws.intervals(&rows, &x, &errors);
         let names = Row::default().values(Spreads::default(), d, true).map(|value| value.name);
         assert!(golden.intervals.len() > 10);

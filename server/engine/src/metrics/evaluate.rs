@@ -4,6 +4,7 @@ use api::HookPoint;
 use rayon::prelude::*;
 
 use super::{
+    firings::Firings,
     logits::{self, Compared},
     pass::{Answer, Batch, Evaluated, Passes, Text, measure, points},
 };
@@ -152,8 +153,8 @@ impl<E: From<ModelError>> Passes<E> for Processor<'_> {
         Ok(self.prefix(contexts)?)
     }
 
-    fn batch(&mut self, contexts: &[&[u32]], ordinary: &[bool], ablations: &[Vec<f32>]) -> Result<Batch, E> {
-        Ok(self.all(contexts, ordinary, ablations)?)
+    fn batch(&mut self, contexts: &[&[u32]], units: &[Option<u32>], ablations: &[Vec<f32>]) -> Result<Batch, E> {
+        Ok(self.all(contexts, units, ablations)?)
     }
 }
 
@@ -170,7 +171,7 @@ impl Processor<'_> {
         Ok(self.slots.iter().flat_map(|s| s.cut.value.iter().copied()).collect())
     }
 
-    fn all(&mut self, contexts: &[&[u32]], ordinary: &[bool], ablations: &[Vec<f32>]) -> Result<Batch, ModelError> {
+    fn all(&mut self, contexts: &[&[u32]], units: &[Option<u32>], ablations: &[Vec<f32>]) -> Result<Batch, ModelError> {
         let x = self.prefix(contexts)?;
         let Self {
             model,
@@ -212,7 +213,7 @@ impl Processor<'_> {
             .zip(*subjects)
             .enumerate()
             .map(|(k, ((codes, x_hat), subject))| {
-                let mut answer = of_codes(&codes, subject.dictionary.d_sae(), ordinary);
+                let mut answer = of_codes(&codes, subject.dictionary.d_sae(), units);
                 answer.x_hat = x_hat;
                 answer.squared_errors.resize_with(points.len(), Vec::new);
                 for spliced in slots.iter().map(|slot| &slot.spliced[k]) {
@@ -238,21 +239,17 @@ impl Processor<'_> {
 }
 
 /// What an answer says of the codes alone.
-fn of_codes(codes: &SparseCodes<f32>, d_sae: usize, ordinary: &[bool]) -> Answer {
-    let mut answer = Answer {
-        firings: vec![0; d_sae],
-        ..Answer::default()
-    };
-    for (t, ordinary) in ordinary.iter().enumerate() {
-        let (ids, values) = codes.row(t);
-        answer.l0.push(ids.len() as u32);
+fn of_codes(codes: &SparseCodes<f32>, d_sae: usize, units: &[Option<u32>]) -> Answer {
+    let rows = || (0..units.len()).map(|t| codes.row(t));
+    Answer {
+        firings: Firings::of_tokens(units.iter().copied().zip(rows().map(|(ids, _)| ids)), d_sae),
+        l0: rows().map(|(ids, _)| ids.len() as u32).collect(),
         // the signed baselines have codes below 0
-        answer.l1.push(values.iter().map(|v| f64::from(v.abs())).sum());
-        if *ordinary {
-            ids.iter().for_each(|id| answer.firings[*id as usize] += 1);
-        }
+        l1: rows()
+            .map(|(_, values)| values.iter().map(|v| f64::from(v.abs())).sum())
+            .collect(),
+        ..Answer::default()
     }
-    answer
 }
 
 fn output(subject: &Subject<'_>, tokens: &[u32], x: &[f32], scratch: &Scratch<f32>) -> (SparseCodes<f32>, Vec<f32>) {

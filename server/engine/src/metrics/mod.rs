@@ -2,6 +2,7 @@
 
 mod bootstrap;
 mod evaluate;
+mod firings;
 pub mod known;
 mod logistic;
 mod logits;
@@ -13,6 +14,7 @@ mod totals;
 mod weights;
 
 pub use evaluate::{Processor, Subject, evaluate};
+pub use firings::Firings;
 pub use logits::Compared;
 pub use pass::{Answer, Batch, Depth, Evaluated, Passes, Text, measure, points};
 pub use tokens::{By, TokenRow, compare_tokens, hardest};

@@ -3,6 +3,7 @@
 use api::{HookPoint, Measurement, Site};
 
 use super::{
+    firings::Firings,
     logits::Compared,
     sums::Moments,
     totals::{ORDINARY, Totals, sets},
@@ -56,8 +57,8 @@ pub struct Answer {
     pub l0: Vec<u32>,
     /// Per token: Σ of their activations.
     pub l1: Vec<f64>,
-    /// Per feature: on how many ordinary tokens it fired.
-    pub firings: Vec<u32>,
+    /// Per unit and feature: on how many ordinary tokens it fired.
+    pub firings: Firings,
     /// Per point of [`points`] and token: ‖spliced − clean‖².
     pub squared_errors: Vec<Vec<f64>>,
     /// Per token: cross-entropies and KL.
@@ -95,12 +96,12 @@ pub trait Passes<E> {
     /// The model's and the device's.
     fn activations(&mut self, contexts: &[&[u32]]) -> Result<Vec<f32>, E>;
 
-    /// Everything of a batch: `ordinary` says per token whether it is an ordinary one, `ablations` are vectors [width], each of which
-    /// is put in place of every activation.
+    /// Everything of a batch: `units` are what the ordinary tokens' firings are counted by, none for tokens whose firings are not
+    /// counted; `ablations` are vectors [width], each of which is put in place of every activation.
     ///
     /// # Errors
     /// The model's and the device's.
-    fn batch(&mut self, contexts: &[&[u32]], ordinary: &[bool], ablations: &[Vec<f32>]) -> Result<Batch, E>;
+    fn batch(&mut self, contexts: &[&[u32]], units: &[Option<u32>], ablations: &[Vec<f32>]) -> Result<Batch, E>;
 }
 
 /// Measures dictionaries of `d_sae` features each at `at`, with `passes` for the batches. `progress` is told the tokens
@@ -130,8 +131,8 @@ pub fn measure<E: From<ModelError>>(
     let mut done = 0;
     for contexts in text.contexts.chunks(text.batch) {
         let sets = sets(contexts, text.special);
-        let ordinary: Vec<bool> = sets.iter().map(|set| *set == ORDINARY).collect();
-        totals.add(&passes.batch(contexts, &ordinary, &ablations)?, &sets, n_ctx, done * n_ctx);
+        let units = totals.counted_by(&sets, done * n_ctx);
+        totals.add(&passes.batch(contexts, &units, &ablations)?, &sets, n_ctx, done * n_ctx);
         done += contexts.len();
         if !progress((done * n_ctx) as u64, (text.contexts.len() * n_ctx) as u64) {
             break;

@@ -60,7 +60,7 @@ pub fn compare_tokens<E>(
     let mut done = 0;
     for contexts in text.contexts.chunks(text.batch) {
         // nothing is asked of the features
-        let none = vec![false; contexts.len() * n_ctx];
+        let none = vec![None; contexts.len() * n_ctx];
         let batch = passes.batch(contexts, &none, &[])?;
         all.resize_with(batch.answers.len(), Compared::default);
         for (all, answer) in all.iter_mut().zip(&batch.answers) {

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use super::{
     bootstrap::{self, Draws, UnitMoments, Units},
+    firings::{self, Firings},
     logits::Compared,
     pass::{Answer, Batch, Depth, Evaluated, Text, points},
     sums::{Moments, NO_VARIANCE, Of, Row, Spreads},
@@ -51,6 +52,7 @@ struct Later {
 struct PerUnit {
     rows: Vec<Row>,
     error: UnitMoments,
+    firings: Firings,
 }
 
 /// Everything summed up so far.
@@ -103,6 +105,7 @@ impl Totals {
             per_unit: units.as_ref().map(|(units, moments)| PerUnit {
                 rows: vec![Row::default(); units.n],
                 error: moments.clone(),
+                firings: Firings::default(),
             }),
         };
         Ok(Self {
@@ -112,6 +115,14 @@ impl Totals {
             widths,
             units,
         })
+    }
+
+    /// What the firings of a batch's tokens are counted by, of which `sets` are their sets and the first token is the `first` of the
+    /// text: their units, or one for all of them where no intervals are asked for.
+    pub fn counted_by(&self, sets: &[usize], first: usize) -> Vec<Option<u32>> {
+        let unit = |t: usize| self.units.as_ref().map_or(0, |(units, _)| units.of[first + t]);
+        let of = |(t, set): (usize, &usize)| (*set == ORDINARY).then(|| unit(t));
+        sets.iter().enumerate().map(of).collect()
     }
 
     /// Adds a batch of contexts of `n_ctx` tokens; `sets` are its tokens' ([`sets`]). Its first token is the `first` of the text.
@@ -142,7 +153,10 @@ impl Totals {
         }
         let unit = |t: usize| units.as_ref().map(|(units, _)| units.of[first + t] as usize);
         dictionaries.par_iter_mut().zip(&batch.answers).for_each(|(of_one, answer)| {
-            of_one.firings.iter_mut().zip(&answer.firings).for_each(|(sum, n)| *sum += n);
+            answer.firings.add_to(&mut of_one.firings);
+            if let Some(per_unit) = &mut of_one.per_unit {
+                per_unit.firings.extend(&answer.firings);
+            }
             let d = widths[0];
             let x_hat = |t: usize| &answer.x_hat[t * d..(t + 1) * d];
             let swapped = self::distances(sets, x_hat);
@@ -192,7 +206,8 @@ impl Totals {
                         }
                     }
                 }
-                let features = (s == ORDINARY).then(|| self.of_features(of_one)).into_iter().flatten();
+                let features = (s == ORDINARY).then(|| self.of_features(of_one, draws.as_ref().map(|draws| (draws, n_units))));
+                let features = features.into_iter().flatten();
                 let by_layer = self.by_layer(*set, s, &of_one.sums[s]);
                 measured
                     .into_iter()
@@ -227,32 +242,31 @@ impl Totals {
     }
 
     /// How many features fired, and how often.
-    fn of_features(&self, of_one: &OfOne) -> Vec<Measurement> {
+    fn of_features(&self, of_one: &OfOne, draws: Option<(&Draws, usize)>) -> Vec<Measurement> {
         let n = of_one.sums[ORDINARY].row[Of::Tokens];
         if n == 0.0 {
             return Vec::new();
         }
-        let firings = &of_one.firings;
-        let at_least = |least: u32| firings.iter().filter(|n| **n >= least).count() as f64;
-        let d_sae = firings.len() as f64;
-        let mut found = vec![
-            ("alive", at_least(1)),
-            ("alive_10", at_least(10)),
-            ("frac_alive", at_least(1) / d_sae),
-        ];
-        let all: f64 = firings.iter().map(|n| f64::from(*n)).sum();
-        for (share, features, of_firings) in [
-            (0.01, "freq_over_1_percent", "normalized_freq_over_1_percent"),
-            (0.1, "freq_over_10_percent", "normalized_freq_over_10_percent"),
-        ] {
-            let over = || firings.iter().map(|n| f64::from(*n)).filter(|firings| firings / n > share);
-            found.push((features, over().count() as f64 / d_sae));
-            if all > 0.0 {
-                found.push((of_firings, over().sum::<f64>() / all));
+        let intervals = match (draws, &of_one.per_unit, &self.units) {
+            (Some((draws, n_units)), Some(own), Some((units, _))) => {
+                let tokens: Vec<f64> = own.rows.iter().map(|row| row[Of::Tokens]).collect();
+                let found = firings::intervals(draws, &own.firings, &tokens, of_one.firings.len());
+                let stored = |(name, ends)| (name, bootstrap::interval(ends, units.over, n_units));
+                found.into_iter().map(stored).collect()
             }
-        }
-        let measurement = |(name, value): (&str, f64)| Measurement::new(name, n as u64, value);
-        found.into_iter().map(measurement).collect()
+            _ => Vec::new(),
+        };
+        let interval = |name: &str| {
+            intervals
+                .iter()
+                .find(|(other, _)| *other == name)
+                .map(|(_, interval)| *interval)
+        };
+        let measurement = |(name, value)| Measurement {
+            interval: interval(name),
+            ..Measurement::new(name, n as u64, value)
+        };
+        firings::values(&of_one.firings, n).into_iter().map(measurement).collect()
     }
 
     /// The metrics at each point: at the dictionary's own, which counts as the first of the values by layer, and later.

@@ -92,6 +92,7 @@ pub fn dictionary(job: JobId) -> DictionaryInfo {
         verified: None,
         checksum: String::new(),
         created: 0,
+        command: String::new(),
     }
 }
 
