@@ -1,6 +1,7 @@
 //! The page in a real browser.
 
 mod demo;
+mod dictionary;
 mod looks;
 mod story;
 mod token;

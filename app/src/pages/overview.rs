@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     client::{self, Answer},
-    components::{AddCorpus, AddModel, CorpusTable, DictionaryGroups, Fetched, Heading, JobList, ModelTable, ParetoPlot},
+    components::{AddCorpus, AddModel, CorpusTable, DictionaryGroups, Fetched, Heading, ImportForm, JobList, ModelTable, ParetoPlot},
     format::{count, counted},
     link,
     live::live,
@@ -106,6 +106,13 @@ fn Content(data: Memo<Everything>, everything: Resource<Result<Everything, ApiEr
                 </div>
             </section>
         </div>
+        <section aria-labelledby="import-title">
+            <h2>"Dictionaries of other tools"</h2>
+            <ImportForm
+                models=Signal::derive(move || data.with(|data| data.models.clone()))
+                corpora=Signal::derive(move || data.with(|data| data.corpora.clone()))
+            />
+        </section>
     }
     .into_any()
 }

@@ -10,7 +10,7 @@ use leptos_router::{
 
 use crate::{
     client,
-    components::{DictionaryTable, Fetched, Heading, ParetoAnswer, ParetoControls, ParetoPlot, Sort},
+    components::{AskAll, DictionaryTable, Fetched, Heading, ParetoAnswer, ParetoControls, ParetoPlot, Sort},
     format::{count, counted},
     link,
     live::live,
@@ -94,6 +94,7 @@ fn Comparison(data: Memo<ParetoView>, params: Memo<ParamsMap>) -> impl IntoView 
             <ParetoPlot view=data layer />
         </div>
         <h2>"Dictionaries"</h2>
+        <AskAll dictionaries=Signal::derive(move || data.with(|data| data.dictionaries.iter().map(|d| d.id).collect::<Vec<_>>())) />
         <DictionaryTable dictionaries=Signal::derive(move || data.with(|data| data.dictionaries.clone())) axes sort on_sort />
     }
     .into_any()

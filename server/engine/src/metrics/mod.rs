@@ -15,5 +15,5 @@ mod weights;
 pub use evaluate::{Processor, Subject, evaluate};
 pub use logits::Compared;
 pub use pass::{Answer, Batch, Depth, Evaluated, Passes, Text, measure, points};
-pub use tokens::{By, TokenRow, compare_tokens, hardest};
+pub use tokens::{By, Hardest, TokenRow, compare_tokens, hardest};
 pub use weights::of_weights;
