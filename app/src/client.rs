@@ -11,8 +11,9 @@ mod transport;
 mod transport;
 
 use api::{
-    ApiError, CorpusInfo, CorpusSource, DictionaryInfo, ErrorKind, Health, HistoryPoint, Job, JobId, ModelInfo, ModelSource,
-    Overview, ParetoQuery, ParetoView, ResolvedSweep, SweepRequest,
+    ApiError, AskRequest, CorpusInfo, CorpusSource, DeriveRequest, DictionaryId, DictionaryInfo, ErrorKind, Health, HistoryPoint,
+    ImportRequest, Job, JobId, KnownFeatures, LabelledTexts, ModelInfo, ModelSource, Overview, ParetoQuery, ParetoView,
+    ResolvedSweep, SweepRequest,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -141,11 +142,81 @@ pub async fn resolve(request: &SweepRequest) -> Answer<ResolvedSweep> {
 /// # Errors
 /// The first field that cannot be used.
 pub async fn start_sweep(request: &SweepRequest) -> Answer<Vec<JobId>> {
-    #[derive(Deserialize)]
-    struct Started {
-        jobs: Vec<JobId>,
-    }
-    post::<_, Started>("/api/sweeps", request).await.map(|started| started.jobs)
+    start("/api/sweeps", request).await
+}
+
+/// Enqueues the runs that change dictionaries; answers their numbers.
+///
+/// # Errors
+/// The first field that cannot be used.
+pub async fn derive(request: &DeriveRequest) -> Answer<Vec<JobId>> {
+    start("/api/derive", request).await
+}
+
+/// Reads another tool's dictionary and enqueues the run that measures it; answers its number.
+///
+/// # Errors
+/// What is wrong with the file, or that it does not fit the model.
+pub async fn import(request: &ImportRequest) -> Answer<Vec<JobId>> {
+    start("/api/imports", request).await
+}
+
+/// Enqueues a question; answers its job's number.
+///
+/// # Errors
+/// The first field that cannot be used.
+pub async fn ask(request: &AskRequest) -> Answer<Vec<JobId>> {
+    start("/api/questions", request).await
+}
+
+/// Sends labelled texts chosen in the browser; their path is then a question's.
+///
+/// # Errors
+/// The first line that is no labelled text.
+pub async fn upload_labelled(files: Files) -> Answer<LabelledTexts> {
+    read(upload("/api/labelled/upload", &files.name(), &files).await?)
+}
+
+/// The answer to a job's question.
+///
+/// # Errors
+/// It has none (yet).
+pub async fn answer(id: &JobId) -> Answer<api::Answer> {
+    get(format!("/api/jobs/{id}/answer")).await
+}
+
+/// Where all rows of an answer can be saved from, as CSV.
+pub fn answer_file(id: &JobId) -> String {
+    format!("/api/jobs/{id}/answer.csv")
+}
+
+/// One dictionary with its metrics.
+///
+/// # Errors
+/// Not found.
+pub async fn dictionary(id: i64) -> Answer<DictionaryInfo> {
+    get(format!("/api/dictionaries/{id}")).await
+}
+
+/// What a dictionary knows of storyworld's labels.
+///
+/// # Errors
+/// Not measured.
+pub async fn known(id: i64) -> Answer<KnownFeatures> {
+    get(format!("/api/dictionaries/{id}/known")).await
+}
+
+/// Where a dictionary can be saved from in another tool's files; `format` is `saelens` or `dictionary_learning`.
+pub fn export_file(id: &DictionaryId, format: &str) -> String {
+    format!("/api/dictionaries/{id}/export?format={format}")
+}
+
+/// Every language model.
+///
+/// # Errors
+/// As every call.
+pub async fn models() -> Answer<Vec<ModelInfo>> {
+    get("/api/models").await
 }
 
 /// Every dictionary, with its metrics.
@@ -234,6 +305,15 @@ async fn post<B: Serialize, T: DeserializeOwned>(path: &str, body: &B) -> Answer
         body: Some(body),
     };
     read(exchange(request).await?)
+}
+
+/// A POST that puts jobs into the queue.
+async fn start<B: Serialize>(path: &str, body: &B) -> Answer<Vec<JobId>> {
+    #[derive(Deserialize)]
+    struct Started {
+        jobs: Vec<JobId>,
+    }
+    post::<_, Started>(path, body).await.map(|started| started.jobs)
 }
 
 /// A POST without a body whose answer says nothing more than that it was done.

@@ -20,7 +20,7 @@ use leptos_router::{
 };
 
 use components::Frame;
-use pages::{Methods, NotFound, Overview, Pareto, Run, Runs, Train};
+use pages::{Dictionary, Methods, NotFound, Overview, Pareto, Run, Runs, Train};
 
 /// The document around [`App`], as the server sends it.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
@@ -58,6 +58,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/train") view=Train ssr=SsrMode::Async />
                     <Route path=path!("/runs") view=Runs ssr=SsrMode::Async />
                     <Route path=path!("/runs/:id") view=Run ssr=SsrMode::Async />
+                    <Route path=path!("/dictionaries/:id") view=Dictionary ssr=SsrMode::Async />
                     <Route path=path!("/pareto") view=Pareto ssr=SsrMode::Async />
                     <Route path=path!("/methods") view=Methods ssr=SsrMode::Async />
                 </Routes>

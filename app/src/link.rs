@@ -2,12 +2,29 @@
 
 use std::str::FromStr;
 
-use api::{ApiError, ConfigError, ErrorKind, HookPoint, JobId, ModelId, ParetoQuery, SeriesKey, SeriesSet};
+use api::{
+    ApiError, ConfigError, DictionaryId, DictionaryInfo, ErrorKind, HookPoint, JobId, ModelId, ParetoQuery, SeriesKey, SeriesSet,
+};
 use leptos_router::params::ParamsMap;
 
 /// A run's page.
 pub fn run(id: &JobId) -> String {
     format!("/runs/{id}")
+}
+
+/// A dictionary's page.
+pub fn dictionary(id: &DictionaryId) -> String {
+    format!("/dictionaries/{id}")
+}
+
+/// The form that trains a dictionary further, on its own text.
+pub fn train_further(info: &DictionaryInfo) -> String {
+    let mut params = ParamsMap::new();
+    params.insert("model", info.model.to_string());
+    params.insert("corpus", info.corpus.to_string());
+    params.insert("at", info.at.to_string());
+    params.insert("from", info.id.to_string());
+    format!("/train{}", params.to_query_string())
 }
 
 /// The Pareto page with this query.

@@ -341,6 +341,31 @@ mod tests {
         }
     }
 
+    /// What is chosen from a list, by `components/train_fields.rs`.
+    const CHOSEN: [&str; 11] = [
+        "model",
+        "corpus",
+        "at",
+        "kind",
+        "objectives",
+        "residual",
+        "input_scale",
+        "bos",
+        "eos",
+        "evaluate_on",
+        "buffer_on",
+    ];
+
+    #[test]
+    fn every_field_of_a_request_can_be_given() {
+        let typed = || [KIND_SETTINGS, COEFFICIENTS, SIZES, OPTIMISER, BUFFER, MEASUREMENT].into_iter().flatten();
+        let asked = serde_json::to_value(request(&values()).unwrap()).unwrap();
+        for name in asked.as_object().unwrap().keys() {
+            let is_there = typed().any(|field| field.name == name) || CHOSEN.contains(&name.as_str());
+            assert!(is_there, "{name}");
+        }
+    }
+
     #[test]
     fn objectives_keep_their_order() {
         let mut values = values();

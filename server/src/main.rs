@@ -1,11 +1,13 @@
 //! `saescope`: one program that trains, evaluates, inspects and compares sparse dictionaries of language models.
 //! The command line is in `commands`, the API in `http`, what runs for long in `jobs`.
 
+mod ask;
 mod behaviours;
 mod cache;
 mod commands;
 mod demo;
 mod device;
+mod exported;
 mod http;
 mod hub;
 mod imported;

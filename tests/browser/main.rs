@@ -1,6 +1,7 @@
 //! The page in a real browser.
 
 mod demo;
+mod dictionary;
 mod filter;
 mod looks;
 mod story;

@@ -14,6 +14,7 @@ mod known;
 mod line;
 mod pipe;
 mod pretrain;
+mod questions;
 mod shared;
 mod storyworld;
 mod sweep;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConfigError, CorpusId, DictionaryId, JobId, ModelId, PretrainConfig, TrainConfig};
+use crate::{AskConfig, ConfigError, CorpusId, DictionaryId, JobId, ModelId, PretrainConfig, TrainConfig};
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -44,7 +44,8 @@ pub struct Progress {
     pub rate: f64,
 }
 
-/// What a job does: every value that its result depends on. No two have their fields in common, so none is tagged.
+/// What a job does: every value that its result depends on. Each has a field that no other has and refuses those that it does not
+/// know, so none is tagged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
@@ -55,6 +56,8 @@ pub enum JobConfig {
     Pretrain(PretrainConfig),
     /// Measures dictionaries again.
     Verify(VerifyConfig),
+    /// Answers a question about dictionaries.
+    Ask(AskConfig),
 }
 
 /// Measures dictionaries again, each as its run did, and notes how the stored metrics compare.
@@ -83,7 +86,7 @@ impl JobConfig {
     pub fn training(&self) -> Option<&TrainConfig> {
         match self {
             JobConfig::Train(config) => Some(config),
-            JobConfig::Pretrain(_) | JobConfig::Verify(_) => None,
+            JobConfig::Pretrain(_) | JobConfig::Verify(_) | JobConfig::Ask(_) => None,
         }
     }
 
@@ -93,6 +96,7 @@ impl JobConfig {
             JobConfig::Train(config) => Some(&config.model),
             JobConfig::Pretrain(_) => None,
             JobConfig::Verify(config) => Some(&config.model),
+            JobConfig::Ask(config) => Some(&config.model),
         }
     }
 
@@ -102,6 +106,7 @@ impl JobConfig {
             JobConfig::Train(config) => &config.corpus,
             JobConfig::Pretrain(config) => &config.corpus,
             JobConfig::Verify(config) => &config.corpus,
+            JobConfig::Ask(config) => &config.corpus,
         }
     }
 
@@ -118,6 +123,7 @@ impl JobConfig {
                 "found none; expected at least one".to_owned(),
             )),
             JobConfig::Verify(_) => Ok(()),
+            JobConfig::Ask(config) => config.question.validate(&config.dictionaries),
         }
     }
 }
@@ -131,6 +137,12 @@ impl From<TrainConfig> for JobConfig {
 impl From<VerifyConfig> for JobConfig {
     fn from(config: VerifyConfig) -> Self {
         JobConfig::Verify(config)
+    }
+}
+
+impl From<AskConfig> for JobConfig {
+    fn from(config: AskConfig) -> Self {
+        JobConfig::Ask(config)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The vocabulary that the page, the server and the engine speak: ids, hook points, configs,
 //! results and errors. Data and validation only: nothing here computes, stores or sends anything.
 
+mod answer;
 mod basis;
 mod buffer;
 mod config;
@@ -12,6 +13,7 @@ mod error;
 mod fitted;
 mod hook;
 mod id;
+mod import;
 mod interval;
 mod job;
 mod kind;
@@ -24,12 +26,14 @@ mod origin;
 mod pareto;
 mod per_objective;
 mod pretrain;
+mod question;
 mod registry;
 mod series;
 mod sweep;
 mod sweep_command;
 mod word;
 
+pub use answer::{Answer, Compared, Comparison, LabelledTexts, LostToken, NearToken, ProbeAnswer, ProbePair, Probed, Similarity, TokensAnswer};
 pub use buffer::{Buffer, BufferPlace};
 pub use config::{
     Adam, BosPolicy, DictionaryConfig, EosPolicy, Evaluation, EvaluationSplit, InputScale, Objective, ObjectiveKind, Packing,
@@ -42,17 +46,19 @@ pub use dictionary::{DictionaryInfo, Difference, Measurement, TokenSet, Verified
 pub use error::{ApiError, ConfigError, ErrorKind};
 pub use hook::{HookPoint, Site};
 pub use id::{CorpusId, DictionaryId, JobId, ModelId};
+pub use import::ImportRequest;
 pub use interval::{Interval, Resampled};
 pub use job::{Event, HistoryPoint, Job, JobConfig, JobState, Progress, VerifyConfig};
 pub use kind::{DictionaryKind, KindName};
 pub use known::{BestFeature, CausalUse, Estimate, KnownFeatures, KnownLabel, KnownScores, KnownSummary, LabelKind, Reading};
-pub use metric::{Direction, METRICS, MetricDefinition, metric};
+pub use metric::{Direction, METRICS, MetricDefinition, MetricGroup, metric};
 pub use origin::{Making, Origin, PostHoc};
 pub use pareto::{
     Against, AtEqual, ParetoFront, ParetoQuery, ParetoRank, ParetoRanking, ParetoSeries, ParetoSummary, ParetoView,
 };
 pub use per_objective::PerObjective;
 pub use pretrain::{ModelShape, PretrainConfig, TokenizerSource, WeightType};
+pub use question::{AskConfig, AskRequest, ProbeQuestion, Question, TokenOrder, TokensQuestion};
 pub use registry::{CorpusInfo, CorpusSource, DictionaryGroup, Health, ModelInfo, ModelSource, Overview};
 pub use series::{Series, SeriesKey, SeriesSet};
 pub use sweep::{ResolvedAgainst, ResolvedSweep, SweepRequest};

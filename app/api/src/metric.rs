@@ -2,12 +2,15 @@
 //! The engine computes them, the store keeps name and version beside each value, the page opens the definition.
 
 mod features;
+mod group;
 mod known;
 mod loss;
 mod reconstruction;
 mod run;
 
 use serde::Serialize;
+
+pub use group::MetricGroup;
 
 /// Which way is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -9,6 +9,7 @@ use plotters::prelude::{
     Circle, DrawingArea, DrawingAreaErrorKind, IntoDrawingArea, PathElement, Polygon, RGBColor, SVGBackend, ShapeStyle,
 };
 
+use super::frame::Area;
 use super::marker::{Body, body, inside, opacity};
 use super::style::{FONT_FAMILY, Ink, Style, Theme};
 
@@ -97,6 +98,21 @@ impl Canvas {
             paths
                 .iter()
                 .try_for_each(|path| area.draw(&PathElement::new(path.iter().map(|p| fine(*p)).collect::<Vec<_>>(), style)))
+        });
+    }
+
+    /// Filled rectangles of one colour.
+    pub(super) fn bars(&mut self, class: &str, ink: Ink, bars: &[Area]) {
+        let style = ShapeStyle {
+            color: STAND_IN.into(),
+            filled: true,
+            stroke_width: 0,
+        };
+        self.group(&format!("class=\"{class}\""), None, ink, |area| {
+            bars.iter().try_for_each(|bar| {
+                let corners = [(bar.left, bar.top), (bar.right, bar.top), (bar.right, bar.bottom), (bar.left, bar.bottom)];
+                area.draw(&Polygon::new(corners.map(fine), style))
+            })
         });
     }
 

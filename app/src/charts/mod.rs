@@ -1,6 +1,7 @@
 //! Charts as SVG, the same on the server, in the page and in `saescope plot`: scales, ticks, labels and hit-testing are
 //! plain functions here, plotters draws the lines and marks. Nothing here knows leptos.
 
+mod bars;
 mod canvas;
 mod csv;
 mod frame;
@@ -13,6 +14,7 @@ mod scale;
 mod scatter;
 mod style;
 
+pub use bars::{BarChart, BarHit};
 pub use csv::{csv, push_record};
 pub use frame::{Area, Axis};
 pub use line::{Line, LineChart, LineHit};

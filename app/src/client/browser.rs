@@ -107,7 +107,8 @@ pub(crate) async fn upload(path: &str, name: &str, files: &Files) -> Answer<(u16
         let form = FormData::new().map_err(refused)?;
         form.append_with_str("name", name).map_err(refused)?;
         for file in (0..files.0.length()).filter_map(|i| files.0.get(i)) {
-            form.append_with_blob_and_filename("files", &file, &file.name())
+            // a part per file, under the file's name
+            form.append_with_blob_and_filename(&file.name(), &file, &file.name())
                 .map_err(refused)?;
         }
         let request = changing(path, kept().as_deref()).body(form).map_err(unreachable)?;

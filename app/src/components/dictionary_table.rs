@@ -123,7 +123,7 @@ pub fn DictionaryTable(
             <tr data-testid="pareto-row" data-id=d.id.to_string()>
                 <td>
                     <ObjectiveKey series />
-                    <a href=link::run(&d.job)>"#" {d.id.to_string()}</a>
+                    <a href=link::dictionary(&d.id)>"#" {d.id.to_string()}</a>
                     {d.verified.as_ref().map(mark)}
                 </td>
                 <td>{dial(&d.config)}</td>

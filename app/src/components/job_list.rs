@@ -95,6 +95,7 @@ pub fn JobList(
                     format::counted(config.dictionaries.len(), "dictionary"),
                 ),
                 JobConfig::Pretrain(config) => (config.corpus.to_string(), format!("the model {}", config.name)),
+                JobConfig::Ask(config) => (config.model.to_string(), config.what()),
                 JobConfig::Verify(config) => (
                     config.model.to_string(),
                     format!("{}, measured again", format::counted(config.dictionaries.len(), "dictionary")),

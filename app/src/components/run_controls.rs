@@ -36,7 +36,10 @@ pub fn RunControls(
         </Show>
         <Show when=move || can_resume.get()>
             <button type="button" class="primary" disabled=busy on:click=move |_| ask(true) data-testid="run-resume">
-                "Resume from its last checkpoint"
+                {move || match job.with(|job| matches!(job.config, api::JobConfig::Ask(_))) {
+                    true => "Ask again",
+                    false => "Resume from its last checkpoint",
+                }}
             </button>
         </Show>
         <Problem error />

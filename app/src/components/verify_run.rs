@@ -71,7 +71,7 @@ fn row(d: DictionaryInfo) -> impl IntoView {
         <tr data-testid="verify-row">
             <td>
                 <ObjectiveKey series=d.config.series() />
-                <a href=link::run(&d.job)>"#" {d.id.to_string()}</a>
+                <a href=link::dictionary(&d.id)>"#" {d.id.to_string()}</a>
             </td>
             <td>{dial(&d.config)}</td>
             <td class="words">{d.at.to_string()}</td>

@@ -1,5 +1,6 @@
 //! A file per route.
 
+mod dictionary;
 mod methods;
 mod not_found;
 mod overview;
@@ -8,6 +9,7 @@ mod run;
 mod runs;
 mod train;
 
+pub use dictionary::Dictionary;
 pub use methods::Methods;
 pub use not_found::NotFound;
 pub use overview::Overview;

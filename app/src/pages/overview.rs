@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     client::{self, Answer},
     components::{
-        AddCorpus, AddModel, CorpusTable, DictionaryGroups, Fetched, Heading, JobList, ModelTable, ParetoPlot, SeriesNames,
+        AddCorpus, AddModel, CorpusTable, DictionaryGroups, Fetched, Heading, ImportForm, JobList, ModelTable, ParetoPlot, SeriesNames,
     },
     format::{count, counted},
     link,
@@ -108,6 +108,13 @@ fn Content(data: Memo<Everything>, everything: Resource<Result<Everything, ApiEr
                 </div>
             </section>
         </div>
+        <section aria-labelledby="import-title">
+            <h2>"Dictionaries of other tools"</h2>
+            <ImportForm
+                models=Signal::derive(move || data.with(|data| data.models.clone()))
+                corpora=Signal::derive(move || data.with(|data| data.corpora.clone()))
+            />
+        </section>
     }
     .into_any()
 }

@@ -11,7 +11,7 @@ use leptos_router::{
 use crate::{
     client,
     components::{
-        Command, DictionaryTable, Fetched, Heading, ParetoAnswer, ParetoControls, ParetoPlot, ParetoRanking, SeriesFilter, Sort,
+        AskAll, Command, DictionaryTable, Fetched, Heading, ParetoAnswer, ParetoControls, ParetoPlot, ParetoRanking, SeriesFilter, Sort,
     },
     format::{count, counted},
     link,
@@ -98,6 +98,7 @@ fn Comparison(data: Memo<ParetoView>, params: Memo<ParamsMap>) -> impl IntoView 
         </div>
         <ParetoRanking view=data />
         <h2>"Dictionaries"</h2>
+        <AskAll dictionaries=Signal::derive(move || data.with(|data| data.dictionaries.iter().map(|d| d.id).collect::<Vec<_>>())) />
         <DictionaryTable dictionaries=Signal::derive(move || data.with(|data| data.dictionaries.clone())) axes sort on_sort />
         <section aria-labelledby="command">
             <h3 id="command">"The same from the command line"</h3>

@@ -1,16 +1,17 @@
 //! `/runs/{id}`: how a training goes, live; what it was asked to do; cancel and resume.
 
-use api::{HistoryPoint, Job, JobConfig, JobState as State, ParetoQuery, TrainConfig};
-use leptos::{either::EitherOf3, prelude::*};
+use api::{HistoryPoint, Job, JobConfig, JobState as State, ParetoQuery, Question, TrainConfig};
+use leptos::{either::EitherOf4, prelude::*};
 use leptos_router::hooks::use_params_map;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     client::{self, Answer},
     components::{
-        Command, ConfigTable, Fetched, Heading, JobState, PretrainRun, Progress, RunControls, RunCurves, RunValues, VerifyRun,
+        AskRun, Command, ConfigTable, Fetched, Heading, JobState, ObjectiveKey, PretrainRun, Progress, RunControls, RunCurves, RunValues,
+        VerifyRun,
     },
-    format::{counted, duration, number, percent, seconds_left, share, time},
+    format::{counted, dial, duration, number, percent, seconds_left, share, time},
     link,
     live::live,
 };
@@ -57,6 +58,7 @@ fn Content(data: Memo<Start>) -> impl IntoView {
                 }
                 JobConfig::Pretrain(config) => format!("run {id} · pretraining · {} · {}", config.name, config.corpus),
                 JobConfig::Verify(config) => format!("run {id} · verification · {} · {}", config.model, config.corpus),
+                JobConfig::Ask(config) => format!("run {id} · {} · {}", config.what(), config.model),
             }
         })
     });
@@ -66,6 +68,12 @@ fn Content(data: Memo<Start>) -> impl IntoView {
             JobConfig::Train(_) => "How does this training go?",
             JobConfig::Pretrain(_) => "How does this model learn?",
             JobConfig::Verify(_) => "Are the stored metrics these dictionaries' own?",
+            JobConfig::Ask(config) => match (&config.question, config.dictionaries.len()) {
+                (Question::Tokens(_), 1) => "Where does this dictionary fail?",
+                (Question::Tokens(_), _) => "Where do all of these dictionaries fail?",
+                (Question::Compare, _) => "How alike are these two dictionaries?",
+                (Question::Probe(_), _) => "Do a few features tell the labels of these texts?",
+            },
         });
         question.to_string()
     });
@@ -84,10 +92,12 @@ fn Content(data: Memo<Start>) -> impl IntoView {
             view! { <div class="error-view" role="alert"><b>"It failed"</b><pre>{error}</pre></div> }
         })}
 
+        {move || job.with(made)}
         {move || match config.get() {
-            JobConfig::Train(config) => EitherOf3::A(view! { <Trained config=Signal::stored(config) points /> }),
-            JobConfig::Pretrain(config) => EitherOf3::B(view! { <PretrainRun config points /> }),
-            JobConfig::Verify(config) => EitherOf3::C(view! { <VerifyRun config /> }),
+            JobConfig::Train(config) => EitherOf4::A(view! { <Trained config=Signal::stored(config) points /> }),
+            JobConfig::Pretrain(config) => EitherOf4::B(view! { <PretrainRun config points /> }),
+            JobConfig::Verify(config) => EitherOf4::C(view! { <VerifyRun config /> }),
+            JobConfig::Ask(config) => EitherOf4::D(view! { <AskRun config job /> }),
         }}
         <section aria-labelledby="command">
             <h3 id="command">"The same from the command line"</h3>
@@ -123,6 +133,22 @@ fn Trained(config: Signal<TrainConfig>, points: Signal<Vec<HistoryPoint>>) -> im
             {move || view! { <ConfigTable config=config.get() /> }}
         </section>
     }
+}
+
+/// The dictionaries that a finished run has made, each with its page.
+fn made(job: &Job) -> Option<impl IntoView + use<>> {
+    let config = job.config.training().filter(|_| !job.dictionaries.is_empty())?;
+    let one = |(id, dictionary): (&api::DictionaryId, &api::DictionaryConfig)| {
+        let (series, dial) = (dictionary.series(), dial(dictionary));
+        view! { <li data-testid="made"><ObjectiveKey series /> " " {dial} " " <a href=link::dictionary(id)>"#" {id.to_string()}</a></li> }
+    };
+    let all = job.dictionaries.iter().zip(&config.dictionaries).map(one).collect_view();
+    Some(view! {
+        <section aria-labelledby="made">
+            <h2 id="made">"What it made"</h2>
+            <ul class="made">{all}</ul>
+        </section>
+    })
 }
 
 /// The way to what a finished run has made.
@@ -170,9 +196,12 @@ fn follow(job: Memo<Job>, history: Memo<Vec<HistoryPoint>>) -> Signal<Vec<Histor
 
 /// What happens when it is told to go on.
 fn resumed(job: &Job) -> &'static str {
-    match job.config.training().is_some_and(TrainConfig::is_fit) {
-        true => "A fit keeps no checkpoint: it begins again from the text, which is quick.",
-        false => "Its last checkpoint is kept, so it can go on from there.",
+    match &job.config {
+        JobConfig::Ask(_) => "Nothing is kept of half an answer: it begins again.",
+        JobConfig::Train(config) if config.is_fit() => {
+            "A fit keeps no checkpoint: it begins again from the text, which is quick."
+        }
+        _ => "Its last checkpoint is kept, so it can go on from there.",
     }
 }
 
@@ -182,6 +211,7 @@ fn answer(job: &Job) -> String {
         JobConfig::Train(config) => counted(config.dictionaries.len(), "dictionary"),
         JobConfig::Pretrain(config) => format!("the model {}", config.name),
         JobConfig::Verify(config) => format!("{}, measured again", counted(config.dictionaries.len(), "dictionary")),
+        JobConfig::Ask(config) => config.what(),
     };
     let progress = &job.progress;
     match job.state {

@@ -46,7 +46,7 @@ impl Evaluate {
                 .dictionary(id)
                 .await?
                 .with_context(|| format!("there is no dictionary {id}"))?;
-            let mut config = common_config(&workspace, std::slice::from_ref(&info)).await?;
+            let mut config = common_config(&workspace.store, std::slice::from_ref(&info)).await?;
             config.evaluation.split = self.evaluate_on.unwrap_or(info.evaluated_on);
             if self.store && config.evaluation.split != info.evaluated_on {
                 let message = format!(

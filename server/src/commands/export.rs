@@ -1,15 +1,13 @@
 //! `saescope export`: a dictionary in another tool's files.
 
-use anyhow::{Context as _, Result};
-use api::{ConfigError, DictionaryId};
+use anyhow::Result;
+use api::DictionaryId;
 use clap::{Args, ValueEnum};
-use engine::{
-    dictionary::load,
-    exchange::{Facts, Format, write},
-};
+use engine::exchange::Format;
 use std::{path::PathBuf, process::ExitCode};
 
 use super::{Global, say::say, workspace};
+use crate::exported::export;
 
 /// Write a dictionary as SAELens or dictionary_learning have it
 ///
@@ -44,24 +42,11 @@ impl Export {
     pub fn run(self, global: &Global) -> Result<ExitCode> {
         workspace::on(global, async |workspace| {
             let id = DictionaryId(self.dictionary);
-            let missing = || ConfigError::new("dictionary", format!("there is no dictionary {id} in the registry"));
-            let info = workspace.store.dictionary(id).await?.ok_or_else(missing)?;
-            let job = workspace.store.job(info.job).await?;
-            let n_ctx = job.and_then(|job| job.config.training().map(|config| config.packing.n_ctx));
-            let (dictionary, file) = load(&workspace.store.verify_dictionary(id).await?)?;
             let format = match self.format {
                 Written::Saelens => Format::SaeLens,
                 Written::DictionaryLearning => Format::DictionaryLearning,
             };
-            let facts = Facts {
-                model: Some(info.model.0.clone()),
-                hook: Some(file.at.to_string()),
-                residual: Some(file.residual),
-                n_ctx,
-                ..Facts::new(format)
-            };
-            write(&dictionary, file.scale, &facts, None, &self.to)
-                .with_context(|| format!("dictionary {id} cannot be written as {format}'s"))?;
+            export(&workspace.store, id, format).await?.write(&self.to)?;
             say!("dictionary {id}, as {format} has it, in {}", self.to.display())?;
             Ok(ExitCode::SUCCESS)
         })

@@ -117,12 +117,7 @@ impl Import {
                 );
             }
             let ids = runs::jobs(&workspace, vec![(staged.config, staged.command)], self.fresh).await?;
-            let code = runs::to_the_end(&workspace, &ids, "saescope import", self.csv.as_deref()).await?;
-            if code == ExitCode::SUCCESS {
-                // the registry has its own file of it now
-                let _ = std::fs::remove_file(&staged.file);
-            }
-            Ok(code)
+            runs::to_the_end(&workspace, &ids, "saescope import", self.csv.as_deref()).await
         })
     }
 }

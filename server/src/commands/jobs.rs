@@ -102,6 +102,7 @@ fn line(job: &Job) -> String {
             config.name, config.seed, config.tokens, config.corpus
         ),
         JobConfig::Verify(config) => format!("{} dictionaries of {} again", config.dictionaries.len(), config.model),
+        JobConfig::Ask(config) => config.what(),
     };
     format!("{}\t{state}{owner}\t{what}", job.id)
 }

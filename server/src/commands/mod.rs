@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand. Only this folder prints, and only through `say`.
 
+mod asked;
 mod behaviours;
 mod compare;
 mod contrast;

@@ -157,6 +157,7 @@ async fn run(workspace: &Arc<Workspace>, job: Job, owner: &str, stop: &Arc<Atomi
         ),
         JobConfig::Pretrain(config) => format!("job {} (seed {}, the model {})", job.id, config.seed, config.name),
         JobConfig::Verify(config) => format!("job {} ({} dictionaries)", job.id, config.dictionaries.len()),
+        JobConfig::Ask(config) => format!("job {} ({})", job.id, config.what()),
     });
     let (workspace, owner, stop, runtime) = (workspace.clone(), owner.to_owned(), stop.clone(), Handle::current());
     let running = tokio::task::spawn_blocking(move || {

@@ -32,6 +32,14 @@ impl FromStr for Which {
 }
 
 impl Which {
+    /// Their numbers, which the registry has.
+    ///
+    /// # Errors
+    /// As [`Which::of`].
+    pub async fn ids(&self, store: &Store) -> Result<Vec<DictionaryId>> {
+        Ok(self.of(store).await?.into_iter().map(|info| info.id).collect())
+    }
+
     /// The dictionaries, of the registry.
     ///
     /// # Errors

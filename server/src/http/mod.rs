@@ -10,12 +10,16 @@ mod events;
 mod extract;
 mod guard;
 mod health;
+mod imports;
 mod jobs;
 mod metrics;
 mod models;
 mod openapi;
 mod overview;
 mod pareto;
+mod questions;
+#[cfg(test)]
+mod questions_tests;
 mod state;
 mod sweeps;
 #[cfg(test)]
@@ -53,6 +57,7 @@ pub fn api(state: AppState) -> Router {
         .merge(sweeps::router())
         .merge(derive::router())
         .merge(jobs::router())
+        .merge(questions::router())
         .merge(dictionaries::router())
         .merge(metrics::router())
         .merge(pareto::router())
@@ -62,7 +67,10 @@ pub fn api(state: AppState) -> Router {
     let slow = Router::new()
         .merge(events::router())
         .merge(models::slow_router())
-        .merge(corpora::slow_router());
+        .merge(corpora::slow_router())
+        .merge(dictionaries::slow_router())
+        .merge(questions::slow_router())
+        .merge(imports::slow_router());
     let routes = quick
         .merge(slow)
         .layer(DefaultBodyLimit::max(JSON_LIMIT))

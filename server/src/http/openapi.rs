@@ -3,7 +3,9 @@
 use axum::{Json, Router, routing::get};
 use utoipa::OpenApi;
 
-use super::{AppState, corpora, derive, dictionaries, events, health, jobs, metrics, models, overview, pareto, sweeps};
+use super::{
+    AppState, corpora, derive, dictionaries, events, health, imports, jobs, metrics, models, overview, pareto, questions, sweeps,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -25,6 +27,11 @@ use super::{AppState, corpora, derive, dictionaries, events, health, jobs, metri
         sweeps::resolve,
         sweeps::start,
         derive::start,
+        imports::start,
+        questions::ask,
+        questions::answer,
+        questions::csv,
+        questions::upload_labelled,
         jobs::list,
         jobs::one,
         jobs::cancel,
@@ -33,6 +40,7 @@ use super::{AppState, corpora, derive, dictionaries, events, health, jobs, metri
         dictionaries::list,
         dictionaries::one,
         dictionaries::known,
+        dictionaries::export,
         metrics::list,
         pareto::view,
         pareto::svg,

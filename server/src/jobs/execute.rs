@@ -10,6 +10,7 @@ use store::End;
 use tokio::runtime::Handle;
 
 use super::{
+    ask,
     lease::{Lease, StopReason},
     pretrain, train, verify,
 };
@@ -18,7 +19,7 @@ use crate::{http::log_id, short::panic_message, workspace::Workspace};
 /// How a job ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// What it made is in the registry: these dictionaries, or a model.
+    /// What it made is in the registry: these dictionaries, a model, or an answer.
     Done(Vec<DictionaryId>),
     /// It failed, with this message; its last checkpoint is kept.
     Failed(String),
@@ -97,6 +98,7 @@ pub fn execute(
         // what it makes is a model
         JobConfig::Pretrain(config) => pretrain::pretrain(&stage, config).map(|done| done.map(|_| Vec::new())),
         JobConfig::Verify(config) => verify::verify(&stage, config).map(|done| done.map(|()| Vec::new())),
+        JobConfig::Ask(config) => ask::ask(&stage, config).map(|done| done.map(|()| Vec::new())),
     }));
     let ended = match result {
         Ok(Ok(Some(dictionaries))) => return Ended::Done(dictionaries),

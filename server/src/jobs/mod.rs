@@ -1,5 +1,6 @@
 //! What runs for long: jobs taken from the registry under a lease, and what prepares them.
 
+mod ask;
 mod execute;
 pub mod import;
 pub mod lease;
@@ -13,3 +14,4 @@ pub mod worker;
 
 pub use execute::{Ended, execute};
 pub use tokens::pack_corpus;
+pub use train::check_unchanged;

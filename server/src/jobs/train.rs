@@ -142,5 +142,10 @@ fn register(stage: &Stage<'_>, config: &TrainConfig, trained: Vec<Trained>) -> R
     if let Err(error) = engine::train::discard_checkpoint(&store.job_folder(job.id)) {
         tracing::warn!(job = %job.id, %error, "the checkpoint of a finished run could not be removed");
     }
+    let is_import = |origin: &Origin| matches!(origin, Origin::Imported { .. });
+    for (index, _) in config.dictionaries.iter().enumerate().filter(|(_, d)| is_import(&d.origin)) {
+        // the registry has its own file of it now
+        let _ = std::fs::remove_file(staged_file(store, config, index));
+    }
     Ok(ids)
 }

@@ -71,7 +71,7 @@ pub enum StoreError {
         reason: String,
     },
     /// An artifact is not what was written.
-    #[error("{path}: sha256 {found}, expected {expected}; the file was damaged or replaced, restore it from a copy or train it again", path = path.display())]
+    #[error("{path}: sha256 {found}, expected {expected}; the file was damaged or replaced, restore it from a copy or make it again", path = path.display())]
     Checksum {
         /// The file.
         path: PathBuf,

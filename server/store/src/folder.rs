@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::{Store, StoreError};
 
 /// The folders that exist in every data folder.
-pub(crate) const FOLDERS: [&str; 5] = ["cache", "corpora", "dictionaries", "jobs", "models"];
+pub(crate) const FOLDERS: [&str; 7] = ["answers", "cache", "corpora", "dictionaries", "jobs", "labelled", "models"];
 
 /// The ending of a dictionary's file.
 pub(crate) const WEIGHTS: &str = "safetensors";
@@ -50,6 +50,11 @@ impl Store {
             .join("cache")
             .join("imports")
             .join(format!("{}.{WEIGHTS}", &hash[..16]))
+    }
+
+    /// The file of labelled texts that were uploaded, by the SHA-256 of their content.
+    pub fn labelled_file(&self, sha256: &str) -> PathBuf {
+        self.data().join("labelled").join(format!("{sha256}.jsonl"))
     }
 
     /// The folder of an uploaded or pulled corpus' files.

@@ -280,7 +280,7 @@ impl Store {
         .execute(&mut *tx)
         .await
         .at(self)?;
-        self.answer(tx, id).await
+        self.committed(tx, id).await
     }
 
     /// Puts a failed or cancelled job back into the queue; it goes on from its checkpoint.
@@ -303,11 +303,11 @@ impl Store {
         .execute(&mut *tx)
         .await
         .at(self)?;
-        self.answer(tx, id).await
+        self.committed(tx, id).await
     }
 
     /// Commits, and answers with the job as it then is.
-    async fn answer(&self, mut tx: sqlx::Transaction<'_, sqlx::Sqlite>, id: JobId) -> Result<Job, StoreError> {
+    async fn committed(&self, mut tx: sqlx::Transaction<'_, sqlx::Sqlite>, id: JobId) -> Result<Job, StoreError> {
         let job = self.job_in(&mut tx, id).await?.ok_or_else(|| no_job(id))?;
         tx.commit().await.at(self)?;
         Ok(job)

@@ -4,6 +4,7 @@
 //! data folder open: every change is one transaction, a job has one owner at a time, and a file is in its place either
 //! whole or not at all.
 
+mod answer;
 mod artifact;
 mod clean;
 mod dictionary;

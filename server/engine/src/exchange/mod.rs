@@ -24,6 +24,8 @@ mod tensors;
 mod torch;
 mod yaml;
 
+pub use archive::pack;
+
 use api::{HookPoint, Objective, ResidualFrame};
 use std::{
     fmt,

@@ -1,6 +1,7 @@
 //! How alike two dictionaries' decoders are: the mean max cosine similarity (Sharkey et al. 2022; Cunningham et al. 2023) and its
 //! Hungarian form, in which no two features share a partner.
 
+use api::Similarity;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
@@ -53,19 +54,6 @@ impl Directions {
     pub fn is_empty(&self) -> bool {
         self.n == 0
     }
-}
-
-/// How alike the directions A and B are.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Similarity {
-    /// mean_i max_j cos(a_i, b_j), signed: MMCS from A to B. It is not symmetric.
-    pub mmcs: f64,
-    /// mean_j max_i cos(a_i, b_j): MMCS from B to A.
-    pub mmcs_back: f64,
-    /// The mean cosine of the pairs of the assignment with the largest sum; each direction of the smaller one has a partner.
-    pub hungarian: f64,
-    /// The shares of those pairs whose cosine is above 0.9 and above 0.7.
-    pub above: [f64; 2],
 }
 
 /// Compares A and B; none where one has no directions.

@@ -17,5 +17,5 @@ pub use evaluate::{Processor, Subject, evaluate};
 pub use firings::Firings;
 pub use logits::Compared;
 pub use pass::{Answer, Batch, Depth, Evaluated, Passes, Text, measure, points};
-pub use tokens::{By, TokenRow, compare_tokens, hardest};
+pub use tokens::{By, Hardest, TokenRow, compare_tokens, hardest};
 pub use weights::of_weights;

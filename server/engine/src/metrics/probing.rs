@@ -32,7 +32,7 @@ pub struct Pooled {
     pub activations: Vec<f32>,
 }
 
-/// Reads `texts`, given as tokens.
+/// Reads `texts`, given as tokens. `progress` is told the texts done and wanted and may end it by answering false; then there is nothing.
 ///
 /// # Errors
 /// The model's.
@@ -42,7 +42,8 @@ pub fn pool(
     subject: Subject<'_>,
     texts: &[Vec<u32>],
     special: &[u32],
-) -> Result<Pooled, ModelError> {
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Option<Pooled>, ModelError> {
     // a transcoder's features are of what it reads
     let at = subject.dictionary.kind().read_at().unwrap_or(at);
     let (d, d_sae) = (model.width(at)?, subject.dictionary.d_sae());
@@ -56,6 +57,7 @@ pub fn pool(
         .features
         .chunks_mut(BATCH * d_sae)
         .zip(pooled.activations.chunks_mut(BATCH * d));
+    let (mut done, wanted) = (0, texts.len() as u64);
     for (texts, (features, activations)) in texts.chunks(BATCH).zip(rows) {
         let read = |tokens: &Vec<u32>| {
             let mut cut = Cut::default();
@@ -86,8 +88,12 @@ pub fn pool(
             }
             first += tokens.len();
         }
+        done += texts.len() as u64;
+        if !progress(done, wanted) {
+            return Ok(None);
+        }
     }
-    Ok(pooled)
+    Ok(Some(pooled))
 }
 
 /// The accuracies of k-sparse probes.

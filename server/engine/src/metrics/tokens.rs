@@ -45,6 +45,33 @@ impl TokenRow {
     }
 }
 
+/// The rows of several dictionaries, and what each of the text's tokens costs them.
+#[derive(Clone, Debug)]
+pub struct Hardest {
+    /// The rows.
+    pub rows: Vec<TokenRow>,
+    compared: Vec<Compared>,
+    n_ctx: usize,
+}
+
+impl Hardest {
+    /// The first `top` rows of [`hardest`].
+    pub fn new(compared: Vec<Compared>, text: Text<'_>, by: By, top: usize) -> Self {
+        Self {
+            rows: hardest(&compared, text, by, top),
+            compared,
+            n_ctx: text.contexts.first().map_or(0, |c| c.len()),
+        }
+    }
+
+    /// The CE increase that every dictionary has at least where the token at `position` of a context is predicted; none at position 0,
+    /// which nothing predicts.
+    pub fn least_increase(&self, context: usize, position: usize) -> Option<f64> {
+        let t = context * self.n_ctx + position.checked_sub(1)?;
+        self.compared.iter().map(|c| c.ce_increase(t)).reduce(f64::min)
+    }
+}
+
 /// Cross-entropies and KL of every token of the text, for each of the dictionaries that `passes` computes with. `progress` is told
 /// the tokens done and wanted and may end the pass by answering false; what was computed until then is given.
 ///
@@ -152,6 +179,10 @@ mod tests {
         assert_eq!(places(&both, By::CeIncrease, 9), [(0, 1), (1, 1), (0, 2)]);
         assert_eq!(places(&both[..1], By::CeIncrease, 2), [(0, 2), (0, 1)]);
         assert_eq!(places(&both, By::Kl, 9), [(1, 3), (0, 3), (0, 2), (0, 1), (1, 1)]);
+        // what comes before a token tells what its own prediction costs
+        let all = Hardest::new(both.to_vec(), text, By::CeIncrease, 1);
+        assert_eq!((all.rows.len(), all.least_increase(0, 2), all.least_increase(1, 2)), (1, Some(0.5), Some(0.25)));
+        assert_eq!(all.least_increase(1, 0), None);
         let rows = hardest(&both, text, By::Kl, 1);
         assert_eq!(
             (rows[0].ce_model, &rows[0].ce_increase[..], &rows[0].kl[..]),

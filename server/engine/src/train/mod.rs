@@ -22,7 +22,7 @@ mod trainee;
 pub use backend::{Backend, Cpu, Device, Steps};
 pub use buffer::ActivationCache;
 pub use checkpoint::discard as discard_checkpoint;
-pub use results::{evaluate, firings, hardest_tokens};
+pub use results::{evaluate, firings, hardest_tokens, measured_context};
 pub use run::{Inputs, Observer, Outcome, Trained, run};
 pub use step::Stepper;
 pub use trainee::Trainee;

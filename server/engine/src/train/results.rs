@@ -8,7 +8,7 @@ use super::{Backend, TrainError};
 use crate::{
     corpus::{Split, TokenFile},
     dictionary::{self, Dictionary},
-    metrics::{By, Depth, Evaluated, Subject, Text, TokenRow, compare_tokens, hardest, of_weights},
+    metrics::{By, Depth, Evaluated, Hardest, Subject, Text, compare_tokens, of_weights},
 };
 
 /// Measures dictionaries at `config.at` again, all in one pass: the same metrics as at the end of their run, on the text of
@@ -40,13 +40,18 @@ pub fn hardest_tokens(
     config: &TrainConfig,
     (by, top): (By, usize),
     progress: &mut dyn FnMut(u64, u64) -> bool,
-) -> Result<Vec<TokenRow>, TrainError> {
+) -> Result<Hardest, TrainError> {
     let loaded = load(files, backend, config)?;
     let (_, contexts) = final_contexts(tokens, config);
     let text = text(tokens, &contexts, config);
     let subjects = subjects(&loaded);
     let compared = compare_tokens(text, progress, &mut *backend.passes(config.at, &subjects)?)?;
-    Ok(hardest(&compared, text, by, top))
+    Ok(Hardest::new(compared, text, by, top))
+}
+
+/// Context number `index` of the text of `config.evaluation`, as the rows of [`hardest_tokens`] count them.
+pub fn measured_context<'a>(tokens: &'a TokenFile, config: &TrainConfig, index: usize) -> &'a [u32] {
+    tokens.context(split(config), index)
 }
 
 /// A dictionary, and per feature on how many tokens it fired.
@@ -157,11 +162,15 @@ fn contexts(tokens: &TokenFile, split: Split, n_tokens: usize) -> Vec<&[u32]> {
 
 /// What a run is measured on at its end.
 fn final_contexts<'a>(tokens: &'a TokenFile, config: &TrainConfig) -> (Split, Vec<&'a [u32]>) {
-    let split = match config.evaluation.split {
+    let split = split(config);
+    (split, contexts(tokens, split, config.evaluation.n_tokens))
+}
+
+fn split(config: &TrainConfig) -> Split {
+    match config.evaluation.split {
         EvaluationSplit::HeldOut => Split::HeldOut,
         EvaluationSplit::Validation => Split::Validation,
-    };
-    (split, contexts(tokens, split, config.evaluation.n_tokens))
+    }
 }
 
 fn text<'a>(tokens: &'a TokenFile, contexts: &'a [&'a [u32]], config: &TrainConfig) -> Text<'a> {

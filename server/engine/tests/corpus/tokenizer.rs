@@ -1,6 +1,6 @@
 //! Special tokens.
 
-use engine::corpus::special_tokens;
+use engine::corpus::{load_tokenizer, pieces, special_tokens};
 
 use crate::workplace::*;
 
@@ -27,4 +27,21 @@ fn special_tokens_are_found_beside_the_tokenizer() {
     assert!(
         message(special_tokens(folder.path())).contains("bos_token is '<bos>', which tokenizer.json beside it does not have")
     );
+}
+
+#[test]
+fn pieces_are_the_text_of_each_token_and_together_the_whole() {
+    let tiny = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/models/tiny");
+    let tokenizer = load_tokenizer(&tiny, 512).unwrap();
+    let text = "One day, Lily saw a café — 你好!\nThe end.";
+    let ids = tokenizer.encode_fast(text, false).unwrap().get_ids().to_vec();
+    let found = pieces(&tokenizer, &ids);
+    assert_eq!(found.len(), ids.len());
+    // what ends within a character stands for itself until that is whole
+    assert!(found.iter().any(|piece| piece == "\u{fffd}") && found.iter().any(|piece| piece == "你"), "{found:?}");
+    assert_eq!(found.concat().replace('\u{fffd}', ""), text);
+    // a token reads the same wherever the shown part begins
+    let later = pieces(&tokenizer, &ids[3..]);
+    assert_eq!(later[4..], found[7..]);
+    assert!(pieces(&tokenizer, &[]).is_empty());
 }
