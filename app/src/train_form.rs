@@ -358,7 +358,11 @@ mod tests {
 
     #[test]
     fn every_field_of_a_request_can_be_given() {
-        let typed = || [KIND_SETTINGS, COEFFICIENTS, SIZES, OPTIMISER, BUFFER, MEASUREMENT].into_iter().flatten();
+        let typed = || {
+            [KIND_SETTINGS, COEFFICIENTS, SIZES, OPTIMISER, BUFFER, MEASUREMENT]
+                .into_iter()
+                .flatten()
+        };
         let asked = serde_json::to_value(request(&values()).unwrap()).unwrap();
         for name in asked.as_object().unwrap().keys() {
             let is_there = typed().any(|field| field.name == name) || CHOSEN.contains(&name.as_str());

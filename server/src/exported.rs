@@ -57,7 +57,11 @@ impl Export {
             // the folder is of no interest where the dictionary is what does not fit
             DictionaryError::Format { message, .. } => {
                 let (id, format) = (self.id, self.facts.format);
-                ConfigError::new("format", format!("dictionary {id} cannot be written as {format}'s: {message}")).into()
+                ConfigError::new(
+                    "format",
+                    format!("dictionary {id} cannot be written as {format}'s: {message}"),
+                )
+                .into()
             }
             io @ DictionaryError::Io { .. } => anyhow::Error::from(io),
         })

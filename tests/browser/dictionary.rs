@@ -70,17 +70,30 @@ async fn the_page_says_what_it_is(browser: &Browser, server: &Server, info: &Val
     for m in measured.iter().filter(|m| m["at"].is_null() && m["tokens"] == "ordinary") {
         let name = m["name"].as_str().unwrap_or_default();
         let value = shown[name].as_str().and_then(|text| text.parse::<f64>().ok());
-        ensure!(value == m["value"].as_f64(), "{name} is {}, the page has {value:?}", m["value"]);
+        ensure!(
+            value == m["value"].as_f64(),
+            "{name} is {}, the page has {value:?}",
+            m["value"]
+        );
     }
     let groups = browser.count("[data-testid=metric-group]").await?;
     let commands = browser.count("[data-testid=metric-group] .command").await?;
     ensure!(groups >= 5 && commands == groups, "{commands} commands for {groups} groups");
-    let command = browser.text("[data-testid=metric-group] .command code").await?.replace(" \\\n  ", " ");
-    ensure!(command == format!("saescope evaluate --dictionary {}", info["id"]), "{command}");
+    let command = browser
+        .text("[data-testid=metric-group] .command code")
+        .await?
+        .replace(" \\\n  ", " ");
+    ensure!(
+        command == format!("saescope evaluate --dictionary {}", info["id"]),
+        "{command}"
+    );
     browser.wait_for("[data-testid=density-chart] .bar").await?;
     // a name opens its definition, by keyboard
     browser
-        .script("document.querySelector('[data-testid=metric-group] .metric-name').focus()", Vec::new())
+        .script(
+            "document.querySelector('[data-testid=metric-group] .metric-name').focus()",
+            Vec::new(),
+        )
         .await?;
     browser.press(fantoccini::key::Key::Enter).await?;
     browser.wait_for(".definition:popover-open").await?;
@@ -89,7 +102,9 @@ async fn the_page_says_what_it_is(browser: &Browser, server: &Server, info: &Val
 
     open(browser, server, "/dictionaries/7777").await?;
     browser
-        .wait_for_text("[data-testid=error-view]", DEADLINE, |text| text.contains("no dictionary 7777"))
+        .wait_for_text("[data-testid=error-view]", DEADLINE, |text| {
+            text.contains("no dictionary 7777")
+        })
         .await?;
     browser.console().await?; // a missing page is an error to the browser
     Ok(())
@@ -107,16 +122,22 @@ async fn where_it_fails(browser: &Browser, server: &Server, info: &Value) -> Res
     browser.fill("[data-testid=ask-tokens-top]", "many").await?;
     browser.click("[data-testid=ask-tokens-submit]").await?;
     browser
-        .wait_for_text("[data-testid=ask-tokens] .problem:last-child", DEADLINE, |text| text.contains("'many'"))
+        .wait_for_text("[data-testid=ask-tokens] .problem:last-child", DEADLINE, |text| {
+            text.contains("'many'")
+        })
         .await?;
     browser.fill("[data-testid=ask-tokens-top]", "500").await?;
     browser.fill("[data-testid=ask-tokens-by]", "kl").await?;
     browser.click("[data-testid=ask-tokens-submit]").await?;
     let url = answered(browser).await?;
     browser.wait_for("[data-testid=token-row]").await?;
-    ensure!(browser.count("[data-testid=token-row]").await? == 200, "not all rows are there");
+    ensure!(
+        browser.count("[data-testid=token-row]").await? == 200,
+        "not all rows are there"
+    );
     let column = async |name: &str| -> Result<Vec<f64>> {
-        let script = format!("return [...document.querySelectorAll('[data-testid=token-row]')].map(row => row.dataset.{name} || '-1e9')");
+        let script =
+            format!("return [...document.querySelectorAll('[data-testid=token-row]')].map(row => row.dataset.{name} || '-1e9')");
         let values = browser.script(&script, Vec::new()).await?;
         let values = values.as_array().into_iter().flatten().filter_map(Value::as_str);
         Ok(values.map(str::parse).collect::<Result<_, _>>()?)
@@ -127,28 +148,38 @@ async fn where_it_fails(browser: &Browser, server: &Server, info: &Value) -> Res
         Ok(column("ce").await?.is_sorted_by(|a, b| a >= b).then_some(()))
     })
     .await?;
-    ensure!(browser.count("[data-testid=token-row] .at").await? == 200, "the tokens are not marked");
+    ensure!(
+        browser.count("[data-testid=token-row] .at").await? == 200,
+        "the tokens are not marked"
+    );
     look(browser, "answer-tokens").await?;
 
     // the file behind the link: a row for each that was asked for
-    let href = browser.attribute("[data-testid=answer-csv]", "href").await?.context("no CSV")?;
+    let href = browser
+        .attribute("[data-testid=answer-csv]", "href")
+        .await?
+        .context("no CSV")?;
     let csv = http::get(&server.url(&href)).await?;
     ensure!(csv.header("content-type").starts_with("text/csv"), "{:?}", csv.headers);
     let id = url.rsplit('/').next().unwrap_or_default();
     let answer = get_json(&server.url(&format!("/api/jobs/{id}/answer"))).await?;
-    ensure!(answer["tokens"]["n_rows"] == 500 && csv.text().matches("\r\n").count() == 501, "{}", csv.text());
+    ensure!(
+        answer["tokens"]["n_rows"] == 500 && csv.text().matches("\r\n").count() == 501,
+        "{}",
+        csv.text()
+    );
     Ok(())
 }
 
 async fn how_alike_it_is(browser: &Browser, server: &Server, [a, b]: &[Value; 2]) -> Result<()> {
     open(browser, server, &path(a)).await?;
-    browser
-        .fill("[data-testid=ask-compare-with]", &b["id"].to_string())
-        .await?;
+    browser.fill("[data-testid=ask-compare-with]", &b["id"].to_string()).await?;
     browser.click("[data-testid=ask-compare-submit]").await?;
     answered(browser).await?;
     browser
-        .wait_for_text("[data-testid=compare-answer]", DEADLINE, |text| text.contains("random directions have"))
+        .wait_for_text("[data-testid=compare-answer]", DEADLINE, |text| {
+            text.contains("random directions have")
+        })
         .await?;
     ensure!(browser.count("[data-testid=compare-row]").await? == 5);
     look(browser, "answer-compare").await
@@ -168,7 +199,9 @@ async fn labelled_texts(browser: &Browser, server: &Server, info: &Value) -> Res
     };
     choose().await?;
     browser
-        .wait_for_text("[data-testid=ask-probe] .problem:last-child", DEADLINE, |text| text.contains("line 2"))
+        .wait_for_text("[data-testid=ask-probe] .problem:last-child", DEADLINE, |text| {
+            text.contains("line 2")
+        })
         .await?;
     browser.console().await?; // a refused request is an error to the browser
     fs::write(&file, lines.join("\n"))?;
@@ -184,7 +217,12 @@ async fn labelled_texts(browser: &Browser, server: &Server, info: &Value) -> Res
 async fn what_comes_of_it(browser: &Browser, server: &Server, info: &Value) -> Result<()> {
     open(browser, server, &path(info)).await?;
     // what means nothing for this kind says so, and cannot be chosen
-    ensure!(browser.attribute("[data-testid=derive-threshold]", "disabled").await?.is_some());
+    ensure!(
+        browser
+            .attribute("[data-testid=derive-threshold]", "disabled")
+            .await?
+            .is_some()
+    );
     let refused = browser.text(".way.refused").await?;
     ensure!(refused.contains("expected topk"), "{refused}");
     browser.fill("[data-testid=derive-keep]", "1.5").await?;
@@ -198,7 +236,9 @@ async fn what_comes_of_it(browser: &Browser, server: &Server, info: &Value) -> R
     answered(browser).await?;
     browser.click("[data-testid=made] a").await?;
     browser
-        .wait_for_text("[data-testid=dictionary-origin]", DEADLINE, |text| text.contains("pruned to 0.9"))
+        .wait_for_text("[data-testid=dictionary-origin]", DEADLINE, |text| {
+            text.contains("pruned to 0.9")
+        })
         .await?;
     // and back to where it came from, which knows it
     browser.click("[data-testid=dictionary-origin] a").await?;
@@ -206,21 +246,28 @@ async fn what_comes_of_it(browser: &Browser, server: &Server, info: &Value) -> R
         .wait_for_text("h1 ~ .answer", DEADLINE, |text| text.contains("It was trained as relu"))
         .await?;
     browser
-        .wait_for_text("[data-testid=dictionary-facts]", DEADLINE, |text| text.contains("made from it"))
+        .wait_for_text("[data-testid=dictionary-facts]", DEADLINE, |text| {
+            text.contains("made from it")
+        })
         .await?;
     browser.expect_silence().await
 }
 
 async fn out_and_in(browser: &Browser, server: &Server, info: &Value) -> Result<()> {
     open(browser, server, &path(info)).await?;
-    let href = browser.attribute("[data-testid=export-saelens]", "href").await?.context("no export")?;
+    let href = browser
+        .attribute("[data-testid=export-saelens]", "href")
+        .await?
+        .context("no export")?;
     let zip = http::get(&server.url(&href)).await?;
     ensure!(zip.status.is_success() && zip.body.starts_with(b"PK"), "{}", zip.status);
     open(browser, server, "/").await?;
     browser.fill("[data-testid=import-source]", "/there/is/nothing").await?;
     browser.click("[data-testid=import-submit]").await?;
     browser
-        .wait_for_text("[data-testid=import] .problem:last-child", ANSWERED_WITHIN, |text| !text.is_empty())
+        .wait_for_text("[data-testid=import] .problem:last-child", ANSWERED_WITHIN, |text| {
+            !text.is_empty()
+        })
         .await?;
     browser.console().await?; // a refused request is an error to the browser
     Ok(())
@@ -231,7 +278,9 @@ async fn all_of_a_hook_point(browser: &Browser, server: &Server, info: &Value) -
     let (model, at) = (info["model"].as_str(), info["at"].as_str());
     let page = format!("/pareto?model={}&at={}", model.unwrap_or_default(), at.unwrap_or_default());
     open(browser, server, &page).await?;
-    browser.wait_for(&format!("[data-testid=pareto-row] a[href='{}']", path(info))).await?;
+    browser
+        .wait_for(&format!("[data-testid=pareto-row] a[href='{}']", path(info)))
+        .await?;
     let n = browser.count("[data-testid=pareto-row]").await?;
     browser.click("[data-testid=ask-all]").await?;
     browser
@@ -241,7 +290,11 @@ async fn all_of_a_hook_point(browser: &Browser, server: &Server, info: &Value) -
     browser.wait_for("[data-testid=token-row]").await?;
     look(browser, "answer-tokens-of-all").await?;
     let jobs = get_json(&server.url("/api/jobs")).await?;
-    ensure!(jobs[0]["config"]["dictionaries"].as_array().map(Vec::len) == Some(n), "{}", jobs[0]);
+    ensure!(
+        jobs[0]["config"]["dictionaries"].as_array().map(Vec::len) == Some(n),
+        "{}",
+        jobs[0]
+    );
     open(browser, server, "/runs").await?;
     browser
         .wait_for_text("[data-testid=job-row]", DEADLINE, |text| text.contains("what all of"))

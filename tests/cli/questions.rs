@@ -39,7 +39,9 @@ fn the_tokens_that_dictionaries_lose_are_listed() -> Result<()> {
 
     ask(&["--dictionary", "1,77"]).expect(2)?.complains(&["'77'", "registry"])?;
     ask(&["--dictionary", "1", "--by", "mse"]).expect(2)?.complains(&["'mse'"])?;
-    ask(&["--dictionary", "1", "--top", "0"]).expect(2)?.complains(&["top", "found 0"])
+    ask(&["--dictionary", "1", "--top", "0"])
+        .expect(2)?
+        .complains(&["top", "found 0"])
 }
 
 #[test]
@@ -48,9 +50,16 @@ fn two_dictionaries_are_compared() -> Result<()> {
     let ask = |of: &str| Line::on(&place, &["compare", "--dictionary", of]);
     let said = ask("1,1").expect(0)?;
     ensure!(said.out.contains("MMCS, 1 to 1: 1.0000 (random directions 0."), "{said}");
-    ensure!(said.out.contains("share of pairs above 0.9: 1.0000 (random directions 0.0000)"), "{said}");
+    ensure!(
+        said.out
+            .contains("share of pairs above 0.9: 1.0000 (random directions 0.0000)"),
+        "{said}"
+    );
     let said = ask("1,2").expect(0)?;
-    ensure!(said.out.contains("dictionary 2: ") && !said.out.contains(": 1.0000 (random"), "{said}");
+    ensure!(
+        said.out.contains("dictionary 2: ") && !said.out.contains(": 1.0000 (random"),
+        "{said}"
+    );
     ask("1").expect(2)?.complains(&["dictionaries", "found 1", "expected two"])
 }
 
@@ -66,7 +75,10 @@ fn labelled_texts_are_probed_or_refused_by_line() -> Result<()> {
     said.tells(&["60 texts of 2 labels"])?;
     for k in [1, 2, 5] {
         let n = said.out.matches(&format!("sae_top_{k}_test_accuracy: ")).count();
-        ensure!(n == 2 && said.out.contains(&format!("llm_top_{k}_test_accuracy: ")), "{k}: {said}");
+        ensure!(
+            n == 2 && said.out.contains(&format!("llm_top_{k}_test_accuracy: ")),
+            "{k}: {said}"
+        );
     }
     ensure!(said.out.contains("48 texts of training, 12 of the test"), "{said}");
     fs::write(&file, format!("{}\n\n{{\"label\": 1}}", lines[0]))?;

@@ -33,7 +33,9 @@ mod sweep;
 mod sweep_command;
 mod word;
 
-pub use answer::{Answer, Compared, Comparison, LabelledTexts, LostToken, NearToken, ProbeAnswer, ProbePair, Probed, Similarity, TokensAnswer};
+pub use answer::{
+    Answer, Compared, Comparison, LabelledTexts, LostToken, NearToken, ProbeAnswer, ProbePair, Probed, Similarity, TokensAnswer,
+};
 pub use buffer::{Buffer, BufferPlace};
 pub use config::{
     Adam, BosPolicy, DictionaryConfig, EosPolicy, Evaluation, EvaluationSplit, InputScale, Objective, ObjectiveKind, Packing,

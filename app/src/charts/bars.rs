@@ -121,7 +121,11 @@ mod tests {
     fn each_bar_stands_on_the_axis_and_is_found() {
         let chart = chart();
         let svg = chart.svg(Theme::Light);
-        assert_eq!(svg.matches("<polygon").count() + svg.matches("<rect").count(), 1 + 3, "a ground and three bars: {svg}");
+        assert_eq!(
+            svg.matches("<polygon").count() + svg.matches("<rect").count(),
+            1 + 3,
+            "a ground and three bars: {svg}"
+        );
         let middles: Vec<f64> = (0..4)
             .map(|bar| {
                 let (x, _) = chart.frame().place((chart.edge(bar) + 0.25, 0.0)).unwrap();

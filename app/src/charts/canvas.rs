@@ -110,7 +110,12 @@ impl Canvas {
         };
         self.group(&format!("class=\"{class}\""), None, ink, |area| {
             bars.iter().try_for_each(|bar| {
-                let corners = [(bar.left, bar.top), (bar.right, bar.top), (bar.right, bar.bottom), (bar.left, bar.bottom)];
+                let corners = [
+                    (bar.left, bar.top),
+                    (bar.right, bar.top),
+                    (bar.right, bar.bottom),
+                    (bar.left, bar.bottom),
+                ];
                 area.draw(&Polygon::new(corners.map(fine), style))
             })
         });

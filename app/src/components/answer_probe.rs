@@ -14,7 +14,11 @@ pub fn AnswerProbe(
     /// The answer.
     answer: ProbeAnswer,
 ) -> impl IntoView {
-    let labels: Vec<String> = answer.labels.iter().map(|(label, n)| format!("{label} ({})", count(*n))).collect();
+    let labels: Vec<String> = answer
+        .labels
+        .iter()
+        .map(|(label, n)| format!("{label} ({})", count(*n)))
+        .collect();
     let words = sentence(&answer);
     let row = |(id, pair): (api::DictionaryId, ProbePair)| {
         let accuracy = |share: f64| format!("{:.1} %", 100.0 * share);
@@ -59,7 +63,10 @@ pub fn AnswerProbe(
 
 /// The first dictionary's probe on one feature.
 fn sentence(answer: &ProbeAnswer) -> String {
-    let first = answer.dictionaries.first().and_then(|probed| Some((probed.dictionary, probed.probes.first()?)));
+    let first = answer
+        .dictionaries
+        .first()
+        .and_then(|probed| Some((probed.dictionary, probed.probes.first()?)));
     first.map_or_else(String::new, |(id, pair)| {
         format!(
             "One feature of #{id} tells the labels of {} of the texts, one of the model's own activations of {}; half is chance.",

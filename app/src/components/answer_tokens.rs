@@ -52,7 +52,8 @@ pub fn AnswerTokens(
         .into_any()
     };
     let names = answer.dictionaries.iter().filter(|_| columns);
-    let named = names.map(|id| view! { <th scope="col">"CE increase of #" {id.to_string()}<span class="unit">"nats"</span></th> });
+    let named =
+        names.map(|id| view! { <th scope="col">"CE increase of #" {id.to_string()}<span class="unit">"nats"</span></th> });
     let named = named.collect_view().into_any();
     view! {
         <p>{words}</p>

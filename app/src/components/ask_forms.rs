@@ -22,7 +22,10 @@ pub fn AskTokens(
     /// The dictionary.
     id: DictionaryId,
 ) -> impl IntoView {
-    let (by, top) = (RwSignal::new(TokenOrder::CeIncrease.to_string()), RwSignal::new(String::new()));
+    let (by, top) = (
+        RwSignal::new(TokenOrder::CeIncrease.to_string()),
+        RwSignal::new(String::new()),
+    );
     let options = vec![
         (TokenOrder::CeIncrease.to_string(), "CE increase".to_string()),
         (TokenOrder::Kl.to_string(), "KL".to_string()),

@@ -23,9 +23,15 @@ impl Way {
         match self {
             Way::Prune => ["prune", "drop the weakest activations, below one threshold"],
             Way::Threshold => ["threshold", "a threshold in place of the k largest, at the same L0"],
-            Way::RescaleShift => ["rescale and shift", "train a scale and a shift per feature, which undoes shrinkage"],
+            Way::RescaleShift => [
+                "rescale and shift",
+                "train a scale and a shift per feature, which undoes shrinkage",
+            ],
             Way::Pursuit => ["pursuit", "gradient pursuit in place of the encoder"],
-            Way::Fold => ["fold", "decoder norms and the input's scale into the weights; the output stays"],
+            Way::Fold => [
+                "fold",
+                "decoder norms and the input's scale into the weights; the output stays",
+            ],
         }
     }
 

@@ -17,7 +17,9 @@ pub fn cost_and_making(info: &DictionaryInfo) -> String {
     };
     let mut said = Vec::new();
     if let Some((increase, m)) = measured("ce_increase") {
-        let sure = m.interval.map(|sure| format!(" (95 % interval {} to {})", number(sure.low), number(sure.high)));
+        let sure = m
+            .interval
+            .map(|sure| format!(" (95 % interval {} to {})", number(sure.low), number(sure.high)));
         said.push(format!(
             "With it in place of the activation the model loses {increase} nats per token{}.",
             sure.unwrap_or_default()
@@ -43,7 +45,11 @@ fn made(info: &DictionaryInfo) -> String {
     match (&config.origin, config.kind.name()) {
         (Origin::Fresh, kind) if kind.is_fitted() => format!("It is {kind}, a baseline that is fitted and not trained."),
         (Origin::Fresh | Origin::Finetuned { .. }, kind) => {
-            let further = if config.origin.making() == Making::Finetuned { " further" } else { "" };
+            let further = if config.origin.making() == Making::Finetuned {
+                " further"
+            } else {
+                ""
+            };
             format!(
                 "It was trained{further} as {kind} with the objective {}, {name} {}, on {} tokens.",
                 config.objective.kind(),
@@ -67,13 +73,17 @@ pub fn DictionaryFacts(
     let config = &info.config;
     let row = |(name, value): (&'static str, String)| view! { <div><dt>{name}</dt><dd>{value}</dd></div> }.into_any();
     let origin = match config.origin.parent() {
-        Some(parent) => Either::Left(view! { {config.origin.to_string()} " " <a href=link::dictionary(&parent)>"#" {parent.to_string()}</a> }),
+        Some(parent) => {
+            Either::Left(view! { {config.origin.to_string()} " " <a href=link::dictionary(&parent)>"#" {parent.to_string()}</a> })
+        }
         None => Either::Right(config.origin.to_string()),
     };
-    let children = (!children_of.is_empty()).then(|| {
-        view! { <div><dt>"made from it"</dt><dd><Named dictionaries=children_of /></dd></div> }.into_any()
-    });
-    let verified = info.verified.clone().map(|verified| view! { <div><dt>"stored metrics"</dt><dd><Verification verified /></dd></div> }.into_any());
+    let children = (!children_of.is_empty())
+        .then(|| view! { <div><dt>"made from it"</dt><dd><Named dictionaries=children_of /></dd></div> }.into_any());
+    let verified = info
+        .verified
+        .clone()
+        .map(|verified| view! { <div><dt>"stored metrics"</dt><dd><Verification verified /></dd></div> }.into_any());
     view! {
         <dl class="config facts" data-testid="dictionary-facts">
             <div><dt>"kind and objective"</dt><dd><ObjectiveKey series=config.series() /></dd></div>

@@ -86,16 +86,18 @@ fn Table(measurements: Vec<Measurement>, name: String, is_by_place: bool) -> imp
             true => definition.label.into_any(),
             false => view! { <MetricName metric=definition place="dictionary" /> }.into_any(),
         };
-        Some(view! {
-            <tr data-metric=m.name.clone() data-value=m.value.to_string()>
-                <td class="wraps">{name}</td>
-                {place.map(|place| view! { <td class="words">{place}</td> })}
-                <td class="wraps">{measured(definition, m.value)} {unit}</td>
-                {interval.map(|sure| view! { <td class="wraps">{sure}</td> })}
-                <td>{count(m.n_tokens)}</td>
-            </tr>
-        }
-        .into_any())
+        Some(
+            view! {
+                <tr data-metric=m.name.clone() data-value=m.value.to_string()>
+                    <td class="wraps">{name}</td>
+                    {place.map(|place| view! { <td class="words">{place}</td> })}
+                    <td class="wraps">{measured(definition, m.value)} {unit}</td>
+                    {interval.map(|sure| view! { <td class="wraps">{sure}</td> })}
+                    <td>{count(m.n_tokens)}</td>
+                </tr>
+            }
+            .into_any(),
+        )
     };
     view! {
         <div class="table-box" tabindex="0" role="region" aria-label=name>
@@ -147,6 +149,9 @@ mod tests {
         let of = |group, stories| command(&info, "saescope sweep", stories, group);
         assert_eq!(of(MetricGroup::Behaviour, None), "saescope evaluate --dictionary 7");
         assert_eq!(of(MetricGroup::Run, None), "saescope sweep");
-        assert_eq!(of(MetricGroup::Known, Some((600, 5))), "saescope known --dictionary 7 --stories 600 --seed 5");
+        assert_eq!(
+            of(MetricGroup::Known, Some((600, 5))),
+            "saescope known --dictionary 7 --stories 600 --seed 5"
+        );
     }
 }

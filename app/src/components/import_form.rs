@@ -24,8 +24,18 @@ pub fn ImportForm(
     let named = |ids: Vec<String>| ids.into_iter().map(|id| (id.clone(), id)).collect::<Vec<_>>();
     let model_ids = Signal::derive(move || models.with(|all| all.iter().map(|m| m.id.to_string()).collect::<Vec<_>>()));
     let corpus_ids = Signal::derive(move || corpora.with(|all| all.iter().map(|c| c.id.to_string()).collect::<Vec<_>>()));
-    let model = Signal::derive(move || chosen_model.get().or_else(|| model_ids.get().into_iter().next()).unwrap_or_default());
-    let corpus = Signal::derive(move || chosen_corpus.get().or_else(|| corpus_ids.get().into_iter().next()).unwrap_or_default());
+    let model = Signal::derive(move || {
+        chosen_model
+            .get()
+            .or_else(|| model_ids.get().into_iter().next())
+            .unwrap_or_default()
+    });
+    let corpus = Signal::derive(move || {
+        chosen_corpus
+            .get()
+            .or_else(|| corpus_ids.get().into_iter().next())
+            .unwrap_or_default()
+    });
     let refused = Signal::derive(move || match (model.get().is_empty(), corpus.get().is_empty()) {
         (true, _) => Some("It needs its language model: add that first.".to_string()),
         (_, true) => Some("It is measured on a text: add one first.".to_string()),

@@ -52,7 +52,11 @@ async fn start(id: Answer<i64>) -> Answer<Start> {
         false => None,
     };
     let models = client::models().await?;
-    let kin = client::dictionaries().await?.into_iter().map(|other| kin(other, &models)).collect();
+    let kin = client::dictionaries()
+        .await?
+        .into_iter()
+        .map(|other| kin(other, &models))
+        .collect();
     Ok(Start { info, run, stories, kin })
 }
 
@@ -80,7 +84,15 @@ pub fn Dictionary() -> impl IntoView {
 fn Content(data: Memo<Start>) -> impl IntoView {
     let title = Signal::derive(move || data.with(|data| format!("Dictionary {}", data.info.id)));
     let place = Signal::derive(move || {
-        data.with(|Start { info, .. }| format!("dictionary {} · {} · {} · {}", info.id, info.model, info.at, info.config.series()))
+        data.with(|Start { info, .. }| {
+            format!(
+                "dictionary {} · {} · {} · {}",
+                info.id,
+                info.model,
+                info.at,
+                info.config.series()
+            )
+        })
     });
     view! {
         <Heading title place question="What does this dictionary cost the model, and how was it made?">
@@ -97,7 +109,11 @@ fn Content(data: Memo<Start>) -> impl IntoView {
 fn Facts(start: Start) -> impl IntoView {
     let Start { info, run, stories, kin } = start;
     let id = info.id;
-    let children_of: Vec<DictionaryId> = kin.iter().filter(|other| other.parent == Some(id)).map(|other| other.id).collect();
+    let children_of: Vec<DictionaryId> = kin
+        .iter()
+        .filter(|other| other.parent == Some(id))
+        .map(|other| other.id)
+        .collect();
     let density = info.density.clone().map(|density| {
         view! {
             <section class="grow" aria-labelledby="density">

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     client::{self, Answer},
     components::{
-        AddCorpus, AddModel, CorpusTable, DictionaryGroups, Fetched, Heading, ImportForm, JobList, ModelTable, ParetoPlot, SeriesNames,
+        AddCorpus, AddModel, CorpusTable, DictionaryGroups, Fetched, Heading, ImportForm, JobList, ModelTable, ParetoPlot,
+        SeriesNames,
     },
     format::{count, counted},
     link,

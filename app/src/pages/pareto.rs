@@ -11,7 +11,8 @@ use leptos_router::{
 use crate::{
     client,
     components::{
-        AskAll, Command, DictionaryTable, Fetched, Heading, ParetoAnswer, ParetoControls, ParetoPlot, ParetoRanking, SeriesFilter, Sort,
+        AskAll, Command, DictionaryTable, Fetched, Heading, ParetoAnswer, ParetoControls, ParetoPlot, ParetoRanking,
+        SeriesFilter, Sort,
     },
     format::{count, counted},
     link,

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     client::{self, Answer},
     components::{
-        AskRun, Command, ConfigTable, Fetched, Heading, JobState, ObjectiveKey, PretrainRun, Progress, RunControls, RunCurves, RunValues,
-        VerifyRun,
+        AskRun, Command, ConfigTable, Fetched, Heading, JobState, ObjectiveKey, PretrainRun, Progress, RunControls, RunCurves,
+        RunValues, VerifyRun,
     },
     format::{counted, dial, duration, number, percent, seconds_left, share, time},
     link,

@@ -56,6 +56,72 @@ fn codes_are_those_of_the_definition() {
     }
 }
 
+/// What a search for the largest passes over must not be among them, whatever it was told before, and whatever is dead.
+#[test]
+fn the_largest_are_found_wherever_the_search_begins() {
+    // more tokens than a segment, more features than a tile
+    let (n, d, f, k, dead_tokens) = (600, 6, 2100, 9, 100);
+    let aux_coefficient = 0.5;
+    let of_token = DictionaryKind::TopK {
+        k,
+        aux_coefficient,
+        dead_tokens,
+    };
+    let of_batch = DictionaryKind::BatchTopK {
+        k,
+        aux_coefficient,
+        dead_tokens,
+        threshold_decay: 0.9,
+    };
+    let x = numbers::<f64>(n * d, 4);
+    for kind in [of_token, of_batch] {
+        let mut dictionary = Dictionary::<f64>::random(kind, d, f, 5);
+        let w = &dictionary.parameters().0[0].data;
+        let mut expected: Vec<f64> = (0..n * f)
+            .map(|e| {
+                let (t, j) = (e / f, e % f);
+                (0..d).map(|i| x[t * d + i] * w[j * d + i]).sum::<f64>().max(0.0)
+            })
+            .collect();
+        let keep = |numbers: &mut [f64], n: usize| {
+            let mut sorted = numbers.to_vec();
+            sorted.sort_by(|a, b| b.total_cmp(a));
+            let least = sorted[n - 1];
+            numbers.iter_mut().filter(|v| **v < least).for_each(|v| *v = 0.0);
+            least
+        };
+        let least = match kind {
+            DictionaryKind::TopK { .. } => expected.chunks_exact_mut(f).map(|row| keep(row, k)).fold(0.0, f64::max),
+            _ => keep(&mut expected, n * k),
+        };
+        for (threshold, n_dead) in [
+            (-1.0, 0),
+            (least, 0),
+            (1.2 * least, 0),
+            (1.3 * least, f / 2),
+            (9.0 * least, f),
+        ] {
+            dictionary.update_state(|state| {
+                for tensor in state {
+                    match tensor.name {
+                        "threshold" => tensor.data.fill(threshold),
+                        _ => tensor.data[..n_dead].fill(dead_tokens as f64),
+                    }
+                }
+            });
+            let mut forward = Forward::default();
+            dictionary.forward(&x, 1.0, &mut forward, Path::SPARSE, &Scratch::new());
+            assert_eq!(forward.codes.nnz(), n * k);
+            for (e, (a, b)) in forward.codes.to_dense().iter().zip(&expected).enumerate() {
+                assert!(
+                    (a - b).abs() < 1e-12,
+                    "{kind:?}, {threshold}, {n_dead} dead, entry {e}: {a} and {b}"
+                );
+            }
+        }
+    }
+}
+
 fn gradients<R: Real>(n: usize, d: usize, f: usize, path: Path) -> (Vec<Vec<R>>, Vec<R>, Vec<R>) {
     let dictionary = Dictionary::<R>::random(DictionaryKind::Relu, d, f, 1);
     let (x, g) = (numbers::<R>(n * d, 2), numbers::<R>(n * d, 3));

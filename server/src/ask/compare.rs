@@ -121,7 +121,10 @@ fn alive(asked: &Asked<'_>, infos: &[DictionaryInfo], config: &TrainConfig) -> R
 fn csv(comparison: &Comparison) -> String {
     let [a, b] = comparison.of.map(|one| one.dictionary);
     let mut out = String::new();
-    push_record(&mut out, ["figure", "value", "random_directions"].map(String::from).into_iter());
+    push_record(
+        &mut out,
+        ["figure", "value", "random_directions"].map(String::from).into_iter(),
+    );
     for (name, of) in figures() {
         let name = name.replace("{a}", &a.to_string()).replace("{b}", &b.to_string());
         let values = [&comparison.found, &comparison.null].map(|s| of(s).to_string());

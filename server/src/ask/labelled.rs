@@ -29,7 +29,12 @@ impl Texts {
     /// The labels with the number of texts of each.
     pub fn counts(&self) -> Vec<(String, u64)> {
         let count = |index: usize| self.labels.iter().filter(|label| **label == index).count() as u64;
-        self.names.iter().cloned().enumerate().map(|(i, name)| (name, count(i))).collect()
+        self.names
+            .iter()
+            .cloned()
+            .enumerate()
+            .map(|(i, name)| (name, count(i)))
+            .collect()
     }
 }
 
@@ -118,7 +123,10 @@ mod tests {
             b"{\"text\": \"a\", \"label\": 1}\n\n{\"text\": \"b\", \"label\": \"x\", \"more\": null}\n{\"text\": \"c\", \"label\": true}\n",
         );
         let found = read(&path, None).unwrap();
-        assert_eq!((&found.labels[..], found.names.len(), found.texts.len()), (&[0, 2, 1][..], 3, 3));
+        assert_eq!(
+            (&found.labels[..], found.names.len(), found.texts.len()),
+            (&[0, 2, 1][..], 3, 3)
+        );
         let counts = [("1", 1), ("true", 1), ("x", 1)].map(|(label, n)| (label.to_string(), n));
         assert_eq!(found.counts(), counts);
         assert!(read(&path, Some(&found.sha256)).is_ok());
@@ -137,7 +145,15 @@ mod tests {
             assert!(error.contains(part) && error.contains("texts.jsonl'"), "{error}");
         }
         let changed = read(&path, Some(&found.sha256)).unwrap_err().to_string();
-        assert!(changed.contains("has changed") && changed.contains(&found.sha256), "{changed}");
-        assert!(read(&folder.path().join("none"), None).unwrap_err().to_string().contains("no file"));
+        assert!(
+            changed.contains("has changed") && changed.contains(&found.sha256),
+            "{changed}"
+        );
+        assert!(
+            read(&folder.path().join("none"), None)
+                .unwrap_err()
+                .to_string()
+                .contains("no file")
+        );
     }
 }

@@ -93,7 +93,12 @@ struct Asked<'a> {
 }
 
 async fn dictionary(store: &Store, id: DictionaryId) -> Result<DictionaryInfo> {
-    let missing = || ConfigError::new("dictionaries", format!("found {id}; there is no dictionary {id} in the registry"));
+    let missing = || {
+        ConfigError::new(
+            "dictionaries",
+            format!("found {id}; there is no dictionary {id} in the registry"),
+        )
+    };
     Ok(store.dictionary(id).await?.ok_or_else(missing)?)
 }
 

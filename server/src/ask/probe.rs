@@ -75,7 +75,11 @@ fn one(asked: &Asked<'_>, info: &DictionaryInfo, texts: &Texts, question: &Probe
             return Ok(None);
         };
         let of = |k: usize, values: &[f32]| probe(values, &texts.labels, texts.names.len(), k, question.seed);
-        let pair = |k| of(k, &pooled.features).zip(of(k, &pooled.activations)).map(|found| (k, found));
+        let pair = |k| {
+            of(k, &pooled.features)
+                .zip(of(k, &pooled.activations))
+                .map(|found| (k, found))
+        };
         Ok(Some(KS.map(pair)))
     })?;
     let Some(found) = found else { return Ok(None) };

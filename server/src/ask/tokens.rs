@@ -44,7 +44,13 @@ pub fn answer(asked: &Asked<'_>, question: &TokensQuestion) -> Result<Option<Ans
             n_tokens,
             n_rows: rows.len() as u64,
             rows: shown
-                .map(|row| in_context(&found, row, pieces(&tokenizer, measured_context(on.tokens, on.config, row.context))))
+                .map(|row| {
+                    in_context(
+                        &found,
+                        row,
+                        pieces(&tokenizer, measured_context(on.tokens, on.config, row.context)),
+                    )
+                })
                 .collect(),
             dictionaries: ids.clone(),
         };
@@ -60,7 +66,11 @@ pub fn answer(asked: &Asked<'_>, question: &TokensQuestion) -> Result<Option<Ans
 
 fn in_context(found: &Hardest, row: &TokenRow, pieces: Vec<String>) -> LostToken {
     let first = row.position.saturating_sub(AROUND);
-    let near = pieces.into_iter().enumerate().skip(first).take(row.position - first + 1 + AROUND);
+    let near = pieces
+        .into_iter()
+        .enumerate()
+        .skip(first)
+        .take(row.position - first + 1 + AROUND);
     LostToken {
         context: row.context as u64,
         position: row.position as u64,

@@ -75,7 +75,10 @@ pub async fn csv(
     };
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
-        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"answer-{id}.csv\"")),
+        (
+            header::CONTENT_DISPOSITION,
+            format!("attachment; filename=\"answer-{id}.csv\""),
+        ),
     ];
     Ok((headers, csv))
 }

@@ -19,7 +19,11 @@ async fn file(app: &TestApp, path: &str) -> (StatusCode, String, Vec<u8>) {
     let name = response.headers().get(header::CONTENT_DISPOSITION);
     let name = name.map_or(String::new(), |name| name.to_str().unwrap().into());
     let status = response.status();
-    (status, name, response.into_body().collect().await.unwrap().to_bytes().to_vec())
+    (
+        status,
+        name,
+        response.into_body().collect().await.unwrap().to_bytes().to_vec(),
+    )
 }
 
 /// Two dictionaries at one hook point and one at another, trained.
@@ -82,15 +86,26 @@ async fn questions_are_answered_and_the_answers_kept() {
         assert!(position > 0 && at == position.min(12), "{row}");
         assert_eq!(around.len() as u64, at + 1 + (15 - position).min(12), "{row}");
         // the next one's own prediction is the row's
-        let least = row["ce_increase"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).reduce(f64::min);
+        let least = row["ce_increase"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|x| x.as_f64().unwrap())
+            .reduce(f64::min);
         let next = around.get(at as usize + 1).and_then(|next| next["increase"].as_f64());
         assert_eq!(next, least, "{row}");
         assert_eq!(row["ce_model"].is_null(), position == 15, "{row}");
     }
     let (status, name, csv) = file(&app, &format!("/api/jobs/{id}/answer.csv")).await;
-    assert_eq!((status, name), (StatusCode::OK, format!("attachment; filename=\"answer-{id}.csv\"")));
+    assert_eq!(
+        (status, name),
+        (StatusCode::OK, format!("attachment; filename=\"answer-{id}.csv\""))
+    );
     let csv = String::from_utf8(csv).unwrap();
-    assert!(csv.starts_with("context,position,token,next,ce_model,least_ce_increase,least_kl,ce_increase_1,"), "{csv}");
+    assert!(
+        csv.starts_with("context,position,token,next,ce_model,least_ce_increase,least_kl,ce_increase_1,"),
+        "{csv}"
+    );
     assert_eq!(csv.lines().count(), 10);
 
     // alike: itself, and one at another hook point of the same width
@@ -100,13 +115,19 @@ async fn questions_are_answered_and_the_answers_kept() {
     let (_, other) = answered(&app, json!({"dictionaries": [1, 3], "question": "compare"})).await;
     let compared = &other["compare"];
     assert!(compared["found"]["mmcs"].as_f64().unwrap() < 0.999, "{other}");
-    assert_eq!((&compared["of"][1]["dictionary"], &compared["width"]), (&json!(3), &json!(32)));
+    assert_eq!(
+        (&compared["of"][1]["dictionary"], &compared["width"]),
+        (&json!(3), &json!(32))
+    );
     assert!(compared["null"]["hungarian"].is_number());
 
     // a damaged answer is not given out
     let path = app.workspace.store.data().join(format!("answers/{id}.json"));
     fs::write(&path, "{}").unwrap();
-    assert_eq!(app.get(&format!("/api/jobs/{id}/answer")).await.0, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(
+        app.get(&format!("/api/jobs/{id}/answer")).await.0,
+        StatusCode::INTERNAL_SERVER_ERROR
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,14 +139,26 @@ async fn labelled_texts_are_uploaded_and_probed() {
         json!({"text": format!("once there were {i} {text}"), "label": label}).to_string()
     };
     let lines: Vec<String> = (0..40).map(line).collect();
-    let upload = async |text: String| app.upload("/api/labelled/upload", "pets", &[("pets.jsonl", text.into_bytes())]).await;
+    let upload = async |text: String| {
+        app.upload("/api/labelled/upload", "pets", &[("pets.jsonl", text.into_bytes())])
+            .await
+    };
     let (status, texts) = upload(lines.join("\n")).await;
     assert_eq!(status, StatusCode::OK, "{texts}");
-    assert_eq!((&texts["n_texts"], &texts["labels"]), (&json!(40), &json!([["cat", 20], ["dog", 20]])));
+    assert_eq!(
+        (&texts["n_texts"], &texts["labels"]),
+        (&json!(40), &json!([["cat", 20], ["dog", 20]]))
+    );
     let (status, error) = upload(format!("{}\n{{\"text\": \"no label\"}}", lines[0])).await;
     assert_eq!((status, &error["field"]), (StatusCode::BAD_REQUEST, &json!("data")));
-    assert!(error["message"].as_str().unwrap().contains("line 2: missing field 'label'"), "{error}");
-    assert_eq!(app.upload("/api/labelled/upload", "x", &[("x.exe", vec![1])]).await.0, StatusCode::BAD_REQUEST);
+    assert!(
+        error["message"].as_str().unwrap().contains("line 2: missing field 'label'"),
+        "{error}"
+    );
+    assert_eq!(
+        app.upload("/api/labelled/upload", "x", &[("x.exe", vec![1])]).await.0,
+        StatusCode::BAD_REQUEST
+    );
 
     let probe = json!({"dictionaries": [1, 2], "question": {"probe": {"data": texts["path"], "sha256": texts["sha256"]}}});
     let (_, answer) = answered(&app, probe.clone()).await;
@@ -143,7 +176,11 @@ async fn labelled_texts_are_uploaded_and_probed() {
     let path = texts["path"].as_str().unwrap();
     fs::write(path, lines.join("\n") + "\n").unwrap();
     let (status, error) = app.post("/api/questions", probe).await;
-    assert_eq!((status, &error["field"]), (StatusCode::BAD_REQUEST, &json!("data")), "{error}");
+    assert_eq!(
+        (status, &error["field"]),
+        (StatusCode::BAD_REQUEST, &json!("data")),
+        "{error}"
+    );
     assert!(error["message"].as_str().unwrap().contains("has changed"), "{error}");
 }
 
@@ -159,14 +196,24 @@ async fn what_cannot_be_asked_is_refused_before_a_job_is_made() {
         (json!([1, 3]), json!({"tokens": {}}), "dictionaries", "the same place"),
         (json!([1]), json!({"tokens": {"by": "mse"}}), "question", "'mse'"),
         (json!([1]), json!({"tokens": {"top": 0}}), "top", "found 0"),
-        (json!([1]), json!({"probe": {"data": "/no/such/file"}}), "data", "'/no/such/file'"),
+        (
+            json!([1]),
+            json!({"probe": {"data": "/no/such/file"}}),
+            "data",
+            "'/no/such/file'",
+        ),
     ] {
-        let (status, error) = app.post("/api/questions", json!({"dictionaries": dictionaries, "question": question})).await;
+        let (status, error) = app
+            .post("/api/questions", json!({"dictionaries": dictionaries, "question": question}))
+            .await;
         assert_eq!((status, &error["field"]), (StatusCode::BAD_REQUEST, &json!(field)), "{error}");
         assert!(error["message"].as_str().unwrap().contains(says), "{error}");
     }
     assert_eq!(app.get("/api/jobs").await.1.as_array().unwrap().len(), n_jobs);
-    for (path, says) in [("/api/jobs/1/answer", "asks no question"), ("/api/jobs/77/answer.csv", "job 77")] {
+    for (path, says) in [
+        ("/api/jobs/1/answer", "asks no question"),
+        ("/api/jobs/77/answer.csv", "job 77"),
+    ] {
         let (status, error) = app.get(path).await;
         assert_eq!(status, StatusCode::NOT_FOUND);
         assert!(error["message"].as_str().unwrap().contains(says), "{error}");
@@ -190,16 +237,25 @@ async fn a_dictionary_goes_out_and_comes_in_again() {
     let (status, error) = app.get("/api/dictionaries/1/export?format=onnx").await;
     assert_eq!((status, &error["field"]), (StatusCode::BAD_REQUEST, &json!("format")));
     assert!(error["message"].as_str().unwrap().contains("'onnx'"), "{error}");
-    assert_eq!(app.get("/api/dictionaries/77/export?format=saelens").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(
+        app.get("/api/dictionaries/77/export?format=saelens").await.0,
+        StatusCode::NOT_FOUND
+    );
 
     let folder = tempfile::tempdir().unwrap();
     let store = &app.workspace.store;
-    let export = crate::exported::export(store, api::DictionaryId(1), engine::exchange::Format::SaeLens).await.unwrap();
+    let export = crate::exported::export(store, api::DictionaryId(1), engine::exchange::Format::SaeLens)
+        .await
+        .unwrap();
     export.write(folder.path()).unwrap();
     let import = json!({"source": folder.path(), "model": "tiny", "corpus": "stories.json", "n_ctx": 16, "eval_tokens": 256});
     let (status, started) = app.post("/api/imports", import.clone()).await;
     assert_eq!(status, StatusCode::OK, "{started}");
-    assert_eq!(app.post("/api/imports", import.clone()).await.1, started, "the same import waits already");
+    assert_eq!(
+        app.post("/api/imports", import.clone()).await.1,
+        started,
+        "the same import waits already"
+    );
     let workers = app.work();
     let job = app.ended(started["jobs"][0].as_i64().unwrap()).await;
     workers.stop().await;
@@ -231,11 +287,20 @@ async fn a_question_is_cancelled_and_asked_again() {
     trained(&app).await;
     let question = json!({"dictionaries": [1], "question": {"tokens": {}}});
     let id = app.post("/api/questions", question).await.1["jobs"][0].as_i64().unwrap();
-    assert_eq!(app.post(&format!("/api/jobs/{id}/cancel"), Value::Null).await.1["state"], "cancelled");
+    assert_eq!(
+        app.post(&format!("/api/jobs/{id}/cancel"), Value::Null).await.1["state"],
+        "cancelled"
+    );
     let (status, error) = app.get(&format!("/api/jobs/{id}/answer")).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
-    assert!(error["message"].as_str().unwrap().contains("did not come to its end"), "{error}");
-    assert_eq!(app.post(&format!("/api/jobs/{id}/resume"), Value::Null).await.1["state"], "queued");
+    assert!(
+        error["message"].as_str().unwrap().contains("did not come to its end"),
+        "{error}"
+    );
+    assert_eq!(
+        app.post(&format!("/api/jobs/{id}/resume"), Value::Null).await.1["state"],
+        "queued"
+    );
     let workers = app.work();
     assert_eq!(app.ended(id).await["state"], "done");
     workers.stop().await;

@@ -37,8 +37,14 @@ async fn an_answer_ends_its_job_and_comes_back() {
     let (folder, store) = store().await;
     let id = claimed(&store).await;
     assert_eq!(store.job(id).await.unwrap().unwrap().config, question().into());
-    assert_eq!((store.answer(id).await.unwrap(), store.answer_csv(id).await.unwrap()), (None, None));
-    store.finish_with_answer(id, "me", &answer(3), "a,b\r\n".into()).await.unwrap();
+    assert_eq!(
+        (store.answer(id).await.unwrap(), store.answer_csv(id).await.unwrap()),
+        (None, None)
+    );
+    store
+        .finish_with_answer(id, "me", &answer(3), "a,b\r\n".into())
+        .await
+        .unwrap();
     assert_eq!(store.job(id).await.unwrap().unwrap().state, JobState::Done);
 
     let other = Store::open(folder.path()).await.unwrap();
@@ -49,7 +55,10 @@ async fn an_answer_ends_its_job_and_comes_back() {
     let path = folder.path().join(format!("answers/{id}.csv"));
     std::fs::write(&path, "a,c\r\n").unwrap();
     let error = other.answer_csv(id).await.unwrap_err();
-    assert!(matches!(&error, StoreError::Checksum { path: found, .. } if *found == path), "{error}");
+    assert!(
+        matches!(&error, StoreError::Checksum { path: found, .. } if *found == path),
+        "{error}"
+    );
     assert_eq!(other.answer(id).await.unwrap(), Some(answer(3)));
 }
 
@@ -57,7 +66,10 @@ async fn an_answer_ends_its_job_and_comes_back() {
 async fn only_the_jobs_owner_answers() {
     let (_folder, store) = store().await;
     let id = claimed(&store).await;
-    let error = store.finish_with_answer(id, "other", &answer(1), String::new()).await.unwrap_err();
+    let error = store
+        .finish_with_answer(id, "other", &answer(1), String::new())
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert_eq!(store.answer(id).await.unwrap(), None);
     assert_eq!(store.job(id).await.unwrap().unwrap().state, JobState::Running);

@@ -114,6 +114,12 @@ impl<R: Real> SparseCodes<R> {
         self.segments.iter().map(Segment::n_rows).sum()
     }
 
+    /// The smallest value of all entries; none where there is no entry.
+    pub fn smallest(&self) -> Option<R> {
+        let values = self.segments.iter().flat_map(|segment| &segment.values).copied();
+        values.reduce(|least, value| if value < least { value } else { least })
+    }
+
     /// Number of entries: features that fired, over all tokens.
     pub fn nnz(&self) -> usize {
         self.segments.iter().map(|s| s.ids.len()).sum()

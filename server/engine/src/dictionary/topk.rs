@@ -209,7 +209,10 @@ impl<R: Real> TopK<R> {
         let mut find = |floors: Floors<'_, R>| {
             let weights = (&p[W_ENC].data[..], &p[B_ENC].data[..], floors);
             tile::encode_into(input, weights, [&mut *codes, &mut *dead], scratch, divide);
-            codes.nnz()
+            if let Among::Batch { .. } = among {
+                keep_largest_of_batch(codes, of_batch, ranked);
+            }
+            (codes.nnz(), codes.smallest())
         };
         match among {
             Among::Token => {
@@ -217,13 +220,13 @@ impl<R: Real> TopK<R> {
                 find(Floors::Largest { k, rises: floors });
             }
             Among::Batch { .. } => {
-                // what earlier batches kept says where this one's smallest will be; if it lies lower, everything is looked at again
+                // what earlier batches kept says where this one's smallest will be; if it lies lower, everything is looked at
                 let guess = R::of(GUESS) * not_negative(self.state[THRESHOLD].data[0]);
                 floor_all(floors, guess);
-                if find(Floors::Own(floors)) < of_batch && guess > R::ZERO {
+                let (n, smallest) = find(Floors::Own(floors));
+                if guess > R::ZERO && (n < of_batch || smallest.is_none_or(|smallest| smallest <= guess)) {
                     find(Floors::Zero);
                 }
-                keep_largest_of_batch(codes, of_batch, ranked);
             }
         }
     }

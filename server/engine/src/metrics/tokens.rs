@@ -181,7 +181,10 @@ mod tests {
         assert_eq!(places(&both, By::Kl, 9), [(1, 3), (0, 3), (0, 2), (0, 1), (1, 1)]);
         // what comes before a token tells what its own prediction costs
         let all = Hardest::new(both.to_vec(), text, By::CeIncrease, 1);
-        assert_eq!((all.rows.len(), all.least_increase(0, 2), all.least_increase(1, 2)), (1, Some(0.5), Some(0.25)));
+        assert_eq!(
+            (all.rows.len(), all.least_increase(0, 2), all.least_increase(1, 2)),
+            (1, Some(0.5), Some(0.25))
+        );
         assert_eq!(all.least_increase(1, 0), None);
         let rows = hardest(&both, text, By::Kl, 1);
         assert_eq!(

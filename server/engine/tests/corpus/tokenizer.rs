@@ -38,7 +38,10 @@ fn pieces_are_the_text_of_each_token_and_together_the_whole() {
     let found = pieces(&tokenizer, &ids);
     assert_eq!(found.len(), ids.len());
     // what ends within a character stands for itself until that is whole
-    assert!(found.iter().any(|piece| piece == "\u{fffd}") && found.iter().any(|piece| piece == "你"), "{found:?}");
+    assert!(
+        found.iter().any(|piece| piece == "\u{fffd}") && found.iter().any(|piece| piece == "你"),
+        "{found:?}"
+    );
     assert_eq!(found.concat().replace('\u{fffd}', ""), text);
     // a token reads the same wherever the shown part begins
     let later = pieces(&tokenizer, &ids[3..]);
