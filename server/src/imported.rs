@@ -181,19 +181,21 @@ fn as_here(dictionary: Dictionary<f32>, facts: &Facts, model: &ModelInfo, residu
         }
         return Ok(dictionary);
     };
-    let HookPoint::Block { layer, site } = reads.at else {
-        return Ok(dictionary);
-    };
     if !has_gain(reads.beside) {
         return Ok(dictionary);
     }
     let loaded = Model::load(Path::new(&model.folder), residual)?;
     let parts = loaded.parts();
-    let block = parts.blocks.get(layer).context("the model has the block that is read")?;
-    let norm = match site {
-        Site::Ln1 => &block.attention_norm,
-        _ => &block.mlp_norm,
+    let norm = match reads.at {
+        HookPoint::FinalNorm => Some(&parts.final_norm),
+        HookPoint::Block { layer, site } => parts.blocks.get(layer).and_then(|block| match site {
+            Site::Ln1 => Some(&block.attention_norm),
+            Site::Ln2 => Some(&block.mlp_norm),
+            _ => None,
+        }),
+        HookPoint::Embed => None,
     };
+    let norm = norm.with_context(|| format!("{} is behind no norm of '{}'", reads.at, model.id))?;
     Ok(dictionary.before_gain(norm.gain, norm.bias))
 }
 

@@ -211,8 +211,18 @@ fn they_are_torchs() {
     }
 }
 
-/// What a pass in training gives: codes, ŷ, the terms, the gradient, that by x.
-fn passed(dictionary: &Dictionary<f32>, target: &[f32]) -> (Vec<f32>, Vec<f32>, [f64; 2], Parameters<f32>, Vec<f32>) {
+/// What a pass in training gives.
+#[derive(PartialEq)]
+struct Trained {
+    codes: Vec<f32>,
+    y_hat: Vec<f32>,
+    /// Penalty and auxiliary term.
+    terms: [f64; 2],
+    grads: Parameters<f32>,
+    grad_x: Vec<f32>,
+}
+
+fn passed(dictionary: &Dictionary<f32>, target: &[f32]) -> Trained {
     let (scratch, mut forward) = (Scratch::new(), Forward::default());
     let n = target.len() / dictionary.d_out();
     let (x, g) = (numbers::<f32>(n * dictionary.d_in(), 2), numbers::<f32>(target.len(), 3));
@@ -222,8 +232,13 @@ fn passed(dictionary: &Dictionary<f32>, target: &[f32]) -> (Vec<f32>, Vec<f32>, 
     let path = Path::default();
     dictionary.backward(&x, &mut forward, &g, 0.1, &mut grads, Some(&mut grad_x), path, &scratch);
     dictionary.finish(&mut grads);
-    let terms = [forward.penalty, forward.auxiliary];
-    (forward.codes.to_dense(), forward.x_hat, terms, grads, grad_x)
+    Trained {
+        codes: forward.codes.to_dense(),
+        y_hat: forward.x_hat,
+        terms: [forward.penalty, forward.auxiliary],
+        grads,
+        grad_x,
+    }
 }
 
 /// A skip connection of zeros changes no bit but its own gradient, and one that is not adds W_skip x.
@@ -257,11 +272,11 @@ fn a_skip_connection_adds_what_it_says() {
         assert!(with.skip().unwrap().iter().all(|w| *w == 0.0), "{name} begins with zeros");
         let target = numbers::<f32>(n * d_out, 4);
         let (a, mut b) = (passed(&without, &target), passed(&with, &target));
-        let of_skip = b.3.0.pop().unwrap();
+        let of_skip = b.grads.0.pop().unwrap();
         assert_eq!((of_skip.name, &of_skip.shape[..]), ("W_skip", &[d_out, d_in][..]));
         assert!(a == b, "{name}");
         if !name.has_penalty() {
-            assert!(a.2[1] > 0.0, "{name} has dead features");
+            assert!(a.terms[1] > 0.0, "{name} has dead features");
         }
 
         let w_skip = numbers::<f32>(d_out * d_in, 8);
@@ -270,20 +285,20 @@ fn a_skip_connection_adds_what_it_says() {
         let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
         for (t, x) in x.chunks_exact(d_in).enumerate() {
             for (i, row) in w_skip.chunks_exact(d_in).enumerate() {
-                let added = after.1[t * d_out + i] - a.1[t * d_out + i];
+                let added = after.y_hat[t * d_out + i] - a.y_hat[t * d_out + i];
                 assert!((added - dot(row, x)).abs() < 1e-5, "{name}");
             }
         }
         let (mut codes, mut used, scratch) = (SparseCodes::default(), vec![0.0; n * d_out], Scratch::new());
         with.encode(&x, &mut codes, &scratch);
         with.reconstruct(&codes, &x, &mut used, Path::default(), &scratch);
-        assert!(used == after.1, "{name}: in use as in training");
+        assert!(used == after.y_hat, "{name}: in use as in training");
         // and its transpose takes the gradient back to x
         let g = numbers::<f32>(n * d_out, 3);
         for (t, g) in g.chunks_exact(d_out).enumerate() {
             for i in 0..d_in {
                 let column: Vec<f32> = w_skip.chunks_exact(d_in).map(|row| row[i]).collect();
-                let added = after.4[t * d_in + i] - a.4[t * d_in + i];
+                let added = after.grad_x[t * d_in + i] - a.grad_x[t * d_in + i];
                 assert!((added - dot(&column, g)).abs() < 1e-5, "{name}");
             }
         }
@@ -312,10 +327,10 @@ fn topk_without_a_centre_is_its_transcoder() {
     transcoder.update(|own| *own = parameters);
     let x = numbers::<f32>(n * d, 2);
     let (a, b) = (passed(&plain, &x), passed(&transcoder, &x));
-    assert!((&a.0, &a.1, a.2, &a.4) == (&b.0, &b.1, b.2, &b.4));
-    assert!(a.2[1] > 0.0);
-    assert!(a.3.0[..2] == b.3.0[..2]);
-    assert!(a.3.0[3] != b.3.0[3]);
+    assert!((&a.codes, &a.y_hat, a.terms, &a.grad_x) == (&b.codes, &b.y_hat, b.terms, &b.grad_x));
+    assert!(a.terms[1] > 0.0);
+    assert!(a.grads.0[..2] == b.grads.0[..2]);
+    assert!(a.grads.0[3] != b.grads.0[3]);
 }
 
 /// As sparsify begins: the decoder writes nothing, ŷ is the mean of y, and pre-activations have the mean 0.
