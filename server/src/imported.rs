@@ -7,7 +7,7 @@ use api::{
     Origin, ResidualFrame, TrainConfig, WeightType,
 };
 use engine::{
-    dictionary::{DictionaryFile, save},
+    dictionary::{DictionaryFile, Normaliser, save},
     exchange::{Choice, Facts, read, weights_file},
 };
 use serde_json::json;
@@ -25,6 +25,8 @@ pub struct Wanted {
     pub path: PathBuf,
     /// Its number, in a file of several.
     pub number: Option<usize>,
+    /// How it sees activations, where more is known of that than the file says.
+    pub normaliser: Option<Normaliser>,
     /// The model.
     pub model: ModelInfo,
     /// The text that it is measured on.
@@ -66,6 +68,7 @@ pub async fn stage(store: &Store, wanted: Wanted) -> Result<Staged> {
     let choice = Choice {
         at: wanted.at,
         index: wanted.number,
+        normaliser: wanted.normaliser,
     };
     let weights = weights_file(&wanted.path).map_err(refused)?;
     let imported = read(&wanted.path, &choice).map_err(refused)?;
@@ -82,7 +85,7 @@ pub async fn stage(store: &Store, wanted: Wanted) -> Result<Staged> {
         "model": model.id, "corpus": wanted.corpus, "at": at, "residual": residual,
         "objectives": ["local"], "coefficient": "0", "d_sae": dictionary.d_sae(),
         "n_ctx": wanted.n_ctx, "bos": wanted.bos, "eos": wanted.eos,
-        "evaluate_on": wanted.evaluate_on, "eval_tokens": wanted.eval_tokens,
+        "evaluate_on": wanted.evaluate_on, "eval_tokens": wanted.eval_tokens, "input_scale": facts.normaliser.input_scale(),
     });
     let request = serde_json::from_value(request).context("the request of an import")?;
     let resolved = request::resolve(store, &request).await?;
@@ -121,7 +124,13 @@ pub async fn stage(store: &Store, wanted: Wanted) -> Result<Staged> {
     let file = staged_file(store, &config, 0);
     let folder = file.parent().context("the staged file has a folder")?;
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let about = DictionaryFile::new(config.dictionaries[0].clone(), at, residual, 1.0, model.hash.clone());
+    let about = DictionaryFile::new(
+        config.dictionaries[0].clone(),
+        at,
+        residual,
+        facts.normaliser,
+        model.hash.clone(),
+    );
     save(&dictionary, &about, WeightType::F32, &file)?;
     Ok(Staged {
         command: command(&wanted, &config),

@@ -2,11 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    ConfigError, DictionaryConfig, HookPoint, Origin, PostHoc,
-    config::{at_least, below_one, fraction, not_negative, positive},
-    word::words,
-};
+use crate::{HookPoint, word::words};
 
 /// The kinds, without their settings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -34,6 +30,8 @@ pub enum KindName {
     Gated,
     /// See [`DictionaryKind::TopK`].
     TopK,
+    /// See [`DictionaryKind::AbsTopK`].
+    AbsTopK,
     /// See [`DictionaryKind::BatchTopK`].
     BatchTopK,
     /// See [`DictionaryKind::Matryoshka`].
@@ -47,6 +45,9 @@ pub enum KindName {
     JumpReluTranscoder,
     /// See [`DictionaryKind::Pursuit`].
     Pursuit,
+    /// See [`DictionaryKind::MatchingPursuit`].
+    #[serde(rename = "matching-pursuit")]
+    MatchingPursuit,
     /// See [`DictionaryKind::PcaStatic`].
     #[serde(rename = "pca-static")]
     PcaStatic,
@@ -74,8 +75,9 @@ pub enum KindName {
 
 words!(KindName, "kind", "relu" => KindName::Relu, "relu-unit" => KindName::ReluUnit, "relu-april" => KindName::ReluApril,
     "relu-saelens" => KindName::ReluSaelens, "p-anneal" => KindName::PAnneal, "tied" => KindName::Tied,
-    "gated" => KindName::Gated, "topk" => KindName::TopK, "batchtopk" => KindName::BatchTopK,
+    "gated" => KindName::Gated, "topk" => KindName::TopK, "abstopk" => KindName::AbsTopK, "batchtopk" => KindName::BatchTopK,
     "matryoshka" => KindName::Matryoshka, "jumprelu" => KindName::JumpRelu, "pursuit" => KindName::Pursuit,
+    "matching-pursuit" => KindName::MatchingPursuit,
     "transcoder" => KindName::Transcoder, "jumprelu-transcoder" => KindName::JumpReluTranscoder,
     "pca-static" => KindName::PcaStatic, "pca-dynamic" => KindName::PcaDynamic, "pca-topk" => KindName::PcaTopK,
     "pca-nonnegative" => KindName::PcaNonNegative, "ica" => KindName::Ica, "nmf" => KindName::Nmf, "random" => KindName::Random,
@@ -83,7 +85,7 @@ words!(KindName, "kind", "relu" => KindName::Relu, "relu-unit" => KindName::Relu
 
 impl KindName {
     /// All kinds, in the order in which pages and tables list them.
-    pub const ALL: [KindName; 23] = [
+    pub const ALL: [KindName; 25] = [
         KindName::Relu,
         KindName::ReluUnit,
         KindName::ReluApril,
@@ -92,12 +94,14 @@ impl KindName {
         KindName::Tied,
         KindName::Gated,
         KindName::TopK,
+        KindName::AbsTopK,
         KindName::BatchTopK,
         KindName::Matryoshka,
         KindName::JumpRelu,
         KindName::Transcoder,
         KindName::JumpReluTranscoder,
         KindName::Pursuit,
+        KindName::MatchingPursuit,
         KindName::PcaStatic,
         KindName::PcaDynamic,
         KindName::PcaTopK,
@@ -114,7 +118,12 @@ impl KindName {
         !self.is_fitted()
             && !matches!(
                 self,
-                KindName::TopK | KindName::BatchTopK | KindName::Matryoshka | KindName::Pursuit
+                KindName::TopK
+                    | KindName::AbsTopK
+                    | KindName::BatchTopK
+                    | KindName::Matryoshka
+                    | KindName::Pursuit
+                    | KindName::MatchingPursuit
             )
     }
 
@@ -122,7 +131,7 @@ impl KindName {
     pub fn has_auxiliary(self) -> bool {
         matches!(
             self,
-            KindName::Gated | KindName::TopK | KindName::BatchTopK | KindName::Matryoshka
+            KindName::Gated | KindName::TopK | KindName::AbsTopK | KindName::BatchTopK | KindName::Matryoshka
         )
     }
 
@@ -136,13 +145,14 @@ impl KindName {
             | KindName::Tied
             | KindName::Gated => &["coefficient"],
             KindName::PAnneal => &["coefficient", "final_p", "anneal_start", "anneal_end"],
-            KindName::TopK => &["k", "aux_coefficient", "dead_tokens"],
+            KindName::TopK | KindName::AbsTopK => &["k", "aux_coefficient", "dead_tokens"],
             KindName::BatchTopK => &["k", "aux_coefficient", "dead_tokens", "threshold_decay"],
             KindName::Matryoshka => &["k", "aux_coefficient", "dead_tokens", "threshold_decay", "groups"],
             KindName::JumpRelu => &["coefficient", "bandwidth", "initial_threshold"],
             KindName::Transcoder => &["coefficient", "read_at"],
             KindName::JumpReluTranscoder => &["coefficient", "bandwidth", "initial_threshold", "read_at"],
-            KindName::Pursuit | KindName::PcaStatic | KindName::PcaDynamic | KindName::PcaTopK => &["k"],
+            KindName::Pursuit | KindName::MatchingPursuit => &["k"],
+            KindName::PcaStatic | KindName::PcaDynamic | KindName::PcaTopK => &["k"],
             KindName::Ica | KindName::Random | KindName::Identity => &["k"],
             KindName::PcaNonNegative | KindName::Nmf | KindName::TokenMean => &[],
         }
@@ -182,6 +192,15 @@ pub enum DictionaryKind {
     Gated,
     /// The k largest features of each token (Gao et al. 2024).
     TopK {
+        /// Features per token.
+        k: usize,
+        /// Weight of the dead features' term.
+        aux_coefficient: f64,
+        /// Tokens without firing after which a feature is dead.
+        dead_tokens: u64,
+    },
+    /// The k features of each token of largest size, with their signs (SAELens' `abstopk`, arXiv 2510.00404).
+    AbsTopK {
         /// Features per token.
         k: usize,
         /// Weight of the dead features' term.
@@ -240,6 +259,17 @@ pub enum DictionaryKind {
         /// The most features per token.
         k: usize,
     },
+    /// A decoder alone, whose codes are found by matching pursuit (Mallat and Zhang 1993; SAELens' `matching_pursuit`): one feature after
+    /// the other, each by what those before have left.
+    #[serde(rename = "matching-pursuit")]
+    MatchingPursuit {
+        /// Rounds per token, and so the most features.
+        k: usize,
+        /// The length of what is left below which a token is done; 0: never.
+        residual_threshold: f64,
+        /// Whether a token is done when a round chooses a feature again.
+        stop_on_duplicate: bool,
+    },
     /// Fitted, as all that follow: the k directions of the largest mean square, signed (PCA through the origin).
     #[serde(rename = "pca-static")]
     PcaStatic {
@@ -295,12 +325,14 @@ impl DictionaryKind {
             DictionaryKind::Tied => KindName::Tied,
             DictionaryKind::Gated => KindName::Gated,
             DictionaryKind::TopK { .. } => KindName::TopK,
+            DictionaryKind::AbsTopK { .. } => KindName::AbsTopK,
             DictionaryKind::BatchTopK { .. } => KindName::BatchTopK,
             DictionaryKind::Matryoshka { .. } => KindName::Matryoshka,
             DictionaryKind::JumpRelu { .. } => KindName::JumpRelu,
             DictionaryKind::Transcoder { .. } => KindName::Transcoder,
             DictionaryKind::JumpReluTranscoder { .. } => KindName::JumpReluTranscoder,
             DictionaryKind::Pursuit { .. } => KindName::Pursuit,
+            DictionaryKind::MatchingPursuit { .. } => KindName::MatchingPursuit,
             DictionaryKind::PcaStatic { .. } => KindName::PcaStatic,
             DictionaryKind::PcaDynamic { .. } => KindName::PcaDynamic,
             DictionaryKind::PcaTopK { .. } => KindName::PcaTopK,
@@ -321,7 +353,7 @@ impl DictionaryKind {
         }
     }
 
-    /// Its settings that are numbers by the names of the request's fields.
+    /// Its settings that are numbers by the names of the request's fields, and what only another tool's dictionary has.
     pub fn settings(&self) -> Vec<(&'static str, f64)> {
         match *self {
             DictionaryKind::PAnneal {
@@ -334,6 +366,11 @@ impl DictionaryKind {
                 ("anneal_end", anneal_end as f64),
             ],
             DictionaryKind::TopK {
+                k,
+                aux_coefficient,
+                dead_tokens,
+            }
+            | DictionaryKind::AbsTopK {
                 k,
                 aux_coefficient,
                 dead_tokens,
@@ -375,6 +412,9 @@ impl DictionaryKind {
                 initial_threshold,
                 ..
             } => vec![("bandwidth", bandwidth), ("initial_threshold", initial_threshold)],
+            DictionaryKind::MatchingPursuit {
+                k, residual_threshold, ..
+            } if residual_threshold > 0.0 => vec![("k", k as f64), ("residual_threshold", residual_threshold)],
             _ => self.k().map(|k| ("k", k as f64)).into_iter().collect(),
         }
     }
@@ -383,9 +423,11 @@ impl DictionaryKind {
     pub fn k(&self) -> Option<usize> {
         match *self {
             DictionaryKind::TopK { k, .. }
+            | DictionaryKind::AbsTopK { k, .. }
             | DictionaryKind::BatchTopK { k, .. }
             | DictionaryKind::Matryoshka { k, .. }
             | DictionaryKind::Pursuit { k }
+            | DictionaryKind::MatchingPursuit { k, .. }
             | DictionaryKind::PcaStatic { k }
             | DictionaryKind::PcaDynamic { k }
             | DictionaryKind::PcaTopK { k } => Some(k),
@@ -399,13 +441,14 @@ impl DictionaryKind {
         let (d_in, d_sae) = (d_in as u128, d_sae as u128);
         match self.name() {
             KindName::Tied => d_in * d_sae + d_sae,
-            KindName::Pursuit => d_in * d_sae + d_in,
+            KindName::Pursuit | KindName::MatchingPursuit => d_in * d_sae + d_in,
             KindName::Relu
             | KindName::ReluUnit
             | KindName::ReluApril
             | KindName::ReluSaelens
             | KindName::PAnneal
             | KindName::TopK
+            | KindName::AbsTopK
             | KindName::BatchTopK
             | KindName::Matryoshka
             | KindName::Transcoder => 2 * d_in * d_sae + d_in + d_sae,
@@ -414,66 +457,5 @@ impl DictionaryKind {
             KindName::Nmf | KindName::TokenMean => d_in * d_sae + d_in,
             _ => 2 * d_in * d_sae + d_in, // projections
         }
-    }
-}
-
-/// The most tokens without firing, or steps, that are counted: whole numbers up to here are exact in f32, in which they are kept.
-const MOST_COUNTED: u64 = 1 << 24;
-
-impl DictionaryConfig {
-    /// What its number of active features follows from, as it is called and written: λ, k, the share of its firings that pruning
-    /// kept, where λ is still to be found the L0 that it is found for, or the number of features of a baseline and of another tool's
-    /// dictionary that says no λ in our units.
-    pub fn dial(&self) -> (&'static str, f64) {
-        let sparsity = self.objective.sparsity();
-        match (&self.origin, self.kind.k(), self.course.target_l0) {
-            (
-                Origin::Derived {
-                    by: PostHoc::Prune { keep },
-                    ..
-                },
-                ..,
-            ) => ("keep", *keep),
-            (_, Some(k), _) => ("k", k as f64),
-            (_, None, _) if self.kind.name().is_fitted() => ("d_sae", self.d_sae as f64),
-            (_, None, Some(target)) if sparsity == 0.0 => ("L0", target),
-            (Origin::Imported { .. }, None, _) if sparsity == 0.0 => ("d_sae", self.d_sae as f64),
-            (_, None, _) => ("λ", sparsity),
-        }
-    }
-
-    /// Checks the kind's settings.
-    ///
-    /// # Errors
-    /// The first that cannot be used.
-    pub(crate) fn check_kind(&self) -> Result<(), ConfigError> {
-        let name = self.kind.name();
-        self.check_fitted()?;
-        if !name.has_penalty() && self.objective.sparsity() != 0.0 {
-            let message = format!("found {}; {name} has no sparsity term: give k", self.objective.sparsity());
-            return Err(ConfigError::new("coefficient", message));
-        }
-        for (field, value) in self.kind.settings() {
-            match field {
-                "k" | "dead_tokens" | "groups" => at_least(field, value as usize, 1)?,
-                "threshold_decay" => below_one(field, value)?,
-                "bandwidth" => positive(field, value)?,
-                "final_p" => positive(field, value).and(fraction(field, value))?,
-                _ => not_negative(field, value)?,
-            }
-            let most = match (field, self.kind) {
-                ("k", _) => self.d_sae as u64,
-                ("dead_tokens", _) => MOST_COUNTED,
-                // the first group has a feature at least
-                ("groups", _) => u64::from(self.d_sae.max(2).ilog2()),
-                ("anneal_start", DictionaryKind::PAnneal { anneal_end, .. }) => anneal_end as u64,
-                ("anneal_end", _) => MOST_COUNTED,
-                _ => continue,
-            };
-            if value > most as f64 {
-                return Err(ConfigError::new(field, format!("found {value}; expected {most} or less")));
-            }
-        }
-        Ok(())
     }
 }

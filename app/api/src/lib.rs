@@ -12,9 +12,11 @@ mod error;
 mod fitted;
 mod hook;
 mod id;
+mod input_scale;
 mod interval;
 mod job;
 mod kind;
+mod kind_check;
 mod kind_request;
 mod known;
 mod limits;
@@ -31,8 +33,8 @@ mod word;
 
 pub use buffer::{Buffer, BufferPlace};
 pub use config::{
-    Adam, BosPolicy, DictionaryConfig, EosPolicy, Evaluation, EvaluationSplit, InputScale, Objective, ObjectiveKind, Packing,
-    ResidualFrame, Schedule, TrainConfig,
+    Adam, BosPolicy, DictionaryConfig, EosPolicy, Evaluation, EvaluationSplit, Objective, ObjectiveKind, Packing, ResidualFrame,
+    Schedule, TrainConfig,
 };
 pub use course::Course;
 pub use density::Density;
@@ -41,6 +43,7 @@ pub use dictionary::{DictionaryInfo, Difference, Measurement, TokenSet, Verified
 pub use error::{ApiError, ConfigError, ErrorKind};
 pub use hook::{HookPoint, Site};
 pub use id::{CorpusId, DictionaryId, JobId, ModelId};
+pub use input_scale::InputScale;
 pub use interval::{Interval, Resampled};
 pub use job::{Event, HistoryPoint, Job, JobConfig, JobState, Progress, VerifyConfig};
 pub use kind::{DictionaryKind, KindName};

@@ -142,6 +142,24 @@ impl Canvas {
                 corners(&[(-1.1, -1.1), (0.0, -1.1), (1.1, 0.0), (0.0, 1.1), (-1.1, 1.1), (0.0, 0.0)]),
                 shape,
             )),
+            Marker::Octagon => {
+                let (r, half) = (1.05, 0.43);
+                let points = [
+                    (-half, -r),
+                    (half, -r),
+                    (r, -half),
+                    (r, half),
+                    (half, r),
+                    (-half, r),
+                    (-r, half),
+                    (-r, -half),
+                ];
+                area.draw(&Polygon::new(corners(&points), shape))
+            }
+            Marker::Slant => area.draw(&Polygon::new(
+                corners(&[(-0.5, -0.9), (1.4, -0.9), (0.5, 0.9), (-1.4, 0.9)]),
+                shape,
+            )),
             Marker::TriangleRight => area.draw(&Polygon::new(corners(&[(1.25, 0.0), (-0.7, 1.1), (-0.7, -1.1)]), shape)),
             Marker::Hexagon => {
                 let (r, half) = (1.1, 0.55);

@@ -43,6 +43,10 @@ pub enum Marker {
     Cross,
     /// ✚
     Plus,
+    /// ⯃
+    Octagon,
+    /// ▰
+    Slant,
 }
 
 /// How a series looks.
@@ -107,10 +111,12 @@ pub fn series_style(series: Series) -> Style {
         KindName::Tied => Marker::Diamond,
         KindName::Gated => Marker::Hexagon,
         KindName::TopK => Marker::TriangleDown,
+        KindName::AbsTopK => Marker::Octagon,
         KindName::BatchTopK => Marker::Star,
         KindName::Matryoshka => Marker::Pentagon,
         KindName::JumpRelu | KindName::TokenMean => Marker::TriangleRight,
         KindName::Pursuit | KindName::Random => Marker::Cross,
+        KindName::MatchingPursuit => Marker::Slant,
         KindName::PcaStatic => Marker::Square,
         KindName::PcaDynamic => Marker::Diamond,
         KindName::PcaTopK => Marker::TriangleDown,

@@ -92,6 +92,7 @@ fn rows(config: &TrainConfig) -> Vec<(&'static str, String)> {
         ("aux_coefficient", setting("aux_coefficient")),
         ("dead_tokens", setting("dead_tokens")),
         ("threshold_decay", setting("threshold_decay")),
+        ("residual_threshold", setting("residual_threshold")),
         (
             "read_at",
             distinct(&|d| d.kind.read_at().map(|at| at.to_string()).unwrap_or_default()),

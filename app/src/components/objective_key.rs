@@ -13,6 +13,7 @@ fn shape(kind: KindName, objective: ObjectiveKind) -> &'static str {
         KindName::Tied | KindName::PcaDynamic => return "M6 0.8L11.2 6L6 11.2L0.8 6Z",
         KindName::Gated | KindName::Ica => return "M6 0.9L10.4 3.4V8.6L6 11.1L1.6 8.6V3.4Z",
         KindName::TopK | KindName::PcaTopK => return "M6 11L1 1.5H11Z",
+        KindName::AbsTopK => return "M4 1H8L11 4V8L8 11H4L1 8V4Z",
         KindName::BatchTopK | KindName::Nmf => {
             return "M6 0.5L7.4 4.3L11.5 4.4L8.2 6.9L9.4 10.8L6 8.5L2.6 10.8L3.8 6.9L0.5 4.4L4.6 4.3Z";
         }
@@ -20,6 +21,7 @@ fn shape(kind: KindName, objective: ObjectiveKind) -> &'static str {
         KindName::Pursuit | KindName::Random => {
             return "M2.3 1L6 4.7L9.7 1L11 2.3L7.3 6L11 9.7L9.7 11L6 7.3L2.3 11L1 9.7L4.7 6L1 2.3Z";
         }
+        KindName::MatchingPursuit => return "M4 2H11.8L8 10H0.2Z",
         KindName::Matryoshka => return "M6 0.8L11.2 4.6L9.2 10.8H2.8L0.8 4.6Z",
         KindName::ReluUnit => return "M4.2 1H7.8V4.2H11V7.8H7.8V11H4.2V7.8H1V4.2H4.2Z",
         KindName::ReluApril => {

@@ -102,12 +102,14 @@ fn kinds() -> Vec<(String, String, bool)> {
         KindName::Tied => "tied: relu with one matrix both ways",
         KindName::Gated => "gated: a gate decides what fires, so nothing shrinks",
         KindName::TopK => "topk: the k largest of each token",
+        KindName::AbsTopK => "abstopk: each token's k of largest size, with their signs",
         KindName::BatchTopK => "batchtopk: the largest of a batch, k per token on average",
         KindName::Matryoshka => "matryoshka: batchtopk, and the first features do without the later ones",
         KindName::JumpRelu => "jumprelu: a threshold for each feature, learnt",
         KindName::Transcoder => "transcoder: relu that reads at another hook point than it writes",
         KindName::JumpReluTranscoder => "jumprelu-transcoder: jumprelu that reads at another hook point",
         KindName::Pursuit => "pursuit: no encoder, codes found by gradient pursuit",
+        KindName::MatchingPursuit => "matching-pursuit: no encoder, one feature after the other by what is left",
         KindName::PcaStatic => "pca-static (baseline): the first k principal components",
         KindName::PcaDynamic => "pca-dynamic (baseline): each token's k largest components, signed",
         KindName::PcaTopK => "pca-topk (baseline): both signs of each component, the k largest",
@@ -227,7 +229,14 @@ fn Reading(form: FormState, models: Signal<Vec<ModelInfo>>) -> impl IntoView {
             "Raw is as the checkpoint has it. This model has RMSNorm, which sees the mean, so it cannot be centred.".to_string()
         }
     });
-    let scales = Signal::derive(move || vec![option("", "none", true), option("unit_norm", "so that E‖x‖² = 1", true)]);
+    let scales = Signal::derive(move || {
+        vec![
+            option("", "none", true),
+            option("unit_norm", "unit_norm: so that E‖x‖² = 1", true),
+            option("layer_norm", "layer_norm: each token to mean 0, deviation 1", true),
+            option("constant_norm", "constant_norm: each token to length √d", true),
+        ]
+    });
     let bos = Signal::derive(move || {
         let default = if has_bos() {
             "documents (default)"

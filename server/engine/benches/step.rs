@@ -9,7 +9,7 @@
 
 use api::{DictionaryKind, HookPoint, Objective, ResidualFrame, SweepRequest};
 use engine::{
-    dictionary::{Dictionary, Forward, Path, Relu, Scratch, SparseCodes},
+    dictionary::{Dictionary, Forward, Normaliser, Path, Relu, Scratch, SparseCodes},
     kernel::{Mat, MatMut, PerThread, par_matmul},
     model::{Cut, LogitSlopes, Model, NoHooks, Tape, Work},
     train::{Stepper, Trainee},
@@ -326,7 +326,7 @@ fn model(rate: f64, shape: Shape) {
     };
     let config = request.resolve(facts).unwrap().runs.remove(0);
     let trainee = Trainee::new(config.dictionaries[0].objective, 1e-9, dictionary, config.adam);
-    let mut stepper = Stepper::new(&model, &config, f64::from(scale), vec![trainee]).unwrap();
+    let mut stepper = Stepper::new(&model, &config, Normaliser::Scale(scale.into()), vec![trainee]).unwrap();
     let batches = vec![contexts];
     let step = seconds(|| {
         stepper.gradients(&batches).unwrap();

@@ -58,9 +58,10 @@ impl Export {
                 hook: Some(file.at.to_string()),
                 residual: Some(file.residual),
                 n_ctx,
+                normaliser: file.normaliser,
                 ..Facts::new(format)
             };
-            write(&dictionary, file.scale, &facts, None, &self.to)
+            write(&dictionary, &facts, None, &self.to)
                 .with_context(|| format!("dictionary {id} cannot be written as {format}'s"))?;
             say!("dictionary {id}, as {format} has it, in {}", self.to.display())?;
             Ok(ExitCode::SUCCESS)

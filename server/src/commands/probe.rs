@@ -92,7 +92,7 @@ impl Probe {
                     let tokens = texts.iter().map(tokens).collect::<Result<Vec<_>>>()?;
                     let subject = Subject {
                         dictionary: &dictionary,
-                        scale: facts.scale,
+                        normaliser: facts.normaliser,
                     };
                     let pooled = pool(&weights, info.at, subject, &tokens, &special.all)?;
                     let of = |k: usize, values: &[f32]| probe(values, &labels, n_labels, k, seed);

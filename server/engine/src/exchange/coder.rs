@@ -13,7 +13,9 @@
 use api::DictionaryKind;
 
 use crate::{
-    dictionary::{Among, Dictionary, Gated, JumpRelu, Matryoshka, Penalty, Relu, Settings, Standard, TopK},
+    dictionary::{
+        Among, Dictionary, Ends, Gated, JumpRelu, MatchingPursuit, Matryoshka, Penalty, Relu, Settings, Standard, TopK,
+    },
     kernel::sum_squares,
 };
 
@@ -49,6 +51,13 @@ pub enum Rule {
         /// k.
         k: usize,
     },
+    /// The k of z of largest size, with their signs.
+    AbsTopK {
+        /// k.
+        k: usize,
+    },
+    /// Matching pursuit with the decoder's rows, which has no encoder: `w_enc` is empty and `b_enc` 0.
+    MatchingPursuit(Ends),
     /// ReLU(z) · 1[z > θ] with one θ, found in training as that of the k · B largest of a batch.
     BatchTopK {
         /// k.
@@ -117,6 +126,11 @@ impl Coder {
                 let lengths = self.common(lengths)?;
                 Dictionary::TopK(self.top_k(k, Among::Token, &lengths))
             }
+            Rule::AbsTopK { k } => {
+                let lengths = self.common(lengths)?;
+                Dictionary::TopK(self.top_k(k, Among::Sizes, &lengths))
+            }
+            Rule::MatchingPursuit(ends) => Dictionary::MatchingPursuit(MatchingPursuit::new(ends, self.w_dec, self.b_dec)),
             Rule::BatchTopK {
                 k,
                 threshold,
@@ -180,6 +194,25 @@ impl Coder {
             *bias = (f64::from(*bias) + shift) as f32;
         }
         shifts
+    }
+
+    /// The same of x itself, where this one sees s · x and x̂ is its output over s. Activations stay, but for matching pursuit, whose rows
+    /// keep their lengths: there they are those over s.
+    #[must_use]
+    pub fn of_scaled(mut self, s: f64) -> Self {
+        let all = |values: &mut [f32], by: f64| values.iter_mut().for_each(|v| *v = (f64::from(*v) * by) as f32);
+        all(&mut self.b_dec, 1.0 / s);
+        if let Rule::MatchingPursuit(ends) = &mut self.rule {
+            ends.residual_threshold /= s;
+            return self;
+        }
+        all(&mut self.w_enc, s);
+        all(&mut self.w_dec, 1.0 / s);
+        // what it holds against z times the rows' lengths is held against shorter rows now
+        if let (Rows::Rescaled, Rule::BatchTopK { threshold, .. }) = (self.rows, &mut self.rule) {
+            *threshold /= s;
+        }
+        self
     }
 
     /// ReLU has a kind for each convention.
@@ -320,6 +353,7 @@ impl Coder {
                 with("b_gate", true, rule)
             }
             DictionaryKind::TopK { k, .. } => with("b_enc", true, Rule::TopK { k }),
+            DictionaryKind::AbsTopK { k, .. } => with("b_enc", true, Rule::AbsTopK { k }),
             DictionaryKind::BatchTopK { k, threshold_decay, .. } => with("b_enc", true, batch(k, threshold_decay, Vec::new())),
             DictionaryKind::Matryoshka {
                 k,
@@ -347,16 +381,33 @@ impl Coder {
                 b_enc: vec![0.0; dictionary.d_sae()],
                 ..with("b_enc", true, kind.k().map_or(Rule::Relu, |k| Rule::TopK { k }))
             },
-            kind @ (DictionaryKind::PcaStatic { .. }
-            | DictionaryKind::PcaDynamic { .. }
-            | DictionaryKind::Nmf
-            | DictionaryKind::TokenMean) => {
+            // scores with their signs: all of them, or those of largest size
+            DictionaryKind::PcaStatic { k } | DictionaryKind::PcaDynamic { k } => Self {
+                b_enc: vec![0.0; dictionary.d_sae()],
+                ..with("b_enc", true, Rule::AbsTopK { k })
+            },
+            kind @ (DictionaryKind::Nmf | DictionaryKind::TokenMean) => {
                 let name = kind.name();
                 return Err(format!("found {name}; no other tool has codes that come about as its do"));
             }
             kind @ (DictionaryKind::Transcoder { .. } | DictionaryKind::JumpReluTranscoder { .. }) => {
                 let message = "it reads elsewhere than it writes, which is written in no other tool's format yet";
                 return Err(format!("found a {}; {message}", kind.name()));
+            }
+            DictionaryKind::MatchingPursuit {
+                k,
+                residual_threshold,
+                stop_on_duplicate,
+            } => {
+                let ends = Ends {
+                    rounds: k,
+                    residual_threshold: residual_threshold * inverse,
+                    stop_on_duplicate,
+                };
+                Self {
+                    b_enc: vec![0.0; dictionary.d_sae()],
+                    ..with("b_enc", true, Rule::MatchingPursuit(ends))
+                }
             }
             DictionaryKind::Pursuit { .. } => {
                 return Err("found a pursuit dictionary; it has no encoder, which every other tool's has".into());
