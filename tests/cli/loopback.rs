@@ -7,7 +7,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -35,7 +35,7 @@ pub struct Repository {
 
 impl Repository {
     /// A model of some files, all of which lie in `folder`.
-    pub fn model(name: &str, folder: &PathBuf, files: &[&str]) -> Self {
+    pub fn model(name: &str, folder: &Path, files: &[&str]) -> Self {
         Self {
             kind: "models",
             name: name.into(),
