@@ -53,7 +53,11 @@ impl Export {
     /// A dictionary that the format cannot say ([`ConfigError`] of `format`); files that cannot be read or written.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let (dictionary, file) = load(&self.file)?;
-        write(&dictionary, file.scale, &self.facts, None, folder).map_err(|error| match error {
+        let facts = Facts {
+            normaliser: file.normaliser,
+            ..self.facts.clone()
+        };
+        write(&dictionary, &facts, None, folder).map_err(|error| match error {
             // the folder is of no interest where the dictionary is what does not fit
             DictionaryError::Format { message, .. } => {
                 let (id, format) = (self.id, self.facts.format);

@@ -8,6 +8,7 @@ use hf_hub::{
     api::sync::{ApiBuilder, ApiError as HubError, ApiRepo},
 };
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -16,6 +17,7 @@ use std::{
 const DICTIONARY_FILES: &[&str] = &[
     "cfg.json",
     "sae_weights.safetensors",
+    "activation_scaler.json",
     "sparsity.safetensors",
     "sae.safetensors",
     "ae.pt",
@@ -23,6 +25,8 @@ const DICTIONARY_FILES: &[&str] = &[
     "params.npz",
     "params.safetensors",
     "learned_dicts.pt",
+    "hyperparams.json",
+    "checkpoints/final.safetensors",
 ];
 
 /// Whether downloads are shown on the terminal.
@@ -95,7 +99,7 @@ fn dictionary(source: &str, show: Show) -> Result<PathBuf> {
         let beside = ["cfg.json", "config.json", "final_config.yaml"].map(|config| format!("{folder}{config}"));
         for config in beside
             .iter()
-            .chain([&format!("{stem}.yaml")])
+            .chain([&format!("{stem}.yaml"), &format!("{stem}_cfg.json")])
             .filter(|config| names.contains(config))
         {
             repo.fetch(&name, config)?;
@@ -118,8 +122,12 @@ fn dictionary(source: &str, show: Show) -> Result<PathBuf> {
         repo.check_whole(&name, &format!("a dictionary in '{inner}'"))?;
         let some: Vec<&str> = names
             .iter()
-            .filter(|file| file.rsplit('/').next().is_some_and(|file| DICTIONARY_FILES.contains(&file)))
-            .filter_map(|file| file.rsplit_once('/').map(|(folder, _)| folder))
+            .filter_map(|file| {
+                let known = DICTIONARY_FILES.iter().find_map(|known| file.strip_suffix(known));
+                known?.strip_suffix('/')
+            })
+            .collect::<BTreeSet<&str>>()
+            .into_iter()
             .take(5)
             .collect();
         let some = if some.is_empty() {
@@ -131,12 +139,14 @@ fn dictionary(source: &str, show: Show) -> Result<PathBuf> {
             "'{name}' on the hub has no dictionary in '{inner}'; it has {some}"
         )));
     }
-    let paths = wanted
-        .into_iter()
-        .map(|file| repo.fetch(&name, file))
-        .collect::<Result<Vec<_>>>()?;
-    let folder = paths.first().and_then(|file| file.parent());
-    folder.map(Path::to_owned).context("the files are in a folder")
+    let mut found = None;
+    for file in wanted {
+        let path = repo.fetch(&name, file)?;
+        // some lie in a folder of it
+        let depth = file[folder.len()..].split('/').count();
+        found = path.ancestors().nth(depth).map(Path::to_owned);
+    }
+    found.context("the files are in a folder")
 }
 
 fn model(name: &str, show: Show) -> Result<PathBuf> {

@@ -7,7 +7,7 @@ use api::{
     Origin, ResidualFrame, Site, TrainConfig, WeightType,
 };
 use engine::{
-    dictionary::{Dictionary, DictionaryFile, save},
+    dictionary::{Dictionary, DictionaryFile, Normaliser, save},
     exchange::{Beside, Choice, Facts, read, weights_file},
     model::Model,
 };
@@ -26,6 +26,8 @@ pub struct Wanted {
     pub path: PathBuf,
     /// Its number, in a file of several.
     pub number: Option<usize>,
+    /// How it sees activations, where more is known of that than the file says.
+    pub normaliser: Option<Normaliser>,
     /// The model.
     pub model: ModelInfo,
     /// The text that it is measured on.
@@ -70,6 +72,7 @@ pub async fn stage(store: &Store, wanted: Wanted) -> Result<Staged> {
         at: wanted.at,
         index: wanted.number,
         read_at: wanted.read_at,
+        normaliser: wanted.normaliser,
     };
     let weights = weights_file(&wanted.path).map_err(refused)?;
     let imported = read(&wanted.path, &choice).map_err(refused)?;
@@ -94,7 +97,7 @@ pub async fn stage(store: &Store, wanted: Wanted) -> Result<Staged> {
         "model": model.id, "corpus": wanted.corpus, "at": at, "residual": residual,
         "objectives": ["local"], "coefficient": "0", "d_sae": dictionary.d_sae(),
         "n_ctx": wanted.n_ctx, "bos": wanted.bos, "eos": wanted.eos,
-        "evaluate_on": wanted.evaluate_on, "eval_tokens": wanted.eval_tokens,
+        "evaluate_on": wanted.evaluate_on, "eval_tokens": wanted.eval_tokens, "input_scale": facts.normaliser.input_scale(),
     });
     let request = serde_json::from_value(request).context("the request of an import")?;
     let resolved = request::resolve(store, &request).await?;
@@ -139,7 +142,13 @@ pub async fn stage(store: &Store, wanted: Wanted) -> Result<Staged> {
     let file = staged_file(store, &config, 0);
     let folder = file.parent().context("the staged file has a folder")?;
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let about = DictionaryFile::new(config.dictionaries[0].clone(), at, residual, 1.0, model.hash.clone());
+    let about = DictionaryFile::new(
+        config.dictionaries[0].clone(),
+        at,
+        residual,
+        facts.normaliser,
+        model.hash.clone(),
+    );
     save(&dictionary, &about, WeightType::F32, &file)?;
     Ok(Staged {
         command: command(&wanted, &config),

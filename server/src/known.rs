@@ -113,7 +113,7 @@ pub fn measure_files(
         .iter()
         .map(|(dictionary, file)| Subject {
             dictionary,
-            scale: file.scale,
+            normaliser: file.normaliser,
         })
         .collect();
     Ok(measure(reader, at, &subjects, options, observe)?)

@@ -18,6 +18,7 @@ mod on_text;
 mod page;
 mod pareto;
 mod render;
+mod saelens;
 mod short;
 mod site;
 mod workspace;

@@ -143,7 +143,7 @@ fn on_the_command_line_each_has_one_message_and_nothing_is_lost() -> Result<()> 
             "topk",
             &["k: nothing is given", "topk needs features per token", "8,16,32"],
         ),
-        ("--k", "8", &["k: found with kind relu", "topk and batchtopk"]),
+        ("--k", "8", &["k: found with kind relu", "topk and abstopk"]),
         ("--bandwidth", "0.1", &["bandwidth: found with kind relu", "jumprelu"]),
         ("--objective", "e3e", &["--objective", "'e3e'", "local, e2e, e2e+ds"]),
         ("--coefficient", "e2e=1", &["coefficient", "'e2e=1'", "local"]),

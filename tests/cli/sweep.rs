@@ -244,10 +244,15 @@ fn every_kind_is_swept_under_every_objective() -> Result<()> {
         ("tied", of("tied")),
         ("gated", of("gated")),
         ("topk", by_k("topk").with("--dead-tokens", 500)),
+        ("abstopk", by_k("abstopk").with("--input-scale", "layer_norm")),
         ("batchtopk", by_k("batchtopk")),
         ("matryoshka", by_k("matryoshka").with("--groups", 3)),
         ("jumprelu", of("jumprelu").with("--bandwidth", 0.05)),
         ("pursuit", by_k("pursuit")),
+        (
+            "matching-pursuit",
+            by_k("matching-pursuit").with("--input-scale", "constant_norm"),
+        ),
     ];
     for (kind, line) in lines {
         let said = line.expect(0).context(kind)?;
@@ -260,7 +265,7 @@ fn every_kind_is_swept_under_every_objective() -> Result<()> {
         // two of local, one or two of e2e, two of e2e+ds
         ensure!(
             rows.len()
-                == if kind.ends_with("topk") || matches!(kind, "matryoshka" | "pursuit") {
+                == if kind.ends_with("topk") || matches!(kind, "matryoshka" | "pursuit" | "matching-pursuit") {
                     6
                 } else {
                     5
@@ -269,7 +274,7 @@ fn every_kind_is_swept_under_every_objective() -> Result<()> {
         );
         for row in rows {
             ensure!(row[kinds] == kind, "{table}");
-            if kind == "topk" {
+            if matches!(kind, "topk" | "abstopk") {
                 ensure!(row[l0] == row[k], "{table}");
             }
         }

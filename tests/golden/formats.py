@@ -1,14 +1,15 @@
 """Small dictionaries in the files of other tools, and what each tool's own formulas make of them.
 
 The files are written with torch.save, numpy and safetensors, in the names and shapes of SAELens 6.54, dictionary_learning, sparsify,
-openai/sparse_autoencoder, Gemma Scope, e2e_sae and sparse_coding; the forward passes are theirs, written out here in f64 on the
-weights as the file holds them.
+openai/sparse_autoencoder, Gemma Scope, Llama Scope, Goodfire, qresearch, Qwen Scope, e2e_sae and sparse_coding; the forward passes
+are theirs, written out here in f64 on the weights as the file holds them.
 
 `NAME/` holds a case's files, `golden.safetensors` for each case:
   NAME.acts     [n, d_sae]   the activations, as the tool has them
   NAME.lengths  [d_sae]      what ours are taken times: the lengths of the decoder's rows, 1 where the method divides by them
   NAME.x_hat    [n, d_in]    the reconstruction
-and `x` [n, d_in] for all of them. `bad/` holds files that are to be refused, `e2e_gpt2/` checkpoints for the tiny seeded model.
+and `x` [n, d_in] for all of them. `bad/` holds files that are to be refused, `e2e_gpt2/` and `tiny/` dictionaries
+of the tiny seeded model.
 """
 
 import io
@@ -18,63 +19,28 @@ import shutil
 import sys
 import types
 import zipfile
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
 
-D_IN, D_SAE, N = 6, 10, 24
-AT = "blocks.1.hook_resid_pre"
-
-
-def draw(seed: int, *shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def weights(seed: int, unit: bool = False) -> dict[str, torch.Tensor]:
-    """W_enc [d_in, d_sae], b_enc, W_dec [d_sae, d_in], b_dec."""
-    w_dec = draw(seed, D_SAE, D_IN)
-    if unit:
-        w_dec = w_dec / w_dec.norm(dim=1, keepdim=True)
-    w_enc = w_dec.T * 0.7 + 0.3 * draw(seed + 1, D_IN, D_SAE)
-    return {
-        "W_enc": w_enc.contiguous(),
-        "b_enc": 0.3 * draw(seed + 2, D_SAE),
-        "W_dec": w_dec,
-        "b_dec": 0.5 * draw(seed + 3, D_IN),
-    }
-
-
-def topk(z: torch.Tensor, k: int) -> torch.Tensor:
-    found = torch.topk(z, k, dim=-1)
-    return torch.zeros_like(z).scatter_(-1, found.indices, found.values.relu())
-
-
-class Golden:
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.x = draw(0, N, D_IN)
-        self.tensors = {"x": self.x}
-
-    def add(self, name: str, acts: torch.Tensor, w_dec: torch.Tensor, b_dec, lengths=None) -> Path:
-        """acts [n, d_sae] and rows w_dec [d_sae, d_in] in f64; answers the folder for the case's files."""
-        self.tensors[f"{name}.acts"] = acts.float()
-        self.tensors[f"{name}.lengths"] = (w_dec.norm(dim=1) if lengths is None else lengths).float()
-        self.tensors[f"{name}.x_hat"] = (acts @ w_dec + b_dec).float()
-        assert (acts > 0).any(dim=0).sum() > D_SAE // 2, name
-        folder = self.folder / name
-        folder.mkdir()
-        return folder
+from _format import AT, D_IN, D_SAE, Golden, abstopk, constant_norm, draw, layer_norm, pursue, topk, weights
+from _layers import linears, tiny
 
 
 def saelens(golden: Golden) -> None:
     x = golden.x.double()
     metadata = {"model_name": "tiny", "hook_name": AT, "hook_head_index": None, "context_size": 32, "sae_lens_version": "6.54.12"}
 
-    def case(name, architecture, w, acts, cfg=None, flat=False, dtype=torch.float32, decoder=None, own=None, sparsity=False):
+    def case(
+        name, architecture, w, acts, cfg=None, flat=False, dtype=torch.float32, decoder=None, own=None, sparsity=False,
+        back=lambda y: y, b_dec=None,
+    ):
         stored = {key: value.to(dtype) if value.dtype == torch.float32 else value for key, value in {**w, **(own or {})}.items()}
-        folder = golden.add(name, acts, (w["W_dec"] if decoder is None else decoder).double(), w["b_dec"].double())
+        decoder, b_dec = (w["W_dec"] if decoder is None else decoder).double(), (w["b_dec"] if b_dec is None else b_dec).double()
+        folder = golden.add(name, acts, decoder, b_dec, back=back)
         save_file(stored, folder / "sae_weights.safetensors")
         config = {"d_in": D_IN, "d_sae": D_SAE, "dtype": "float32", "device": "cpu", "normalize_activations": "none", **(cfg or {})}
         if architecture:
@@ -140,6 +106,54 @@ def saelens(golden: Golden) -> None:
         "saelens_batchtopk", "batchtopk", w, z.relu() * (z > threshold) / norms, {**rescaled, "k": 2.5, "topk_threshold_lr": 0.01},
         own={"topk_threshold": threshold},
     )
+
+
+    # each token by itself
+    w = weights(70, unit=True)
+    for name, option, normalise in [
+        ("layer_norm", "layer_norm", layer_norm),
+        ("constant_norm", "constant_norm_rescale", constant_norm),
+    ]:
+        seen, back = normalise(x)
+        z = (seen - w["b_dec"].double()) @ w["W_enc"].double() + w["b_enc"].double()
+        cfg = {"normalize_activations": option, "apply_b_dec_to_input": True}
+        case(f"saelens_{name}", "standard", w, z.relu(), cfg, back=back)
+        case(f"saelens_{name}_topk", "topk", w, topk(z, 3), {**cfg, "k": 3}, back=back)
+    # by one number, which is in a file beside it
+    w, scale = weights(80), 0.37
+    cfg = {"normalize_activations": "expected_average_only_in"}
+    z = (x * scale - w["b_dec"].double()) @ w["W_enc"].double() + w["b_enc"].double()
+    by_scale = dict(decoder=w["W_dec"] / scale, b_dec=w["b_dec"] / scale)
+    case("saelens_scaled", "standard", w, z.relu(), {**cfg, "apply_b_dec_to_input": True}, **by_scale)
+    norms, threshold = w["W_dec"].double().norm(dim=1), torch.tensor(0.9, dtype=torch.float64)
+    case(
+        "saelens_scaled_batchtopk", "batchtopk", w, z.relu() * (z * norms > threshold),
+        {**cfg, "k": 2.5, "rescale_acts_by_decoder_norm": True, "apply_b_dec_to_input": True},
+        own={"topk_threshold": threshold}, **by_scale,
+    )
+    for name in ("saelens_scaled", "saelens_scaled_batchtopk"):
+        (golden.folder / name / "activation_scaler.json").write_text(json.dumps({"scaling_factor": scale}))
+
+    w = weights(90, unit=True)
+    case("saelens_abstopk", "abstopk", w, abstopk(pre(w, True), 3), {"k": 3, "apply_b_dec_to_input": True})
+    case("saelens_abstopk_plain", "abstopk", w, abstopk(pre(w, False), 3), {"k": 3, "apply_b_dec_to_input": False})
+    # rows of many lengths, as training leaves them
+    w = weights(94, unit=True)
+    tied = {"W_dec": w["W_dec"] * (0.8 + 0.4 * torch.sigmoid(draw(95, D_SAE, 1))), "b_dec": w["b_dec"]}
+    rows, b_dec = tied["W_dec"].double(), tied["b_dec"].double()
+    for name, rounds, threshold, stop in [("", 4, 0.6, True), ("_on", 5, 0.0, False)]:
+        cfg = {"max_iterations": rounds, "residual_threshold": threshold, "stop_on_duplicate_support": stop, "apply_b_dec_to_input": True}
+        case(f"saelens_matching_pursuit{name}", "matching_pursuit", tied, pursue(x - b_dec, rows, rounds, threshold, stop), cfg)
+    # without the bias on the one side there is none on the other
+    cfg = {"max_iterations": None, "apply_b_dec_to_input": False}
+    case("saelens_matching_pursuit_plain", "matching_pursuit", tied, pursue(x, rows, D_IN, 0.01, True), cfg, b_dec=torch.zeros(D_IN))
+    w, scale = weights(96, unit=True), 0.37
+    own = {"W_dec": w["W_dec"], "b_dec": w["b_dec"]}
+    found = pursue(x * scale - w["b_dec"].double(), w["W_dec"].double(), 4, 0.2, True)
+    cfg = {"max_iterations": 4, "residual_threshold": 0.2, "normalize_activations": "expected_average_only_in", "apply_b_dec_to_input": True}
+    # what a unit row gives is in the input's unit
+    case("saelens_scaled_matching_pursuit", "matching_pursuit", own, found / scale, cfg, b_dec=w["b_dec"] / scale)
+    (golden.folder / "saelens_scaled_matching_pursuit" / "activation_scaler.json").write_text(json.dumps({"scaling_factor": scale}))
 
 
 def dictionary_learning(golden: Golden) -> None:
@@ -211,9 +225,22 @@ def others(golden: Golden) -> None:
         "latents_mean_square": torch.zeros(D_SAE), "activation": "ReLU",
     }
     torch.save(state, folder / "4.pt")
+    # the published form of their TopK files, whose code normalises each token
+    w = weights(214, unit=True)
+    seen, back = layer_norm(x)
+    z = (seen - w["b_dec"].double()) @ w["W_enc"].double() + w["b_enc"].double()
+    folder = golden.add("openai_topk", topk(z, 3), w["W_dec"].double(), w["b_dec"].double(), back=back)
+    place = folder / "gpt2-small" / "resid_post_mlp_v5_32k" / "autoencoders"
+    place.mkdir(parents=True)
+    state |= {
+        "pre_bias": w["b_dec"], "latent_bias": w["b_enc"], "encoder.weight": w["W_enc"].T, "decoder.weight": w["W_dec"].T,
+        "activation": "TopK", "activation_state_dict": OrderedDict(k=3, postact_fn="ReLU"),
+    }
+    torch.save(state, place / "4.pt")
     bad = golden.folder / "bad"
-    topk_state = {**state, "activation": "TopK", "activation_state_dict": {"k": 32, "postact_fn": "ReLU"}}
-    torch.save(topk_state, bad / "openai_topk.pt")
+    torch.save({**state, "activation_state_dict": OrderedDict(k=3, postact_fn="Identity")}, bad / "openai_identity.pt")
+    torch.save({**state, "activation_state_dict": OrderedDict(k=11, postact_fn="ReLU")}, bad / "openai_k.pt")
+    torch.save({**state, "activation": "Identity"}, bad / "openai_other.pt")
 
     w = weights(220)
     threshold = 0.5 * draw(221, D_SAE)
@@ -374,6 +401,10 @@ def bad(folder: Path) -> None:
     torch.save({**good, "bias": torch.ones(2, dtype=torch.long)}, folder / "dtype.pt")
     torch.save({key: value for key, value in good.items() if key != "encoder.bias"}, folder / "missing.pt")
     torch.save({**good, "skip": torch.ones(2, 2)}, folder / "extra.pt")
+    # four matrices without a name that says k, and without a config
+    (folder / "named").mkdir()
+    four = {"W_enc": torch.ones(4, 2), "b_enc": torch.ones(4), "W_dec": torch.ones(2, 4), "b_dec": torch.ones(2)}
+    torch.save(four, folder / "named" / "layer1.sae.pt")
     torch.save([1, 2, 3], folder / "list.pt")
     torch.save({"embed.W_E": torch.ones(4, 2), "unembed.W_U": torch.ones(2, 4)}, folder / "model.pt")
     torch.save(good, folder / "legacy.pt", _use_new_zipfile_serialization=False)
@@ -399,8 +430,10 @@ def generate(folder: Path) -> None:
     saelens(golden)
     dictionary_learning(golden)
     others(golden)
+    linears(golden)
     e2e_sae(golden)
     sparse_coding(golden)
     bad(folder / "bad")
     published(folder / "e2e_gpt2")
+    tiny(folder / "tiny")
     save_file({name: tensor.contiguous().clone() for name, tensor in golden.tensors.items()}, folder / "golden.safetensors")

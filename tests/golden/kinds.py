@@ -26,9 +26,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from _jump import Count, Jump
+from _kind import D_SAE, Kind, unit_rows
+from _pursuit import MatchingPursuit
 from training import ACCUMULATION, BATCH, N_CTX, STEPS, Spliced, factor, in_f64
 
-D_SAE = 37
 AT = "blocks.1.hook_resid_pre"
 OBJECTIVES = {
     "local": dict(name="local", sparsity=0.7),
@@ -36,39 +37,6 @@ OBJECTIVES = {
     "e2e_ds": dict(name="e2e+ds", sparsity=0.4, kl=0.5, downstream=2.5),
 }
 LR = 0.01
-
-
-def unit_rows(rows):
-    return rows / rows.norm(dim=1, keepdim=True)
-
-
-class Kind(nn.Module):
-    """A dictionary whose parameters have this project's names and shapes."""
-
-    unit_decoder = True
-    share = 1.0
-    first_seed = 0
-    state: dict[str, torch.Tensor] = {}
-
-    def own(self, name: str, value: torch.Tensor) -> None:
-        setattr(self, name, nn.Parameter(value.detach().float().double()))
-
-    def after_backward(self) -> None:
-        """The decoder's gradient without what would change its rows' lengths."""
-        if self.unit_decoder:
-            rows = unit_rows(self.W_dec.data)
-            self.W_dec.grad -= (self.W_dec.grad * rows).sum(1, keepdim=True) * rows
-
-    def after_step(self, n_tokens: int) -> None:
-        if self.unit_decoder:
-            self.W_dec.data = unit_rows(self.W_dec.data)
-
-    def begin(self) -> None:
-        """Before the first batch of a step."""
-
-    def between(self, x, y):
-        """Codes, reconstruction, penalty and auxiliary term where x is read and y is to be reconstructed: x itself, but for transcoders."""
-        return self(x)
 
 
 class ReluUnit(Kind):
@@ -219,6 +187,7 @@ class TopK(Kind):
     did before the step, and that activations of 0 are never counted as firing."""
 
     settings = dict(k=3, aux_coefficient=0.5, dead_tokens=60)
+    has_penalty = False
 
     def __init__(self, w, x):
         super().__init__()
@@ -238,9 +207,13 @@ class TopK(Kind):
     def positive(self, x):
         return F.relu((x - self.b_dec) @ self.W_enc.T + self.b_enc)
 
-    def choose(self, z):
-        values, ids = z.topk(self.settings["k"], dim=1)
+    def largest(self, z, k, of=None):
+        """The k largest of each row, among the features `of`."""
+        values, ids = (z if of is None else torch.where(of, z, -torch.inf)).topk(k, dim=1)
         return torch.zeros_like(z).scatter(1, ids, values)
+
+    def choose(self, z):
+        return self.largest(z, self.settings["k"])
 
     def encode(self, x):
         return self.choose(self.positive(x))
@@ -249,7 +222,7 @@ class TopK(Kind):
         z = self.positive(x)
         c = self.choose(z)
         x_hat = c @ self.W_dec + self.b_dec
-        self.fired |= (c > 0).any(0)
+        self.fired |= (c != 0).any(0)
         if (c > 0).any():
             self.smallest.append(c[c > 0].min().item())
         dead = self.state["since_fired"] >= self.settings["dead_tokens"]
@@ -257,8 +230,7 @@ class TopK(Kind):
         aux = torch.tensor(0.0)
         if self.n_dead:
             e = (x - x_hat).detach()
-            values, ids = torch.where(dead, z, -torch.inf).topk(min(x.shape[1] // 2, self.n_dead), dim=1)
-            e_hat = torch.zeros_like(z).scatter(1, ids, values) @ self.W_dec
+            e_hat = self.largest(z, min(x.shape[1] // 2, self.n_dead), dead) @ self.W_dec
             aux = (e - e_hat).pow(2).sum() / (e - e.mean(0)).pow(2).sum()
             aux = self.settings["aux_coefficient"] * aux.nan_to_num(0.0) / x.shape[1]
         return c, x_hat, torch.tensor(0.0), aux
@@ -271,6 +243,25 @@ class TopK(Kind):
         z, k = self.positive(x), self.settings["k"]
         largest = z.topk(k + 1, dim=1).values
         return [(x - self.b_dec) @ self.W_enc.T + self.b_enc, largest[:, k - 1] - largest[:, k]]
+
+
+class AbsTopK(TopK):
+    """arXiv 2510.00404, as SAELens' AbsTopKTrainingSAE has it (with AuxK's ratio as above): the largest by size, and no ReLU."""
+
+    kind = dict(abstopk=TopK.settings)
+
+    def positive(self, x):
+        return (x - self.b_dec) @ self.W_enc.T + self.b_enc
+
+    def largest(self, z, k, of=None):
+        sizes = z.abs() if of is None else torch.where(of, z.abs(), -torch.inf)
+        ids = sizes.topk(k, dim=1).indices
+        return torch.zeros_like(z).scatter(1, ids, z.gather(1, ids))
+
+    def doubt(self, x):
+        k = self.settings["k"]
+        largest = self.positive(x).abs().topk(k + 1, dim=1).values
+        return [largest[:, k - 1] - largest[:, k]]
 
 
 class BatchTopK(TopK):
@@ -355,7 +346,7 @@ class JumpRelu(Kind):
         return [z - theta, z - theta - width / 2, z - theta + width / 2]
 
 
-KINDS = [ReluUnit, ReluApril, ReluSaelens, PAnneal, Tied, Gated, TopK, BatchTopK, Matryoshka, JumpRelu]
+KINDS = [ReluUnit, ReluApril, ReluSaelens, PAnneal, Tied, Gated, TopK, BatchTopK, Matryoshka, JumpRelu, AbsTopK, MatchingPursuit]
 
 
 def terms_of(spliced, sae, tokens, objective):
@@ -473,7 +464,7 @@ def generate(folder: Path) -> None:
         for case, objective in OBJECTIVES.items():
             sae.load_state_dict(init)
             sae.state = dict(state)
-            if isinstance(sae, TopK):
+            if not sae.has_penalty:
                 objective = objective | dict(sparsity=0.0)
             facts, found = train(spliced, sae, tokens, objective)
             cases.append(dict(name=f"{name}.{case}", **facts))

@@ -36,7 +36,8 @@ OBJECTIVES = {
     "e2e_ds": dict(name="e2e+ds", sparsity=0.4, kl=0.5, downstream=2.5),
     "kl_mse": dict(name="kl+mse", sparsity=0.6),
 }
-# name: model folder, hook point, residual frame, whether E|x|^2 is scaled to 1, share of the features that fire at first
+# name: model folder, hook point, residual frame, whether E|x|^2 is scaled to 1 (or how each token is), share of the features that fire
+# at first
 SETUPS = {
     "gpt2_resid": ("gpt2", "blocks.1.hook_resid_pre", "raw", False, 0.5),
     # two blocks come later; few features fire, so that the sparse path is taken
@@ -56,6 +57,9 @@ SETUPS = {
     "gpt2_transcoder": ("gpt2", "blocks.1.hook_mlp_out", "raw", False, 0.3),
     # another width on either side
     "llama_transcoder": ("llama", "blocks.0.hook_mlp_out", "raw", True, 0.5),
+    # each token by itself
+    "gpt2_layer_norm": ("gpt2", "blocks.1.hook_resid_pre", "raw", "layer_norm", 0.3),
+    "llama_constant_norm": ("llama", "blocks.0.hook_mlp_out", "raw", "constant_norm", 0.3),
 }
 # where the transcoders among them read
 READS = {"gpt2_transcoder": "blocks.1.hook_resid_mid", "llama_transcoder": "blocks.0.mlp.hook_post"}
@@ -183,18 +187,30 @@ class Spliced:
         return logits, self.seen, later, {f"blocks.{len(self.blocks) - 1}.hook_resid_post": self.last}
 
 
+def normalised(scale: float | str, x):
+    """What a dictionary sees of x, and what makes an activation of its output: by one number, or by each token's own."""
+    if scale == "layer_norm":
+        mean, std = x.mean(-1, keepdim=True), x.std(-1, keepdim=True)
+        return (x - mean) / (std + 1e-5), lambda y: y * std + mean
+    if scale == "constant_norm":
+        size = x.norm(dim=-1, keepdim=True) / x.shape[-1] ** 0.5
+        return x / size, lambda y: y * size
+    return x * scale, lambda y: y / scale
+
+
 class SAE(nn.Module):
-    def __init__(self, d_in: int, d_out: int, scale: float) -> None:
+    def __init__(self, d_in: int, d_out: int, scale: float | str) -> None:
         super().__init__()
-        self.scale = scale
+        self.scale, self.back = scale, None
         self.encoder = nn.Linear(d_in, D_SAE)
         self.decoder = nn.Linear(D_SAE, d_out)
         self.decoder.weight.data = nn.init.orthogonal_(self.decoder.weight.data.T.clone()).T.contiguous()
 
     def forward(self, x, target):
         """The scaled target, the codes, the reconstruction of the scaled target. The target is x, but for transcoders."""
-        c = F.relu(self.encoder(x * self.scale))
-        return target * self.scale, c, F.linear(c, F.normalize(self.decoder.weight, dim=0), self.decoder.bias)
+        c = F.relu(self.encoder(normalised(self.scale, x)[0]))
+        target, self.back = normalised(self.scale, target)
+        return target, c, F.linear(c, F.normalize(self.decoder.weight, dim=0), self.decoder.bias)
 
     def named(self, of=lambda parameter: parameter.detach()) -> dict[str, torch.Tensor]:
         encoder, decoder = self.encoder, self.decoder
@@ -213,7 +229,7 @@ def terms_of(spliced: Spliced, sae: SAE, tokens, objective) -> dict[str, torch.T
 
     def replace(x):
         kept.append(sae(spliced.input(), x))
-        return kept[0][2] / sae.scale
+        return sae.back(kept[0][2])
 
     new_logits, _, new_later, _ = spliced.run(tokens, replace)
     x, c, x_hat = kept[0]
@@ -286,14 +302,14 @@ def train(spliced: Spliced, sae: SAE, tokens, objective, lr: float) -> tuple[dic
 
 def fire(sae: SAE, x: torch.Tensor, share: float) -> None:
     """Moves the encoder's bias until about `share` of the features fire, and away from where one is in doubt."""
-    pre = sae.encoder(x * sae.scale)
+    pre = sae.encoder(normalised(sae.scale, x)[0])
     sae.encoder.bias.data -= pre.flatten().quantile(1 - share).float().double()
     sae.encoder.bias.data = sae.encoder.bias.data.float().double()
 
 
 def sure(sae: SAE, x: torch.Tensor) -> bool:
     """Whether no activation is so near 0 that f32 may see it on the other side."""
-    pre = sae.encoder(x * sae.scale)
+    pre = sae.encoder(normalised(sae.scale, x)[0])
     return bool(pre.abs().min() > 2e-5 * pre.abs().max())
 
 
@@ -311,7 +327,7 @@ def measure(spliced: Spliced, sae: SAE, at: str, contexts: torch.Tensor) -> list
     read = spliced.input().clone()
     clean = {at: x.clone()} | {name: value.clone() for name, value in (later | last).items()}
     _, codes, x_hat = sae(read, clean[at])
-    x_hat = x_hat / sae.scale
+    x_hat = sae.back(x_hat)
     new_logits, _, new_later, new_last = spliced.run(contexts, lambda _: x_hat)
     new = {at: x_hat} | new_later | new_last
     log_p, log_q = logits.log_softmax(-1), new_logits.log_softmax(-1)
@@ -425,6 +441,8 @@ def generate(folder: Path) -> None:
             spliced.run(held_out)
             x_eval = spliced.input().clone()
         scale = float(x.pow(2).sum(-1).mean().rsqrt()) if scaled else 1.0
+        if isinstance(scaled, str):
+            scale = scaled
         for attempt in range(100):
             torch.manual_seed(1000 * seed + attempt)
             sae = SAE(x.shape[-1], d_out, scale).double()

@@ -21,7 +21,9 @@ def write(folder: Path, coder, x) -> None:
     """What a feature writes at activation 1 is told by its own decode: tools differ in whether activations have the rows' lengths in them."""
     acts = coder.encode(x)
     acts = acts.to_dense() if acts.is_sparse else acts
-    rows = coder.decode(torch.eye(D_SAE)) - coder.decode(torch.zeros(1, D_SAE))
+    # what takes a token's own scale back is known behind an encode alone
+    is_per_token = getattr(getattr(coder, "cfg", None), "normalize_activations", "none") != "none"
+    rows = coder.W_dec if is_per_token else coder.decode(torch.eye(D_SAE)) - coder.decode(torch.zeros(1, D_SAE))
     tensors = {"acts": acts, "x_hat": coder(x), "lengths": rows.norm(dim=1)}
     save_file({name: value.detach().float().contiguous().clone() for name, value in tensors.items()}, folder / "theirs.safetensors")
 
@@ -62,11 +64,21 @@ def save_saelens(folder: Path, x) -> None:
         "jumprelu": ("jumprelu", {}),
         "topk": ("topk", {"k": 3}),
         "topk_rescaled": ("topk", {"k": 3, "rescale_acts_by_decoder_norm": True}),
+        "abstopk": ("abstopk", {"k": 3}),
+        "matching_pursuit": ("matching_pursuit", {"max_iterations": 5, "residual_threshold": 0.5}),
+        "matching_pursuit_on": ("matching_pursuit", {"max_iterations": 6, "residual_threshold": 0.0, "stop_on_duplicate_support": False}),
     }
+    for norm in ("layer_norm", "constant_norm_rescale"):
+        for name in ("standard", "jumprelu", "topk", "abstopk", "matching_pursuit"):
+            architecture, own = cases[name]
+            cases[f"{name}_{norm}"] = (architecture, {**own, "normalize_activations": norm})
     for name, (architecture, own) in cases.items():
         for subtracts in (True, False):
             sae = SAE.from_dict({**common, **own, "architecture": architecture, "apply_b_dec_to_input": subtracts, "metadata": metadata})
-            sae = filled(sae, unit=name == "topk")
+            sae = filled(sae, unit=name.startswith(("topk", "abstopk", "matching_pursuit")) and name != "topk_rescaled")
+            if architecture == "matching_pursuit":
+                # rows of other lengths than 1, as its training leaves them
+                sae.W_dec.data *= 0.8 + 0.4 * torch.rand(D_SAE, 1)
             path = folder / f"{name}_{'centred' if subtracts else 'plain'}"
             sae.save_model(path)
             write(path, sae, x)
@@ -83,11 +95,13 @@ def save_saelens(folder: Path, x) -> None:
         "gated": {},
         "jumprelu": {},
         "topk": {"k": 3},
+        "abstopk": {"k": 3},
+        "matching_pursuit": {"max_iterations": 4},
         "batchtopk": {"k": 3},
         "matryoshka_batchtopk": {"k": 3, "matryoshka_widths": [4, D_SAE]},
     }.items():
         training_class, config_class = get_sae_training_class(architecture)
-        sae = filled(training_class(config_class(d_in=D_IN, d_sae=D_SAE, **own)))
+        sae = filled(training_class(config_class(d_in=D_IN, d_sae=D_SAE, **own)), unit=architecture == "matching_pursuit")
         if hasattr(sae, "topk_threshold"):
             sae.topk_threshold.fill_(0.7)
         path = folder / f"trained_{architecture}"

@@ -1,6 +1,6 @@
 //! The resolved config of a training run: every value that the result depends on, none left to a default.
 
-use crate::{Buffer, ConfigError, CorpusId, Course, DictionaryKind, HookPoint, ModelId, Origin, word::words};
+use crate::{Buffer, ConfigError, CorpusId, Course, DictionaryKind, HookPoint, InputScale, ModelId, Origin, word::words};
 use serde::{Deserialize, Serialize};
 
 /// How the residual stream is read.
@@ -14,18 +14,6 @@ pub enum ResidualFrame {
     /// With the mean over d_model taken out of everything that writes to it, as TransformerLens loads models
     /// (`center_writing_weights`). The model's outputs do not change. LayerNorm models only.
     Centred,
-}
-
-/// How a dictionary's input is scaled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum InputScale {
-    /// As it is.
-    #[default]
-    None,
-    /// Divided by one number, measured on the first batches, so that E‖x‖² = 1; the output is multiplied by it.
-    UnitNorm,
 }
 
 /// What opens each document.
@@ -77,7 +65,6 @@ impl EvaluationSplit {
 }
 
 words!(ResidualFrame, "residual", "raw" => ResidualFrame::Raw, "centred" => ResidualFrame::Centred);
-words!(InputScale, "input_scale", "none" => InputScale::None, "unit_norm" => InputScale::UnitNorm);
 words!(BosPolicy, "bos", "document" => BosPolicy::Document, "context" => BosPolicy::Context, "none" => BosPolicy::None);
 words!(EosPolicy, "eos", "document" => EosPolicy::Document, "none" => EosPolicy::None);
 words!(EvaluationSplit, "evaluate_on",
@@ -414,6 +401,7 @@ impl TrainConfig {
             }
             not_negative("coefficient", dictionary.objective.sparsity())?;
             dictionary.check_kind()?;
+            self.input_scale.check(&dictionary.kind)?;
             dictionary.check_course(self.n_steps())?;
             if let Some(read_at) = dictionary.kind.read_at().filter(|read_at| *read_at > self.at) {
                 let message = format!("found {read_at}, which comes after {}; expected one before it", self.at);

@@ -46,6 +46,13 @@ impl DeriveRequest {
         let mut runs: Vec<TrainConfig> = Vec::new();
         for by in &self.by {
             for (info, config) in parents {
+                if *by == PostHoc::Fold && config.input_scale.is_per_token() {
+                    let message = format!(
+                        "found fold of dictionary {}, whose input scale is {}: each token has a size of its own, which no weights can take in",
+                        info.id, config.input_scale
+                    );
+                    return Err(ConfigError::new("by", message));
+                }
                 let mut run = self.run(*by, config);
                 let dictionary = self.dictionary(*by, info)?;
                 // what reads the same text in the same way is measured in one pass
@@ -220,6 +227,21 @@ mod tests {
             request(&by).command(),
             "saescope derive --dictionary 1,2 --prune 0.5 --pursuit 4 --fold --rescale-shift"
         );
+    }
+
+    #[test]
+    fn what_each_token_is_scaled_by_is_not_folded() {
+        let mut parents = parents(serde_json::json!({"coefficient": "0.5"}));
+        for (info, config) in &mut parents {
+            (info.input_scale, config.input_scale) = (InputScale::LayerNorm, InputScale::LayerNorm);
+        }
+        let error = request(&[PostHoc::Fold]).resolve(&parents).unwrap_err();
+        assert!(
+            error.field == "by" && error.message.contains("input scale is layer_norm"),
+            "{error}"
+        );
+        let pruned = request(&[PostHoc::Prune { keep: 0.5 }]).resolve(&parents).unwrap();
+        assert_eq!(pruned[0].input_scale, InputScale::LayerNorm);
     }
 
     #[test]

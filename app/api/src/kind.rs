@@ -30,6 +30,8 @@ pub enum KindName {
     Gated,
     /// See [`DictionaryKind::TopK`].
     TopK,
+    /// See [`DictionaryKind::AbsTopK`].
+    AbsTopK,
     /// See [`DictionaryKind::BatchTopK`].
     BatchTopK,
     /// See [`DictionaryKind::Matryoshka`].
@@ -55,6 +57,9 @@ pub enum KindName {
     TopKSkipTranscoder,
     /// See [`DictionaryKind::Pursuit`].
     Pursuit,
+    /// See [`DictionaryKind::MatchingPursuit`].
+    #[serde(rename = "matching-pursuit")]
+    MatchingPursuit,
     /// See [`DictionaryKind::PcaStatic`].
     #[serde(rename = "pca-static")]
     PcaStatic,
@@ -82,8 +87,9 @@ pub enum KindName {
 
 words!(KindName, "kind", "relu" => KindName::Relu, "relu-unit" => KindName::ReluUnit, "relu-april" => KindName::ReluApril,
     "relu-saelens" => KindName::ReluSaelens, "p-anneal" => KindName::PAnneal, "tied" => KindName::Tied,
-    "gated" => KindName::Gated, "topk" => KindName::TopK, "batchtopk" => KindName::BatchTopK,
+    "gated" => KindName::Gated, "topk" => KindName::TopK, "abstopk" => KindName::AbsTopK, "batchtopk" => KindName::BatchTopK,
     "matryoshka" => KindName::Matryoshka, "jumprelu" => KindName::JumpRelu, "pursuit" => KindName::Pursuit,
+    "matching-pursuit" => KindName::MatchingPursuit,
     "transcoder" => KindName::Transcoder, "jumprelu-transcoder" => KindName::JumpReluTranscoder,
     "topk-transcoder" => KindName::TopKTranscoder, "skip-transcoder" => KindName::SkipTranscoder,
     "jumprelu-skip-transcoder" => KindName::JumpReluSkipTranscoder, "topk-skip-transcoder" => KindName::TopKSkipTranscoder,
@@ -93,7 +99,7 @@ words!(KindName, "kind", "relu" => KindName::Relu, "relu-unit" => KindName::Relu
 
 impl KindName {
     /// All kinds, in the order in which pages and tables list them.
-    pub const ALL: [KindName; 27] = [
+    pub const ALL: [KindName; 29] = [
         KindName::Relu,
         KindName::ReluUnit,
         KindName::ReluApril,
@@ -102,6 +108,7 @@ impl KindName {
         KindName::Tied,
         KindName::Gated,
         KindName::TopK,
+        KindName::AbsTopK,
         KindName::BatchTopK,
         KindName::Matryoshka,
         KindName::JumpRelu,
@@ -112,6 +119,7 @@ impl KindName {
         KindName::JumpReluSkipTranscoder,
         KindName::TopKSkipTranscoder,
         KindName::Pursuit,
+        KindName::MatchingPursuit,
         KindName::PcaStatic,
         KindName::PcaDynamic,
         KindName::PcaTopK,
@@ -128,11 +136,13 @@ impl KindName {
         let is_told = matches!(
             self,
             KindName::TopK
+                | KindName::AbsTopK
                 | KindName::BatchTopK
                 | KindName::Matryoshka
                 | KindName::TopKTranscoder
                 | KindName::TopKSkipTranscoder
                 | KindName::Pursuit
+                | KindName::MatchingPursuit
         );
         !self.is_fitted() && !is_told
     }
@@ -143,6 +153,7 @@ impl KindName {
             self,
             KindName::Gated
                 | KindName::TopK
+                | KindName::AbsTopK
                 | KindName::BatchTopK
                 | KindName::Matryoshka
                 | KindName::TopKTranscoder
@@ -160,7 +171,7 @@ impl KindName {
             | KindName::Tied
             | KindName::Gated => &["coefficient"],
             KindName::PAnneal => &["coefficient", "final_p", "anneal_start", "anneal_end"],
-            KindName::TopK => &["k", "aux_coefficient", "dead_tokens"],
+            KindName::TopK | KindName::AbsTopK => &["k", "aux_coefficient", "dead_tokens"],
             KindName::BatchTopK => &["k", "aux_coefficient", "dead_tokens", "threshold_decay"],
             KindName::Matryoshka => &["k", "aux_coefficient", "dead_tokens", "threshold_decay", "groups"],
             KindName::JumpRelu => &["coefficient", "bandwidth", "initial_threshold"],
@@ -169,7 +180,8 @@ impl KindName {
                 &["coefficient", "bandwidth", "initial_threshold", "read_at"]
             }
             KindName::TopKTranscoder | KindName::TopKSkipTranscoder => &["k", "aux_coefficient", "dead_tokens", "read_at"],
-            KindName::Pursuit | KindName::PcaStatic | KindName::PcaDynamic | KindName::PcaTopK => &["k"],
+            KindName::Pursuit | KindName::MatchingPursuit => &["k"],
+            KindName::PcaStatic | KindName::PcaDynamic | KindName::PcaTopK => &["k"],
             KindName::Ica | KindName::Random | KindName::Identity => &["k"],
             KindName::PcaNonNegative | KindName::Nmf | KindName::TokenMean => &[],
         }
@@ -209,6 +221,15 @@ pub enum DictionaryKind {
     Gated,
     /// The k largest features of each token (Gao et al. 2024).
     TopK {
+        /// Features per token.
+        k: usize,
+        /// Weight of the dead features' term.
+        aux_coefficient: f64,
+        /// Tokens without firing after which a feature is dead.
+        dead_tokens: u64,
+    },
+    /// The k features of each token of largest size, with their signs (SAELens' `abstopk`, arXiv 2510.00404).
+    AbsTopK {
         /// Features per token.
         k: usize,
         /// Weight of the dead features' term.
@@ -307,6 +328,17 @@ pub enum DictionaryKind {
         /// The most features per token.
         k: usize,
     },
+    /// A decoder alone, whose codes are found by matching pursuit (Mallat and Zhang 1993; SAELens' `matching_pursuit`): one feature after
+    /// the other, each by what those before have left.
+    #[serde(rename = "matching-pursuit")]
+    MatchingPursuit {
+        /// Rounds per token, and so the most features.
+        k: usize,
+        /// The length of what is left below which a token is done; 0: never.
+        residual_threshold: f64,
+        /// Whether a token is done when a round chooses a feature again.
+        stop_on_duplicate: bool,
+    },
     /// Fitted, as all that follow: the k directions of the largest mean square, signed (PCA through the origin).
     #[serde(rename = "pca-static")]
     PcaStatic {
@@ -362,6 +394,7 @@ impl DictionaryKind {
             DictionaryKind::Tied => KindName::Tied,
             DictionaryKind::Gated => KindName::Gated,
             DictionaryKind::TopK { .. } => KindName::TopK,
+            DictionaryKind::AbsTopK { .. } => KindName::AbsTopK,
             DictionaryKind::BatchTopK { .. } => KindName::BatchTopK,
             DictionaryKind::Matryoshka { .. } => KindName::Matryoshka,
             DictionaryKind::JumpRelu { .. } => KindName::JumpRelu,
@@ -372,6 +405,7 @@ impl DictionaryKind {
             DictionaryKind::JumpReluSkipTranscoder { .. } => KindName::JumpReluSkipTranscoder,
             DictionaryKind::TopKSkipTranscoder { .. } => KindName::TopKSkipTranscoder,
             DictionaryKind::Pursuit { .. } => KindName::Pursuit,
+            DictionaryKind::MatchingPursuit { .. } => KindName::MatchingPursuit,
             DictionaryKind::PcaStatic { .. } => KindName::PcaStatic,
             DictionaryKind::PcaDynamic { .. } => KindName::PcaDynamic,
             DictionaryKind::PcaTopK { .. } => KindName::PcaTopK,

@@ -93,11 +93,27 @@ impl SweepRequest {
         if self.kind == KindName::Pursuit {
             return Ok(self.k.iter().map(|k| DictionaryKind::Pursuit { k: *k }).collect());
         }
+        if self.kind == KindName::MatchingPursuit {
+            let kind = |k: &usize| DictionaryKind::MatchingPursuit {
+                k: *k,
+                residual_threshold: 0.0,
+                stop_on_duplicate: true,
+            };
+            return Ok(self.k.iter().map(kind).collect());
+        }
         let aux_coefficient = or_default(self.aux_coefficient, "aux_coefficient", 1.0 / 32.0, defaults);
         let dead_tokens = (tokens / 10).clamp(1, 10_000_000);
         let dead_tokens = or_default(self.dead_tokens, "dead_tokens", dead_tokens, defaults);
         if self.kind == KindName::TopK {
             let kind = |k: &usize| DictionaryKind::TopK {
+                k: *k,
+                aux_coefficient,
+                dead_tokens,
+            };
+            return Ok(self.k.iter().map(kind).collect());
+        }
+        if self.kind == KindName::AbsTopK {
+            let kind = |k: &usize| DictionaryKind::AbsTopK {
                 k: *k,
                 aux_coefficient,
                 dead_tokens,
@@ -275,7 +291,7 @@ mod tests {
             (
                 serde_json::json!({"coefficient": "1", "k": [4]}),
                 "k",
-                "topk and batchtopk and matryoshka and topk-transcoder",
+                "topk and abstopk and batchtopk and matryoshka and topk-transcoder",
             ),
             (
                 serde_json::json!({"kind": "gated", "coefficient": "1", "bandwidth": 0.1}),

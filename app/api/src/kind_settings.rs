@@ -6,7 +6,7 @@ use crate::{
 };
 
 impl DictionaryKind {
-    /// Its settings that are numbers by the names of the request's fields.
+    /// Its settings that are numbers by the names of the request's fields, and what only another tool's dictionary has.
     pub fn settings(&self) -> Vec<(&'static str, f64)> {
         match *self {
             DictionaryKind::PAnneal {
@@ -19,6 +19,11 @@ impl DictionaryKind {
                 ("anneal_end", anneal_end as f64),
             ],
             DictionaryKind::TopK {
+                k,
+                aux_coefficient,
+                dead_tokens,
+            }
+            | DictionaryKind::AbsTopK {
                 k,
                 aux_coefficient,
                 dead_tokens,
@@ -77,6 +82,9 @@ impl DictionaryKind {
                 initial_threshold,
                 ..
             } => vec![("bandwidth", bandwidth), ("initial_threshold", initial_threshold)],
+            DictionaryKind::MatchingPursuit {
+                k, residual_threshold, ..
+            } if residual_threshold > 0.0 => vec![("k", k as f64), ("residual_threshold", residual_threshold)],
             _ => self.k().map(|k| ("k", k as f64)).into_iter().collect(),
         }
     }
@@ -85,11 +93,13 @@ impl DictionaryKind {
     pub fn k(&self) -> Option<usize> {
         match *self {
             DictionaryKind::TopK { k, .. }
+            | DictionaryKind::AbsTopK { k, .. }
             | DictionaryKind::BatchTopK { k, .. }
             | DictionaryKind::Matryoshka { k, .. }
             | DictionaryKind::TopKTranscoder { k, .. }
             | DictionaryKind::TopKSkipTranscoder { k, .. }
             | DictionaryKind::Pursuit { k }
+            | DictionaryKind::MatchingPursuit { k, .. }
             | DictionaryKind::PcaStatic { k }
             | DictionaryKind::PcaDynamic { k }
             | DictionaryKind::PcaTopK { k } => Some(k),
@@ -104,13 +114,14 @@ impl DictionaryKind {
         let skip = if self.skips() { d_in * d_in } else { 0 };
         let of_features = match self.name() {
             KindName::Tied => d_in * d_sae + d_sae,
-            KindName::Pursuit => d_in * d_sae + d_in,
+            KindName::Pursuit | KindName::MatchingPursuit => d_in * d_sae + d_in,
             KindName::Relu
             | KindName::ReluUnit
             | KindName::ReluApril
             | KindName::ReluSaelens
             | KindName::PAnneal
             | KindName::TopK
+            | KindName::AbsTopK
             | KindName::BatchTopK
             | KindName::Matryoshka
             | KindName::Transcoder
@@ -173,6 +184,8 @@ impl DictionaryConfig {
                 _ => not_negative(field, value)?,
             }
             let most = match (field, self.kind) {
+                // it may choose a feature again
+                ("k", DictionaryKind::MatchingPursuit { .. }) => MOST_COUNTED,
                 ("k", _) => self.d_sae as u64,
                 ("dead_tokens", _) => MOST_COUNTED,
                 // the first group has a feature at least

@@ -14,6 +14,7 @@ mod fitted;
 mod hook;
 mod id;
 mod import;
+mod input_scale;
 mod interval;
 mod job;
 mod kind;
@@ -38,8 +39,8 @@ pub use answer::{
 };
 pub use buffer::{Buffer, BufferPlace};
 pub use config::{
-    Adam, BosPolicy, DictionaryConfig, EosPolicy, Evaluation, EvaluationSplit, InputScale, Objective, ObjectiveKind, Packing,
-    ResidualFrame, Schedule, TrainConfig,
+    Adam, BosPolicy, DictionaryConfig, EosPolicy, Evaluation, EvaluationSplit, Objective, ObjectiveKind, Packing, ResidualFrame,
+    Schedule, TrainConfig,
 };
 pub use course::Course;
 pub use density::Density;
@@ -49,6 +50,7 @@ pub use error::{ApiError, ConfigError, ErrorKind};
 pub use hook::{HookPoint, Site};
 pub use id::{CorpusId, DictionaryId, JobId, ModelId};
 pub use import::ImportRequest;
+pub use input_scale::InputScale;
 pub use interval::{Interval, Resampled};
 pub use job::{Event, HistoryPoint, Job, JobConfig, JobState, Progress, VerifyConfig};
 pub use kind::{DictionaryKind, KindName};

@@ -176,6 +176,9 @@ impl PostHoc {
             by if kind.name().is_fitted() && !matches!(by, PostHoc::Pursuit { .. }) => {
                 refused("it is fitted, and has neither a scale nor a threshold to change")
             }
+            PostHoc::Fold if kind.name() == KindName::MatchingPursuit => {
+                refused("what it finds of rows of other lengths is something else")
+            }
             PostHoc::Fold => Ok(kind),
             PostHoc::RescaleShift => match kind.name() {
                 KindName::Relu => Ok(DictionaryKind::Gated),
@@ -188,13 +191,19 @@ impl PostHoc {
                 }
                 match topk {
                     true => refused("its k largest are no threshold: derive one with threshold, and prune that"),
-                    false if kind.name() == KindName::Pursuit => {
+                    false if kind.name() == KindName::AbsTopK => {
+                        refused("its codes are chosen by their sizes and have signs, which no threshold cuts")
+                    }
+                    false if matches!(kind.name(), KindName::Pursuit | KindName::MatchingPursuit) => {
                         refused("it has no encoder whose activations a threshold could cut")
                     }
                     false => Ok(jump),
                 }
             }
             PostHoc::Threshold if topk => Ok(jump),
+            PostHoc::Threshold if matches!(kind.name(), KindName::AbsTopK | KindName::Pursuit | KindName::MatchingPursuit) => {
+                refused("no threshold gives codes such as its; expected topk")
+            }
             PostHoc::Threshold => refused("it fires by thresholds as it is; expected topk"),
             PostHoc::Pursuit { k } => match k {
                 0 => Err(ConfigError::new("k", "found 0; expected 1 or more")),

@@ -51,8 +51,12 @@ pub enum Marker {
     Cross,
     /// ✚
     Plus,
+    /// ⯃
+    Octagon,
     /// ▰
     Slanted,
+    /// ▱, leaning to the left
+    SlantedLeft,
 }
 
 /// What a mark is filled with, and how its series' line is dashed: how the dictionaries were made.
@@ -168,10 +172,12 @@ pub fn series_style(series: Series) -> Style {
         KindName::Tied => Marker::Diamond,
         KindName::Gated => Marker::Hexagon,
         KindName::TopK => Marker::TriangleDown,
+        KindName::AbsTopK => Marker::Octagon,
         KindName::BatchTopK => Marker::Star,
         KindName::Matryoshka => Marker::Pentagon,
         KindName::JumpRelu | KindName::TokenMean => Marker::TriangleRight,
         KindName::Pursuit => Marker::Slanted,
+        KindName::MatchingPursuit => Marker::SlantedLeft,
         KindName::Random => Marker::Cross,
         KindName::PcaStatic => Marker::Square,
         KindName::PcaDynamic => Marker::Diamond,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use api::{Buffer, DictionaryConfig, Objective, TrainConfig};
+use api::{Buffer, DictionaryConfig, DictionaryKind, Objective, TrainConfig};
 use leptos::prelude::*;
 
 use crate::format::{count, exact};
@@ -92,6 +92,14 @@ fn rows(config: &TrainConfig) -> Vec<(&'static str, String)> {
         ("aux_coefficient", setting("aux_coefficient")),
         ("dead_tokens", setting("dead_tokens")),
         ("threshold_decay", setting("threshold_decay")),
+        ("residual_threshold", setting("residual_threshold")),
+        (
+            "stop_on_duplicate",
+            distinct(&|d| match d.kind {
+                DictionaryKind::MatchingPursuit { stop_on_duplicate, .. } => stop_on_duplicate.to_string(),
+                _ => String::new(),
+            }),
+        ),
         (
             "read_at",
             distinct(&|d| d.kind.read_at().map(|at| at.to_string()).unwrap_or_default()),
@@ -155,6 +163,7 @@ mod tests {
         let transcoder = json!({"transcoder": {"read_at": "blocks.0.hook_resid_mid"}});
         let matryoshka = json!({"matryoshka": {"k": 131, "aux_coefficient": 0.132, "dead_tokens": 133, "threshold_decay": 0.134, "groups": 135}});
         let anneal = json!({"p-anneal": {"final_p": 0.136, "anneal_start": 137, "anneal_end": 138}});
+        let pursuit = json!({"matching-pursuit": {"k": 144, "residual_threshold": 0.145, "stop_on_duplicate": false}});
         let of_course = |course: Value| json!({"kind": "gated", "d_sae": 101, "objective": {"name": "local", "sparsity": 0.0}, "lr": 0.125, "seed": 102, "course": course});
         let of_kind = |kind: Value| json!({"kind": kind, "d_sae": 101, "objective": {"name": "local", "sparsity": 0.0}, "lr": 0.125, "seed": 102});
         let dictionary =
@@ -174,6 +183,7 @@ mod tests {
                 of_kind(transcoder),
                 of_kind(matryoshka),
                 of_kind(anneal),
+                of_kind(pursuit),
                 of_course(json!({"target_l0": 139.5, "sparsity_warmup_steps": 140, "resample_steps": 142, "resample_warmup_steps": 143})),
             ],
         }))

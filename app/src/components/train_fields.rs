@@ -102,6 +102,7 @@ fn kinds() -> Vec<(String, String, bool)> {
         KindName::Tied => "tied: relu with one matrix both ways",
         KindName::Gated => "gated: a gate decides what fires, so nothing shrinks",
         KindName::TopK => "topk: the k largest of each token",
+        KindName::AbsTopK => "abstopk: each token's k of largest size, with their signs",
         KindName::BatchTopK => "batchtopk: the largest of a batch, k per token on average",
         KindName::Matryoshka => "matryoshka: batchtopk, and the first features do without the later ones",
         KindName::JumpRelu => "jumprelu: a threshold for each feature, learnt",
@@ -112,6 +113,7 @@ fn kinds() -> Vec<(String, String, bool)> {
         KindName::JumpReluSkipTranscoder => "jumprelu-skip-transcoder: jumprelu-transcoder with such a matrix",
         KindName::TopKSkipTranscoder => "topk-skip-transcoder: topk-transcoder with such a matrix",
         KindName::Pursuit => "pursuit: no encoder, codes found by gradient pursuit",
+        KindName::MatchingPursuit => "matching-pursuit: no encoder, one feature after the other by what is left",
         KindName::PcaStatic => "pca-static (baseline): the first k principal components",
         KindName::PcaDynamic => "pca-dynamic (baseline): each token's k largest components, signed",
         KindName::PcaTopK => "pca-topk (baseline): both signs of each component, the k largest",
@@ -231,7 +233,14 @@ fn Reading(form: FormState, models: Signal<Vec<ModelInfo>>) -> impl IntoView {
             "Raw is as the checkpoint has it. This model has RMSNorm, which sees the mean, so it cannot be centred.".to_string()
         }
     });
-    let scales = Signal::derive(move || vec![option("", "none", true), option("unit_norm", "so that E‖x‖² = 1", true)]);
+    let scales = Signal::derive(move || {
+        vec![
+            option("", "none", true),
+            option("unit_norm", "unit_norm: so that E‖x‖² = 1", true),
+            option("layer_norm", "layer_norm: each token to mean 0, deviation 1", true),
+            option("constant_norm", "constant_norm: each token to length √d", true),
+        ]
+    });
     let bos = Signal::derive(move || {
         let default = if has_bos() {
             "documents (default)"

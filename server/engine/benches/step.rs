@@ -11,7 +11,7 @@ mod parts;
 
 use api::{HookPoint, Objective, ResidualFrame, SweepRequest};
 use engine::{
-    dictionary::{Dictionary, Forward, Path, Scratch, SparseCodes},
+    dictionary::{Dictionary, Forward, Normaliser, Path, Scratch, SparseCodes},
     kernel::PerThread,
     model::{Cut, LogitSlopes, Model, NoHooks, Tape, Work},
     train::{Stepper, Trainee},
@@ -193,7 +193,7 @@ fn model(rate: f64, shape: Shape) {
     };
     let config = request.resolve(facts).unwrap().runs.remove(0);
     let trainee = Trainee::new(config.dictionaries[0].objective, 1e-9, dictionary, config.adam);
-    let mut stepper = Stepper::new(&model, &config, f64::from(scale), vec![trainee]).unwrap();
+    let mut stepper = Stepper::new(&model, &config, Normaliser::Scale(scale.into()), vec![trainee]).unwrap();
     let batches = vec![contexts];
     let step = seconds(|| {
         stepper.gradients(&batches).unwrap();

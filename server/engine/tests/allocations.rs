@@ -6,7 +6,7 @@
 
 use api::{Adam, DictionaryKind, Objective, ResidualFrame};
 use engine::{
-    dictionary::{Dictionary, Forward, Path, Scratch},
+    dictionary::{Dictionary, Forward, Normaliser, Path, Scratch},
     kernel::{Mat, MatMut, matmul},
     model::Model,
     train::{Stepper, Trainee},
@@ -181,7 +181,7 @@ fn steps_keep_nothing() {
         on_one_thread(|| {
             // a learning rate at which what fires stays the same
             let trainee = Trainee::new(objective, 1e-12, Dictionary::random(kind, 24, 70, 1), config.adam);
-            let mut stepper = Stepper::new(&model, &config, 1.0, vec![trainee]).unwrap();
+            let mut stepper = Stepper::new(&model, &config, Normaliser::default(), vec![trainee]).unwrap();
             let mut update = 0;
             let mut step = || {
                 kept(|| {
@@ -199,7 +199,7 @@ fn steps_keep_nothing() {
 }
 
 /// The kinds beside ReLU; features that do not fire are dead at once.
-fn others() -> [DictionaryKind; 10] {
+fn others() -> [DictionaryKind; 12] {
     let (k, aux_coefficient, dead_tokens) = (3, 0.1, 1);
     [
         DictionaryKind::ReluUnit,
@@ -216,6 +216,16 @@ fn others() -> [DictionaryKind; 10] {
             k,
             aux_coefficient,
             dead_tokens,
+        },
+        DictionaryKind::AbsTopK {
+            k,
+            aux_coefficient,
+            dead_tokens,
+        },
+        DictionaryKind::MatchingPursuit {
+            k,
+            residual_threshold: 0.0,
+            stop_on_duplicate: true,
         },
         DictionaryKind::BatchTopK {
             k,

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at a surprise")]
 
 use api::{DictionaryConfig, DictionaryKind, HookPoint, Objective, ResidualFrame, WeightType};
-use engine::dictionary::{Dictionary, DictionaryFile, Forward, Kind, Path, Relu, Scratch, SparseCodes, load, save};
+use engine::dictionary::{Dictionary, DictionaryFile, Forward, Kind, Normaliser, Path, Relu, Scratch, SparseCodes, load, save};
 use engine::kernel::Real;
 use rand::{Rng, SeedableRng};
 
@@ -248,7 +248,13 @@ fn files_round_trip_and_say_what_is_wrong() {
         course: api::Course::default(),
         origin: api::Origin::Fresh,
     };
-    let file = DictionaryFile::new(config.clone(), HookPoint::resid_pre(2), ResidualFrame::Raw, 1.0, "abc".into());
+    let file = DictionaryFile::new(
+        config.clone(),
+        HookPoint::resid_pre(2),
+        ResidualFrame::Raw,
+        Normaliser::Scale(0.5),
+        "abc".into(),
+    );
     save(&dictionary, &file, WeightType::F32, &path).unwrap();
     let (back, facts) = load(&path).unwrap();
     assert_eq!(back.parameters(), dictionary.parameters());

@@ -6,7 +6,7 @@
 use api::{HookPoint, KnownFeatures, METRICS, ResidualFrame, Site};
 use engine::{
     corpus::{load_tokenizer, special_tokens},
-    dictionary::Dictionary,
+    dictionary::{Dictionary, Normaliser},
     metrics::{
         Subject,
         known::{KnownError, Observe, Options, Reader, measure},
@@ -31,7 +31,10 @@ fn run(
         tokenizer: &tokenizer,
         bos: special_tokens(folder).unwrap().bos,
     };
-    let subject = |dictionary| Subject { dictionary, scale: 0.5 };
+    let subject = |dictionary| Subject {
+        dictionary,
+        normaliser: Normaliser::Scale(0.5),
+    };
     let subjects: Vec<Subject<'_>> = dictionaries.iter().map(|dictionary| subject(dictionary)).collect();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
     pool.install(|| measure(reader, at, &subjects, OPTIONS, observe))

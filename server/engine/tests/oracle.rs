@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
-use api::{Adam, DictionaryKind, Objective};
+use api::{Adam, DictionaryKind, KindName, Objective};
 use engine::{
     dictionary::{Dictionary, Scratch, SparseCodes},
     train::Trainee,
@@ -77,11 +77,16 @@ fn mmcs(truth: &[f32], learned: &[f32]) -> f64 {
 }
 
 /// The directions that a dictionary writes along, [LEARNED, D].
-fn directions(dictionary: &Dictionary<f32>) -> &[f32] {
+fn directions(dictionary: &Dictionary<f32>) -> Vec<f32> {
     // a tied dictionary has one matrix for both ways
     let tensors = &dictionary.parameters().0;
     let tensor = tensors.iter().find(|t| t.name == "W_dec").unwrap_or(&tensors[0]);
-    &tensor.data
+    let mut rows = tensor.data.clone();
+    // a code with a sign writes both ways
+    if dictionary.kind().name() == KindName::AbsTopK {
+        rows.extend(tensor.data.iter().map(|w| -w));
+    }
+    rows
 }
 
 /// Trains a dictionary on the world: it has to find the directions, with about as many features as are active.
@@ -93,7 +98,7 @@ fn finds(kind: DictionaryKind, sparsity: f64, lr: f64) {
 fn comes_near(kind: DictionaryKind, sparsity: f64, lr: f64, bound: f64) {
     let mut world = World::new(0);
     let dictionary = Dictionary::random(kind, D, LEARNED, 1);
-    let fresh = mmcs(&world.directions, directions(&dictionary));
+    let fresh = mmcs(&world.directions, &directions(&dictionary));
     let mut trainee = Trainee::new(Objective::Local { sparsity }, lr, dictionary, Adam::default());
     let scratch = Scratch::new();
     for step in 0..STEPS {
@@ -108,7 +113,7 @@ fn comes_near(kind: DictionaryKind, sparsity: f64, lr: f64, bound: f64) {
         let left = 1.0 - step as f64 / STEPS as f64;
         trainee.update(left, 10.0);
     }
-    let learned = mmcs(&world.directions, directions(&trainee.dictionary));
+    let learned = mmcs(&world.directions, &directions(&trainee.dictionary));
     // random directions in 32 dimensions: what no learning gives
     let chance = mmcs(&world.directions, &unit_rows(&mut ChaCha8Rng::seed_from_u64(2), LEARNED));
     // in use, as it is measured
@@ -163,6 +168,26 @@ fn a_topk_dictionary_finds_them() {
         k: 4,
         aux_coefficient: 1.0 / 32.0,
         dead_tokens: 20_000,
+    };
+    finds(kind, 0.0, 1e-2);
+}
+
+#[test]
+fn an_abstopk_dictionary_finds_them() {
+    let kind = DictionaryKind::AbsTopK {
+        k: 4,
+        aux_coefficient: 1.0 / 32.0,
+        dead_tokens: 20_000,
+    };
+    finds(kind, 0.0, 1e-2);
+}
+
+#[test]
+fn a_matching_pursuit_finds_them() {
+    let kind = DictionaryKind::MatchingPursuit {
+        k: 4,
+        residual_threshold: 0.0,
+        stop_on_duplicate: true,
     };
     finds(kind, 0.0, 1e-2);
 }
@@ -351,7 +376,7 @@ fn run(dictionary: Dictionary<f32>, sparsity: f64, course: api::Course) -> Run {
         ids.for_each(|id| fired[*id as usize] = true);
     }
     Run {
-        mmcs: mmcs(&world.directions, directions(&trainee.dictionary)),
+        mmcs: mmcs(&world.directions, &directions(&trainee.dictionary)),
         trainee,
         path,
         n_dead: fired.iter().filter(|fired| !**fired).count(),

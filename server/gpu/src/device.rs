@@ -3,7 +3,7 @@
 use api::{ConfigError, HookPoint, KindName, TrainConfig};
 use candle_core as candle;
 use engine::{
-    dictionary::Dictionary,
+    dictionary::{Dictionary, Normaliser},
     metrics::{Passes, Subject},
     model::Model as HostModel,
     train::{Backend, Device, Steps, TrainError, Trainee},
@@ -136,10 +136,10 @@ impl<'m> OnGpu<'m> {
     pub fn training(
         &self,
         config: &TrainConfig,
-        scale: f64,
+        normaliser: Normaliser,
         trainees: Vec<Trainee<f32>>,
     ) -> Result<GpuSteps<'_, 'm>, TrainError> {
-        GpuSteps::new(self, config, scale, trainees)
+        GpuSteps::new(self, config, normaliser, trainees)
     }
 }
 
@@ -193,10 +193,10 @@ impl Backend for OnGpu<'_> {
     fn steps<'a>(
         &'a self,
         config: &TrainConfig,
-        scale: f64,
+        normaliser: Normaliser,
         trainees: Vec<Trainee<f32>>,
     ) -> Result<Box<dyn Steps + 'a>, TrainError> {
-        Ok(Box::new(self.training(config, scale, trainees)?))
+        Ok(Box::new(self.training(config, normaliser, trainees)?))
     }
 
     fn passes<'a>(&'a self, at: HookPoint, subjects: &'a [Subject<'a>]) -> Result<Box<dyn Passes<TrainError> + 'a>, TrainError> {

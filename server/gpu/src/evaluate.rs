@@ -5,6 +5,7 @@
 use api::HookPoint;
 use candle_core::{self as candle, Tensor};
 use engine::{
+    dictionary::Normaliser,
     metrics::{Answer, Batch, Compared, Firings, Passes, Subject, points},
     train::TrainError,
 };
@@ -15,6 +16,7 @@ use crate::{
     host::{numbers, squared_errors},
     logits,
     model::{Cut, Model},
+    normaliser,
     relu::{Relu, fired},
 };
 
@@ -27,7 +29,7 @@ pub fn passes<'a>(
     let model = &on.model;
     model.host.width(at)?;
     subjects.iter().try_for_each(|subject| on.supports(subject.dictionary))?;
-    let dictionary = |subject: &Subject<'_>| Ok((Relu::new(subject.dictionary.parameters(), &model.device)?, subject.scale));
+    let dictionary = |subject: &Subject<'_>| Ok((Relu::new(subject.dictionary.parameters(), &model.device)?, subject.normaliser));
     let dictionaries: Vec<_> = on.run(subjects.iter().map(dictionary).collect())?;
     Ok(OnDevice {
         on,
@@ -40,7 +42,7 @@ pub fn passes<'a>(
 struct OnDevice<'a> {
     on: &'a OnGpu<'a>,
     points: Vec<HookPoint>,
-    dictionaries: Vec<(Relu, f64)>,
+    dictionaries: Vec<(Relu, Normaliser)>,
 }
 
 impl Passes<TrainError> for OnDevice<'_> {
@@ -82,7 +84,7 @@ struct Clean<'a> {
 fn batch(
     model: &Model<'_>,
     points: &[HookPoint],
-    dictionaries: &[(Relu, f64)],
+    dictionaries: &[(Relu, Normaliser)],
     contexts: &[&[u32]],
     units: &[Option<u32>],
     ablations: &[Vec<f32>],
@@ -124,7 +126,9 @@ fn batch(
     for tensor in &clean.later {
         activations.push(numbers(tensor)?);
     }
-    let answers = dictionaries.iter().map(|(relu, scale)| answer(model, &clean, relu, *scale));
+    let answers = dictionaries
+        .iter()
+        .map(|(relu, normaliser)| answer(model, &clean, relu, *normaliser));
     Ok(Batch {
         clean: activations,
         answers: answers.collect::<candle::Result<_>>()?,
@@ -135,10 +139,11 @@ fn batch(
     })
 }
 
-fn answer(model: &Model<'_>, clean: &Clean<'_>, relu: &Relu, scale: f64) -> candle::Result<Answer> {
+fn answer(model: &Model<'_>, clean: &Clean<'_>, relu: &Relu, normaliser: Normaliser) -> candle::Result<Answer> {
     let x = clean.cut.value();
-    let codes = relu.encode(&x.affine(scale, 0.0)?)?;
-    let x_hat = relu.decode(&codes)?.affine(1.0 / scale, 0.0)?;
+    let (seen, back) = normaliser::apply(normaliser, x)?;
+    let codes = relu.encode(&seen)?;
+    let x_hat = back.output(&relu.decode(&codes)?)?;
     let mut errors = vec![squared_errors(x, &x_hat)?];
     let mut compare = |point: HookPoint, value: &mut Tensor| {
         if let Some(index) = clean.points.iter().position(|p| *p == point) {

@@ -27,6 +27,7 @@ mod logits;
 mod mlp;
 mod model;
 mod norm;
+mod normaliser;
 mod relu;
 mod rope;
 mod steps;

@@ -4,7 +4,7 @@
 use api::{HookPoint, Objective, Site, TrainConfig};
 use candle_core::{self as candle, Tensor};
 use engine::{
-    dictionary::Parameters,
+    dictionary::{Normaliser, Parameters},
     objective::{Terms, balanced},
     train::{Steps, TrainError, Trainee, adam::clip},
 };
@@ -16,6 +16,7 @@ use crate::{
     form::Form,
     host, logits,
     model::{Cut, Model, Tape},
+    normaliser::{self, Back},
     relu::{Relu, download, fired, upload},
 };
 
@@ -23,7 +24,7 @@ use crate::{
 pub struct GpuSteps<'b, 'm> {
     on: &'b OnGpu<'m>,
     at: HookPoint,
-    scale: f64,
+    normaliser: Normaliser,
     max_grad_norm: f64,
     /// As they come to the processor.
     trainees: Vec<Trainee<f32>>,
@@ -46,9 +47,10 @@ struct Batch<'a, 'm> {
     model: &'a Model<'m>,
     form: &'a Form,
     cut: Cut,
-    /// Scaled, [n_tokens, d_in].
+    /// As the dictionaries see it [n_tokens, d_in].
     x: Tensor,
-    scale: f64,
+    /// From what they give of it to the model's activations.
+    back: Back,
     /// The batch's part in the step.
     weight: f64,
     clean: Option<Clean>,
@@ -82,11 +84,16 @@ struct Spliced {
 }
 
 impl<'b, 'm> GpuSteps<'b, 'm> {
-    /// For the dictionaries `trainees`, which see `scale · x` at `config.at`.
+    /// For the dictionaries `trainees`, which see the activations at `config.at` through `normaliser`.
     ///
     /// # Errors
     /// When the model has no such hook point, and the device's.
-    pub fn new(on: &'b OnGpu<'m>, config: &TrainConfig, scale: f64, trainees: Vec<Trainee<f32>>) -> Result<Self, TrainError> {
+    pub fn new(
+        on: &'b OnGpu<'m>,
+        config: &TrainConfig,
+        normaliser: Normaliser,
+        trainees: Vec<Trainee<f32>>,
+    ) -> Result<Self, TrainError> {
         on.model.host.width(config.at)?;
         if config.buffer.is_some() {
             on.no_buffer()?;
@@ -106,7 +113,7 @@ impl<'b, 'm> GpuSteps<'b, 'm> {
         Ok(Self {
             on,
             at: config.at,
-            scale,
+            normaliser,
             max_grad_norm: config.max_grad_norm,
             parts: on.run(trainees.iter().map(part).collect())?,
             trainees,
@@ -133,12 +140,13 @@ impl<'b, 'm> GpuSteps<'b, 'm> {
             _ => model.form(n, n_ctx)?,
         };
         let cut = model.prefix(contexts, &form, self.at)?;
+        let (x, back) = normaliser::apply(self.normaliser, cut.value())?;
         let mut batch = Batch {
             model,
-            x: cut.value().affine(self.scale, 0.0)?,
+            x,
             form: &form,
             cut,
-            scale: self.scale,
+            back,
             weight,
             clean: None,
         };
@@ -283,7 +291,7 @@ impl Batch<'_, '_> {
                 let kl_scale = self.weight * trainee.kl_wanted() / n as f64;
                 let ds_scale = downstream * trainee.objective.downstream();
                 let spliced = self.spliced(clean, &x_hat, kl_scale, ds_scale)?;
-                let mut grad = spliced.grad.affine(1.0 / self.scale, 0.0)?;
+                let mut grad = self.back.gradient(&spliced.grad)?;
                 if let Objective::KlMse { .. } = trainee.objective {
                     // α without a transfer: mse / KL of the batch, both means
                     let (mse, kl) = ((rows[0].sum_all()? / (n * d) as f64)?, (spliced.kl.sum_all()? / n as f64)?);
@@ -327,7 +335,7 @@ impl Batch<'_, '_> {
         Ok(())
     }
 
-    /// The spliced pass with `x_hat` in the dictionary's scale, and back: `kl_scale` and `ds_scale` are what Σ KL and
+    /// The spliced pass with `x_hat` as the dictionary gives it, and back: `kl_scale` and `ds_scale` are what Σ KL and
     /// Σ (spliced − clean)² are taken times in the loss.
     fn spliced(&self, clean: &Clean, x_hat: &Tensor, kl_scale: f64, ds_scale: f64) -> candle::Result<Spliced> {
         let mut tape = Tape::default();
@@ -340,7 +348,7 @@ impl Batch<'_, '_> {
             }
             Ok(())
         };
-        let value = x_hat.affine(1.0 / self.scale, 0.0)?;
+        let value = self.back.output(x_hat)?;
         let out = self.model.suffix(&self.cut, &value, self.form, &mut see, Some(&mut tape))?;
         let (kl, grad) = logits::kl(self.model, &clean.out, &out, kl_scale)?;
         let mut enter = |point: HookPoint, grad: &mut Tensor| {

@@ -69,7 +69,7 @@ fn one(asked: &Asked<'_>, info: &DictionaryInfo, texts: &Texts, question: &Probe
         let tokens = texts.texts.iter().map(tokens).collect::<Result<Vec<_>>>()?;
         let subject = Subject {
             dictionary: &dictionary,
-            scale: facts.scale,
+            normaliser: facts.normaliser,
         };
         let Some(pooled) = pool(&weights, info.at, subject, &tokens, &special.all, &mut tell)? else {
             return Ok(None);

@@ -12,21 +12,23 @@ use super::{Global, runs, say::note, workspace};
 use crate::{
     hub,
     imported::{Wanted, stage},
+    saelens,
 };
 
 /// Read a dictionary that another tool has written, measure it, and add it to the registry
 ///
-/// Formats: SAELens, dictionary_learning, sparsify, OpenAI, Gemma Scope, e2e_sae, sparse_coding, circuit-tracer. It is measured on the model and the text that are
+/// Formats: SAELens, dictionary_learning, sparsify, OpenAI, Gemma Scope, Llama Scope, Qwen Scope, Goodfire, circuit-tracer, e2e_sae, sparse_coding. It is measured on the model and the text that are
 /// given, as a trained dictionary is. Pickles are read as data and never executed. docs/METHODS.md says what each format is read as.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   saescope import trainer_0 --model EleutherAI/pythia-70m --corpus stories.json
   saescope import ae.pt --model gpt2 --corpus stories.json --at blocks.6.hook_resid_pre
   saescope import apollo-research/e2e-saes-gpt2/e2e_similar_ce_layer_6.pt --model gpt2 --corpus stories.json
+  saescope import gpt2-small-res-jb/blocks.8.hook_resid_pre --model gpt2 --corpus stories.json
   saescope import google/gemma-scope-2b-pt-res/layer_20/width_16k/average_l0_71 --model google/gemma-2-2b --corpus stories.json
   saescope import transcoder_7 --model gpt2 --corpus stories.json --read-at blocks.6.ln2.hook_normalized --at blocks.6.hook_mlp_out")]
 pub struct Import {
-    /// A folder, a file, or a repository on the hub with the folder or file in it: owner/name/path
+    /// A folder, a file, a repository on the hub with the folder or file in it: owner/name/path, or a name of SAELens': release/id
     #[arg(value_name = "SOURCE")]
     source: String,
     /// The language model: a Hugging Face folder, a registered name, or a name on the hub
@@ -75,9 +77,16 @@ impl Import {
     pub fn run(self, global: &Global) -> Result<ExitCode> {
         runs::check_csv(self.csv.as_deref())?;
         workspace::on(global, async |workspace| {
-            let path = match Path::new(&self.source) {
-                path if path.exists() => path.to_owned(),
-                _ => hub::pull_dictionary(self.source.clone(), hub::Show::Bars).await?,
+            let (path, normaliser) = match Path::new(&self.source) {
+                path if path.exists() => (path.to_owned(), None),
+                _ => {
+                    let entry = saelens::find(&self.source)?;
+                    let (place, normaliser) = match entry {
+                        Some(entry) => (entry.place, entry.normaliser),
+                        None => (self.source.clone(), None),
+                    };
+                    (hub::pull_dictionary(place, hub::Show::Bars).await?, normaliser)
+                }
             };
             let model = workspace::model(&workspace, &self.model).await?;
             let corpus = workspace::corpus(&workspace, &self.corpus).await?;
@@ -85,6 +94,7 @@ impl Import {
                 source: self.source,
                 path,
                 number: self.number,
+                normaliser,
                 model,
                 corpus: corpus.id,
                 at: self.at,

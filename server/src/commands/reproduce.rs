@@ -108,6 +108,7 @@ impl Reproduce {
                     source,
                     path,
                     number: None,
+                    normaliser: None,
                     model: model.clone(),
                     corpus: corpus.id.clone(),
                     at: None,

@@ -22,14 +22,14 @@ pub struct SweepOptions {
     /// Numbers of dictionaries to train further, in place of fresh weights: kind, width and λ (unless given) are theirs
     #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true, value_parser = whole::<u64>)]
     pub from: Vec<u64>,
-    /// The kind of dictionary: relu, relu-unit, relu-april, relu-saelens, p-anneal, tied, gated, topk, batchtopk, matryoshka, jumprelu,
-    /// transcoder, jumprelu-transcoder, pursuit, or a baseline: pca-static, pca-dynamic, pca-topk, pca-nonnegative, ica, nmf, random, identity, token-mean [default: relu]
+    /// The kind of dictionary: relu, relu-unit, relu-april, relu-saelens, p-anneal, tied, gated, topk, abstopk, batchtopk, matryoshka, jumprelu,
+    /// transcoder, jumprelu-transcoder, pursuit, matching-pursuit, or a baseline: pca-static, pca-dynamic, pca-topk, pca-nonnegative, ica, nmf, random, identity, token-mean [default: relu]
     #[arg(long)]
     pub kind: Option<KindName>,
     /// Objectives: local, e2e, e2e+ds, kl+mse; the baselines need none
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub objective: Vec<ObjectiveKind>,
-    /// Coefficients of the sparsity term: 0.1,0.3 for every objective, or "local=0.1;e2e=1,3"; topk, batchtopk and matryoshka have --k in its place
+    /// Coefficients of the sparsity term: 0.1,0.3 for every objective, or "local=0.1;e2e=1,3"; the kinds of topk and the pursuits have --k in its place
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub coefficient: Option<PerObjective>,
     /// Numbers of active features per token for each of which the coefficient is found, in place of --coefficient: 16,32
@@ -44,14 +44,14 @@ pub struct SweepOptions {
     /// Optimiser steps after a resampling over which the learning rate rises linearly to where it was [default: 0]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
     pub resample_warmup_steps: Option<usize>,
-    /// Features per token of topk, batchtopk, matryoshka, pursuit and three of the kinds of PCA, a dictionary for each: 8,16,32; ica, random
-    /// and identity may have it
+    /// Features per token of topk, abstopk, batchtopk, matryoshka, pursuit, matching-pursuit and three of the kinds of PCA, a dictionary for
+    /// each: 8,16,32; ica, random and identity may have it
     #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true, value_parser = whole::<usize>)]
     pub k: Vec<usize>,
-    /// Weight of the dead features' term of topk, batchtopk and matryoshka [default: 0.03125]
+    /// Weight of the dead features' term of topk, abstopk, batchtopk and matryoshka [default: 0.03125]
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = number)]
     pub aux_coefficient: Option<f64>,
-    /// Tokens without firing after which a feature of topk, batchtopk or matryoshka is dead [default: a tenth of the run's, at most 10,000,000]
+    /// Tokens without firing after which a feature of topk, abstopk, batchtopk or matryoshka is dead [default: a tenth of the run's, at most 10,000,000]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u64>)]
     pub dead_tokens: Option<u64>,
     /// Decay of the mean that is batchtopk's and matryoshka's threshold in use [default: 0.999, less in runs of fewer than 10,000 steps]
@@ -138,7 +138,8 @@ pub struct SweepOptions {
     /// How the residual stream is read: raw, or centred as TransformerLens does [default: raw]
     #[arg(long)]
     pub residual: Option<ResidualFrame>,
-    /// How the dictionaries' input is scaled: none, or unit_norm so that its mean squared norm is 1 [default: none]
+    /// How the dictionaries' input is scaled: none, unit_norm so that its mean squared norm is 1, or each token by itself: layer_norm to mean 0
+    /// and deviation 1, constant_norm to length √d [default: none]
     #[arg(long)]
     pub input_scale: Option<InputScale>,
     /// What the BOS token opens: document, context or none [default: document, where the tokenizer has one]

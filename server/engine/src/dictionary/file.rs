@@ -5,7 +5,7 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, path::Path};
 
-use super::{Dictionary, Tensor};
+use super::{Dictionary, Normaliser, Tensor};
 
 /// The metadata's key and the format's version.
 const KEY: &str = "saescope";
@@ -23,21 +23,28 @@ pub struct DictionaryFile {
     pub at: HookPoint,
     /// How it reads the residual stream.
     pub residual: ResidualFrame,
-    /// The dictionary sees `scale · x` and writes `x̂ / scale`.
-    pub scale: f64,
+    /// How it sees activations.
+    #[serde(rename = "scale")]
+    pub normaliser: Normaliser,
     /// SHA-256 of the model's folder, in hexadecimal.
     pub model_hash: String,
 }
 
 impl DictionaryFile {
     /// Of the current version.
-    pub fn new(config: DictionaryConfig, at: HookPoint, residual: ResidualFrame, scale: f64, model_hash: String) -> Self {
+    pub fn new(
+        config: DictionaryConfig,
+        at: HookPoint,
+        residual: ResidualFrame,
+        normaliser: Normaliser,
+        model_hash: String,
+    ) -> Self {
         Self {
             version: VERSION,
             config,
             at,
             residual,
-            scale,
+            normaliser,
             model_hash,
         }
     }

@@ -32,6 +32,8 @@ pub struct Forward<R> {
     /// The codes of each group of features, and what they and those before them decode to [n_tokens, d_in], then the loss'
     /// derivative by that; for the kind that has groups.
     pub(super) groups: Vec<(SparseCodes<R>, Vec<R>)>,
+    /// What each token's matching pursuit has chosen, round by round, and how strongly.
+    pub(super) walks: Vec<Vec<(u32, R)>>,
     /// For a choice among activations.
     pub(super) lists: Lists<R>,
 }

@@ -14,8 +14,10 @@ mod initial;
 mod jumprelu;
 mod kind;
 mod linear;
+mod matching_pursuit;
 mod matryoshka;
 mod nmf;
+mod normaliser;
 mod orthogonal;
 mod parameters;
 mod posthoc;
@@ -41,8 +43,10 @@ pub use forward::{Forward, Seen};
 pub use gated::Gated;
 pub use jumprelu::JumpRelu;
 pub use kind::{Encoder, Kind};
+pub use matching_pursuit::{Ends, MatchingPursuit};
 pub use matryoshka::Matryoshka;
 pub use nmf::{Nmf, gram, non_negative_least_squares, shifted};
+pub use normaliser::{Back, Normaliser, TOKEN_EPS, TokenNorm};
 pub use parameters::{Parameters, Tensor};
 pub use projection::Projection;
 pub use pursuit::Pursuit;
@@ -74,6 +78,8 @@ pub enum Dictionary<R> {
     JumpRelu(JumpRelu<R>),
     /// See [`Pursuit`].
     Pursuit(Pursuit<R>),
+    /// See [`MatchingPursuit`].
+    MatchingPursuit(MatchingPursuit<R>),
     /// See [`Projection`].
     Projection(Projection<R>),
     /// See [`Nmf`].
@@ -152,6 +158,11 @@ impl<R: Real> Dictionary<R> {
                 aux_coefficient,
                 dead_tokens,
             } => Self::TopK(topk(k, Among::Token, aux_coefficient, dead_tokens)),
+            DictionaryKind::AbsTopK {
+                k,
+                aux_coefficient,
+                dead_tokens,
+            } => Self::TopK(topk(k, Among::Sizes, aux_coefficient, dead_tokens)),
             DictionaryKind::BatchTopK {
                 k,
                 aux_coefficient,
@@ -213,6 +224,21 @@ impl<R: Real> Dictionary<R> {
                 Some(seed) => Pursuit::random(k, d_in, d_sae, seed),
                 None => Pursuit::new(k, matrix(), width()),
             }),
+            DictionaryKind::MatchingPursuit {
+                k,
+                residual_threshold,
+                stop_on_duplicate,
+            } => {
+                let ends = Ends {
+                    rounds: k,
+                    residual_threshold,
+                    stop_on_duplicate,
+                };
+                Self::MatchingPursuit(match seed {
+                    Some(seed) => MatchingPursuit::random(ends, d_in, d_sae, seed),
+                    None => MatchingPursuit::new(ends, matrix(), width()),
+                })
+            }
             DictionaryKind::Nmf => Self::Nmf(Nmf::new(matrix(), width())),
             DictionaryKind::TokenMean => Self::TokenMean(TokenMean::new(matrix(), width())),
             DictionaryKind::PcaStatic { .. }
@@ -235,6 +261,7 @@ impl<R: Real> Dictionary<R> {
             Self::Matryoshka(matryoshka) => matryoshka,
             Self::JumpRelu(jump) => jump,
             Self::Pursuit(pursuit) => pursuit,
+            Self::MatchingPursuit(pursuit) => pursuit,
             Self::Projection(projection) => projection,
             Self::Nmf(nmf) => nmf,
             Self::TokenMean(means) => means,
@@ -251,6 +278,7 @@ impl<R: Real> Dictionary<R> {
             Self::Matryoshka(matryoshka) => matryoshka,
             Self::JumpRelu(jump) => jump,
             Self::Pursuit(pursuit) => pursuit,
+            Self::MatchingPursuit(pursuit) => pursuit,
             Self::Projection(projection) => projection,
             Self::Nmf(nmf) => nmf,
             Self::TokenMean(means) => means,

@@ -126,7 +126,7 @@ impl<R: Real> Kind<R> for Projection<R> {
             for r in 0..found.n_rows() {
                 match keep {
                     Keep::Largest(k) => largest_of_row(found, r, k, |_| true, codes, order),
-                    Keep::LargestSizes(k) => largest_sizes_of_row(found, r, k, codes, order),
+                    Keep::LargestSizes(k) => largest_sizes_of_row(found, r, k, |_| true, codes, order),
                     Keep::All | Keep::Positive => largest_of_row(found, r, usize::MAX, |_| true, codes, order),
                 }
                 rest.end_row();

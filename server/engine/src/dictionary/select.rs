@@ -32,10 +32,18 @@ pub fn largest_of_row<R: Real>(
     to.end_row();
 }
 
-/// Appends to `to` a row with the `k` entries of row `r` of `from` whose sizes |value| are largest. `order` is scratch memory.
-pub fn largest_sizes_of_row<R: Real>(from: &Segment<R>, r: usize, k: usize, to: &mut Segment<R>, order: &mut Vec<u32>) {
+/// Appends to `to` a row with the `k` entries of row `r` of `from` whose sizes |value| are largest among those that `is_allowed`.
+/// `order` is scratch memory.
+pub fn largest_sizes_of_row<R: Real>(
+    from: &Segment<R>,
+    r: usize,
+    k: usize,
+    is_allowed: impl Fn(usize) -> bool,
+    to: &mut Segment<R>,
+    order: &mut Vec<u32>,
+) {
     order.clear();
-    order.extend(from.range(r).map(|e| e as u32));
+    order.extend(from.range(r).filter(|e| is_allowed(from.ids[*e] as usize)).map(|e| e as u32));
     keep_largest(|e| from.values[e as usize].abs(), k, order);
     for e in order.iter().map(|e| *e as usize) {
         to.push(from.ids[e], from.values[e], true);

@@ -65,7 +65,7 @@ pub struct Buffers<R> {
 pub enum Floors<'a, R> {
     /// 0.
     Zero,
-    /// Each feature's own, at least 0: [d_sae].
+    /// Each feature's own: [d_sae].
     Own(&'a [R]),
     /// What rises as a row is read, so that all that can be among its `k` largest is found, and not much else.
     Largest {

@@ -29,7 +29,7 @@ use super::{
     kind::{Encoder, Kind, not_negative},
     linear::{Places, add_gradient},
     parameters::{Parameters, Tensor},
-    select::{keep_largest_of_batch, largest_of_row, largest_of_segment},
+    select::{keep_largest_of_batch, largest_of_row, largest_of_segment, largest_sizes_of_row},
     skip,
     tile::{self, Floors, Path, Scratch},
 };
@@ -60,6 +60,8 @@ const MIN_NORM: f64 = 1e-12;
 pub enum Among {
     /// Those of a token, its k largest.
     Token,
+    /// Those of a token, its k of largest size, with their signs and without a ReLU.
+    Sizes,
     /// Those of a batch of B tokens, its k · B largest.
     Batch {
         /// Decay of the threshold's mean, per step.
@@ -90,6 +92,8 @@ pub struct TopK<R> {
     transcodes: Option<(HookPoint, Directions<R>)>,
     parameters: Parameters<R>,
     state: Vec<Tensor<R>>,
+    /// Above which a pre-activation is found, where its sign does not matter [d_sae]; empty where it does.
+    floors: Vec<R>,
 }
 
 impl<R: Real> TopK<R> {
@@ -105,11 +109,16 @@ impl<R: Real> TopK<R> {
             // below 0 as long as no step has been made
             state.push(tensor("threshold", &[1], vec![-R::ONE]));
         }
+        let floors = match settings.among {
+            Among::Sizes => vec![R::of(f64::NEG_INFINITY); d_sae],
+            Among::Token | Among::Batch { .. } => Vec::new(),
+        };
         Self {
             d_in,
             d_out,
             settings,
             transcodes: None,
+            floors,
             parameters: Parameters(vec![
                 tensor("W_enc", &[d_sae, d_in], w_enc),
                 tensor("b_enc", &[d_sae], b_enc),
@@ -191,13 +200,15 @@ impl<R: Real> TopK<R> {
         let divide = |found: &Segment<R>, codes: &mut Segment<R>, dead: &mut Segment<R>, order: &mut Vec<u32>| {
             match among {
                 Among::Token => (0..found.n_rows()).for_each(|r| largest_of_row(found, r, k, |_| true, codes, order)),
+                Among::Sizes => (0..found.n_rows()).for_each(|r| largest_sizes_of_row(found, r, k, |_| true, codes, order)),
                 // no segment has more than these of the batch's largest
                 Among::Batch { .. } => largest_of_segment(found, of_batch, codes, order),
             }
             for r in 0..found.n_rows() {
-                match k_aux {
-                    0 => dead.end_row(),
-                    k_aux => largest_of_row(found, r, k_aux, |j| auxk.is_dead(j), dead, order),
+                match (k_aux, among) {
+                    (0, _) => dead.end_row(),
+                    (k_aux, Among::Sizes) => largest_sizes_of_row(found, r, k_aux, |j| auxk.is_dead(j), dead, order),
+                    (k_aux, _) => largest_of_row(found, r, k_aux, |j| auxk.is_dead(j), dead, order),
                 }
             }
         };
@@ -218,6 +229,9 @@ impl<R: Real> TopK<R> {
             Among::Token => {
                 floor_all(floors, R::ONE);
                 find(Floors::Largest { k, rises: floors });
+            }
+            Among::Sizes => {
+                find(Floors::Own(&self.floors));
             }
             Among::Batch { .. } => {
                 // what earlier batches kept says where this one's smallest will be; if it lies lower, everything is looked at
@@ -284,6 +298,11 @@ impl<R: Real> Kind<R> for TopK<R> {
                 aux_coefficient,
                 dead_tokens,
             },
+            Among::Sizes => DictionaryKind::AbsTopK {
+                k,
+                aux_coefficient,
+                dead_tokens,
+            },
             Among::Batch { threshold_decay } => DictionaryKind::BatchTopK {
                 k,
                 aux_coefficient,
@@ -297,7 +316,11 @@ impl<R: Real> Kind<R> for TopK<R> {
         &self.parameters
     }
 
+    /// Where the sign does not matter there is no threshold for what fires.
     fn encoder(&self) -> Option<Encoder<R>> {
+        if self.settings.among == Among::Sizes {
+            return None;
+        }
         let p = &self.parameters.0;
         let bias = p[B_ENC].data.clone();
         let threshold = self.state.get(THRESHOLD).map_or(R::ZERO, |t| not_negative(t.data[0]));
@@ -372,7 +395,7 @@ impl<R: Real> Kind<R> for TopK<R> {
         let mut centred = Vec::new();
         let input = self.input(x, &mut centred);
         match self.settings.among {
-            Among::Token => {
+            Among::Token | Among::Sizes => {
                 let mut dead = SparseCodes::default();
                 self.choose(input, [codes, &mut dead], 0, &mut Lists::default(), scratch);
             }

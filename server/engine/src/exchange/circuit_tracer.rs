@@ -9,10 +9,11 @@ use std::path::Path;
 
 use super::{
     Choice, Facts, Format, Imported,
-    coder::{Coder, Rows, Rule, Transcoder},
+    coder::{Coder, Rows, Rule},
     errors::refuse,
     place::{Beside, place, reading},
     tensors::Tensors,
+    transcoder::Transcoder,
     yaml,
 };
 use crate::dictionary::DictionaryError;

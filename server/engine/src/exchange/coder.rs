@@ -7,16 +7,15 @@
 //! - rows of length n_j, where ours are of length 1: the activations are taken n_j times, so that what they write stays the same: W_j,
 //!   b_j and θ_j times n_j, the row divided by n_j. (For a gate, only the magnitude: r_j + ln n_j, b_mag times n_j.)
 //!
-//! A transcoder ([`Transcoder`]) is a coder between two widths, with a hook point and perhaps a skip connection; its bias is never
-//! subtracted, and a topk one keeps the lengths of its rows.
-//!
 //! What fires stays the same, and so does x̂; an activation is n_j times that of the tool that wrote the file. ReLU's conventions with
 //! free rows need none of it.
 
-use api::{DictionaryKind, HookPoint};
+use api::DictionaryKind;
 
 use crate::{
-    dictionary::{Among, Dictionary, Gated, JumpRelu, Matryoshka, Penalty, Relu, Settings, Standard, TopK},
+    dictionary::{
+        Among, Dictionary, Ends, Gated, JumpRelu, MatchingPursuit, Matryoshka, Penalty, Relu, Settings, Standard, TopK,
+    },
     kernel::sum_squares,
 };
 
@@ -52,6 +51,13 @@ pub enum Rule {
         /// k.
         k: usize,
     },
+    /// The k of z of largest size, with their signs.
+    AbsTopK {
+        /// k.
+        k: usize,
+    },
+    /// Matching pursuit with the decoder's rows, which has no encoder: `w_enc` is empty and `b_enc` 0.
+    MatchingPursuit(Ends),
     /// ReLU(z) · 1[z > θ] with one θ, found in training as that of the k · B largest of a batch.
     BatchTopK {
         /// k.
@@ -96,69 +102,6 @@ pub struct Coder {
     pub rule: Rule,
 }
 
-/// A transcoder in anybody's convention: ŷ = D c + W_skip x + b_dec, x [d_in] read at one hook point and ŷ [d_out] written at another.
-/// `coder` is between the widths, and does not subtract b_dec.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Transcoder {
-    /// Where it reads.
-    pub read_at: HookPoint,
-    /// W_skip [d_out, d_in], where there is a skip connection.
-    pub w_skip: Option<Vec<f32>>,
-    /// The rest.
-    pub coder: Coder,
-}
-
-impl Transcoder {
-    /// Ours.
-    ///
-    /// # Errors
-    /// What cannot be said by any of our kinds, with the reason.
-    pub fn into_dictionary(self) -> Result<Dictionary<f32>, String> {
-        let Self {
-            read_at,
-            w_skip,
-            mut coder,
-        } = self;
-        let lengths = coder.lengths();
-        Ok(match coder.rule.clone() {
-            Rule::Relu => {
-                scale_rows(&mut coder.w_enc, &lengths);
-                scale(&mut coder.b_enc, &lengths);
-                coder.divide_decoder(&lengths);
-                let relu = Relu::new(coder.w_enc, coder.b_enc, coder.w_dec, coder.b_dec).reading_at(read_at);
-                Dictionary::Relu(if w_skip.is_some() { relu.skipping(w_skip) } else { relu })
-            }
-            Rule::Jump { threshold } => {
-                let jump = coder.jump(threshold, &lengths).reading_at(read_at);
-                Dictionary::JumpRelu(if w_skip.is_some() { jump.skipping(w_skip) } else { jump })
-            }
-            Rule::TopK { k } => {
-                let settings = settings(k, Among::Token);
-                let topk = TopK::new(settings, coder.w_enc, coder.b_enc, coder.w_dec, coder.b_dec).reading_at(read_at);
-                Dictionary::TopK(if w_skip.is_some() { topk.skipping(w_skip) } else { topk })
-            }
-            Rule::Gated { .. } | Rule::BatchTopK { .. } => {
-                return Err("found a gated or batchtopk transcoder; expected relu, jumprelu or topk".into());
-            }
-        })
-    }
-
-    /// `dictionary`, which sees `scale` · x and writes `scale` · ŷ, in the model's units; none where it reads what it writes.
-    ///
-    /// # Errors
-    /// As [`Coder::of`].
-    pub fn of(dictionary: &Dictionary<f32>, factor: f64) -> Result<Option<Self>, String> {
-        let Some(read_at) = dictionary.kind().read_at() else {
-            return Ok(None);
-        };
-        Ok(Some(Self {
-            read_at,
-            w_skip: dictionary.skip().map(<[f32]>::to_vec),
-            coder: Coder::of(dictionary, factor)?,
-        }))
-    }
-}
-
 impl Coder {
     /// Ours.
     ///
@@ -183,6 +126,11 @@ impl Coder {
                 let lengths = self.common(lengths)?;
                 Dictionary::TopK(self.top_k(k, Among::Token, &lengths))
             }
+            Rule::AbsTopK { k } => {
+                let lengths = self.common(lengths)?;
+                Dictionary::TopK(self.top_k(k, Among::Sizes, &lengths))
+            }
+            Rule::MatchingPursuit(ends) => Dictionary::MatchingPursuit(MatchingPursuit::new(ends, self.w_dec, self.b_dec)),
             Rule::BatchTopK {
                 k,
                 threshold,
@@ -220,7 +168,7 @@ impl Coder {
     }
 
     /// n [d_sae]: what activations are taken times. Rows of zeros stay rows of zeros.
-    fn lengths(&self) -> Vec<f64> {
+    pub(super) fn lengths(&self) -> Vec<f64> {
         let length = |row: &[f32]| match sum_squares(row).sqrt() {
             n if n > 0.0 && self.rows != Rows::Normalised => f64::from(n),
             _ => 1.0,
@@ -248,6 +196,25 @@ impl Coder {
         shifts
     }
 
+    /// The same of x itself, where this one sees s · x and x̂ is its output over s. Activations stay, but for matching pursuit, whose rows
+    /// keep their lengths: there they are those over s.
+    #[must_use]
+    pub fn of_scaled(mut self, s: f64) -> Self {
+        let all = |values: &mut [f32], by: f64| values.iter_mut().for_each(|v| *v = (f64::from(*v) * by) as f32);
+        all(&mut self.b_dec, 1.0 / s);
+        if let Rule::MatchingPursuit(ends) = &mut self.rule {
+            ends.residual_threshold /= s;
+            return self;
+        }
+        all(&mut self.w_enc, s);
+        all(&mut self.w_dec, 1.0 / s);
+        // what it holds against z times the rows' lengths is held against shorter rows now
+        if let (Rows::Rescaled, Rule::BatchTopK { threshold, .. }) = (self.rows, &mut self.rule) {
+            *threshold /= s;
+        }
+        self
+    }
+
     /// ReLU has a kind for each convention.
     fn relu(mut self) -> Dictionary<f32> {
         let d_in = self.d_in();
@@ -270,7 +237,7 @@ impl Coder {
         }
     }
 
-    fn divide_decoder(&mut self, lengths: &[f64]) {
+    pub(super) fn divide_decoder(&mut self, lengths: &[f64]) {
         let inverse: Vec<f64> = match self.rows {
             // what the method does itself, unit rows have done already
             Rows::Normalised => {
@@ -282,7 +249,7 @@ impl Coder {
         scale_rows(&mut self.w_dec, &inverse);
     }
 
-    fn jump(mut self, mut threshold: Vec<f32>, lengths: &[f64]) -> JumpRelu<f32> {
+    pub(super) fn jump(mut self, mut threshold: Vec<f32>, lengths: &[f64]) -> JumpRelu<f32> {
         self.centre(false);
         // z at or below 0 never fires: ReLU(z) · 1[z > θ] is z · 1[z > max(θ, 0)]
         threshold.iter_mut().for_each(|t| *t = t.max(0.0));
@@ -373,6 +340,7 @@ impl Coder {
                 with("b_gate", true, rule)
             }
             DictionaryKind::TopK { k, .. } => with("b_enc", true, Rule::TopK { k }),
+            DictionaryKind::AbsTopK { k, .. } => with("b_enc", true, Rule::AbsTopK { k }),
             DictionaryKind::BatchTopK { k, threshold_decay, .. } => with("b_enc", true, batch(k, threshold_decay, Vec::new())),
             DictionaryKind::Matryoshka {
                 k,
@@ -405,12 +373,29 @@ impl Coder {
                 b_enc: vec![0.0; dictionary.d_sae()],
                 ..with("b_enc", true, kind.k().map_or(Rule::Relu, |k| Rule::TopK { k }))
             },
-            kind @ (DictionaryKind::PcaStatic { .. }
-            | DictionaryKind::PcaDynamic { .. }
-            | DictionaryKind::Nmf
-            | DictionaryKind::TokenMean) => {
+            // scores with their signs: all of them, or those of largest size
+            DictionaryKind::PcaStatic { k } | DictionaryKind::PcaDynamic { k } => Self {
+                b_enc: vec![0.0; dictionary.d_sae()],
+                ..with("b_enc", true, Rule::AbsTopK { k })
+            },
+            kind @ (DictionaryKind::Nmf | DictionaryKind::TokenMean) => {
                 let name = kind.name();
                 return Err(format!("found {name}; no other tool has codes that come about as its do"));
+            }
+            DictionaryKind::MatchingPursuit {
+                k,
+                residual_threshold,
+                stop_on_duplicate,
+            } => {
+                let ends = Ends {
+                    rounds: k,
+                    residual_threshold: residual_threshold * inverse,
+                    stop_on_duplicate,
+                };
+                Self {
+                    b_enc: vec![0.0; dictionary.d_sae()],
+                    ..with("b_enc", true, Rule::MatchingPursuit(ends))
+                }
             }
             DictionaryKind::Pursuit { .. } => {
                 return Err("found a pursuit dictionary; it has no encoder, which every other tool's has".into());
@@ -420,7 +405,7 @@ impl Coder {
 }
 
 /// Those of a topk dictionary whose file says none.
-fn settings(k: usize, among: Among) -> Settings {
+pub(super) fn settings(k: usize, among: Among) -> Settings {
     Settings {
         k,
         among,
@@ -438,13 +423,13 @@ fn halvings(d_sae: usize, n_groups: usize) -> Vec<usize> {
     sizes
 }
 
-fn scale(numbers: &mut [f32], by: &[f64]) {
+pub(super) fn scale(numbers: &mut [f32], by: &[f64]) {
     for (number, by) in numbers.iter_mut().zip(by) {
         *number = (f64::from(*number) * by) as f32;
     }
 }
 
-fn scale_rows(rows: &mut [f32], by: &[f64]) {
+pub(super) fn scale_rows(rows: &mut [f32], by: &[f64]) {
     let width = rows.len() / by.len();
     for (row, by) in rows.chunks_exact_mut(width).zip(by) {
         row.iter_mut().for_each(|x| *x = (f64::from(*x) * by) as f32);

@@ -17,7 +17,10 @@ use super::{
     tensors::{Array, Tensors, transposed},
     torch::{Saved, state_dict_file},
 };
-use crate::{dictionary::DictionaryError, file::write_atomic};
+use crate::{
+    dictionary::{DictionaryError, Normaliser},
+    file::write_atomic,
+};
 
 /// The weights' file.
 pub const WEIGHTS: &str = "ae.pt";
@@ -217,11 +220,26 @@ fn facts(trainer: &Fields) -> Result<Facts, DictionaryError> {
 /// Writes a folder.
 ///
 /// # Errors
-/// When a file cannot be written, or would be of 4 GiB or more.
+/// Where each token has a scale of its own, and when a file cannot be written, or would be of 4 GiB or more.
 pub fn write(folder: &Path, coder: &Coder, facts: &Facts) -> Result<(), DictionaryError> {
+    if let Normaliser::Token(_) = facts.normaliser {
+        let message = format!(
+            "found the input scale {}; dictionary_learning's dictionaries see the activations themselves",
+            facts.normaliser.input_scale()
+        );
+        return Err(refuse(folder, message));
+    }
     let mut coder = coder.clone();
     let (d_in, d_sae) = (coder.b_dec.len(), coder.b_enc.len());
+    let unknown = |kind: &str| {
+        Err(refuse(
+            folder,
+            format!("found {kind}, which is none of dictionary_learning's classes"),
+        ))
+    };
     let class = match &coder.rule {
+        Rule::AbsTopK { .. } => return unknown("the k of largest size with their signs"),
+        Rule::MatchingPursuit(_) => return unknown("matching pursuit"),
         Rule::Relu => "AutoEncoder",
         Rule::Gated { .. } => "GatedAutoEncoder",
         Rule::Jump { .. } => "JumpReluAutoEncoder",
@@ -266,6 +284,7 @@ pub fn write(folder: &Path, coder: &Coder, facts: &Facts) -> Result<(), Dictiona
             tensors.push(("threshold", vector(threshold)));
             tensors
         }
+        Rule::AbsTopK { .. } | Rule::MatchingPursuit(_) => Vec::new(),
         Rule::TopK { k } | Rule::BatchTopK { k, .. } => {
             trainer["k"] = json!(k);
             let (threshold, groups) = match &coder.rule {

@@ -12,12 +12,13 @@ use std::{collections::BTreeMap, path::Path};
 
 use super::{
     Choice, Facts, Format, Imported,
-    coder::{Coder, Rows, Rule, Transcoder},
+    coder::{Coder, Rows, Rule},
     errors::refuse,
     fields::Fields,
     npy::read_npz,
     place::{Beside, Place, reading},
     tensors::{Tensors, transposed},
+    transcoder::Transcoder,
 };
 use crate::dictionary::DictionaryError;
 

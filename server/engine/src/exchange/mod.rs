@@ -11,7 +11,10 @@ mod e2e_sae;
 mod errors;
 mod fields;
 mod folder;
+mod four_matrices;
 mod gemma_scope;
+mod goodfire;
+mod llama_scope;
 mod npy;
 mod openai;
 mod pickle;
@@ -22,6 +25,7 @@ mod sparse_coding;
 mod sparsify;
 mod tensors;
 mod torch;
+mod transcoder;
 mod yaml;
 
 pub use archive::pack;
@@ -32,9 +36,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::dictionary::{Dictionary, DictionaryError};
-use coder::{Coder, Transcoder};
+use crate::dictionary::{Dictionary, DictionaryError, Normaliser};
+use coder::Coder;
 use errors::refuse;
+use transcoder::Transcoder;
 
 pub use place::{Beside, Place};
 
@@ -55,6 +60,14 @@ pub enum Format {
     E2eSae,
     /// sparse_coding: `learned_dicts.pt`.
     SparseCoding,
+    /// Llama Scope: `hyperparams.json`, `checkpoints/final.safetensors`.
+    LlamaScope,
+    /// Goodfire, and qresearch of DeepSeek-R1: a `.pt`.
+    Goodfire,
+    /// Qwen Scope: `layerN.sae.pt`.
+    QwenScope,
+    /// Dictionaries of GPT-2's attention (Kissane and others 2024): a `.pt` with a `_cfg.json`.
+    AttentionSaes,
     /// circuit-tracer: `layer_N.safetensors`, `config.yaml`.
     CircuitTracer,
 }
@@ -62,7 +75,8 @@ pub enum Format {
 /// What can be read, as messages list it.
 const READ: &str = "a folder with cfg.json and sae_weights.safetensors (SAELens) or sae.safetensors (sparsify), ae.pt \
                     (dictionary_learning), params.npz or params.safetensors (Gemma Scope), final_config.yaml and samples_N.pt (e2e_sae), \
-                    learned_dicts.pt (sparse_coding), or one of these files, or a .pt of e2e_sae or OpenAI, or a layer_N.safetensors (circuit-tracer)";
+                    learned_dicts.pt (sparse_coding), hyperparams.json and checkpoints/final.safetensors (Llama Scope), or one of these \
+                    files, or a .pt of e2e_sae, OpenAI, Goodfire or Qwen Scope, or a layer_N.safetensors (circuit-tracer)";
 
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -74,13 +88,17 @@ impl fmt::Display for Format {
             Format::GemmaScope => "Gemma Scope",
             Format::E2eSae => "e2e_sae",
             Format::SparseCoding => "sparse_coding",
+            Format::LlamaScope => "Llama Scope",
+            Format::Goodfire => "Goodfire",
+            Format::QwenScope => "Qwen Scope",
+            Format::AttentionSaes => "attention-output SAEs",
             Format::CircuitTracer => "circuit-tracer",
         })
     }
 }
 
 /// Which dictionary of a file that holds several.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Choice {
     /// That at this hook point (e2e_sae).
     pub at: Option<HookPoint>,
@@ -88,6 +106,8 @@ pub struct Choice {
     pub index: Option<usize>,
     /// As a transcoder that reads here, where the file does not say it.
     pub read_at: Option<HookPoint>,
+    /// How the dictionary sees activations, where more is known of that than the file says (SAELens, Llama Scope).
+    pub normaliser: Option<Normaliser>,
 }
 
 /// What a file says of its dictionary beside the weights. Where it says nothing there is nothing.
@@ -117,6 +137,8 @@ pub struct Facts {
     pub n_ctx: Option<usize>,
     /// log10 of how often each feature fires, plus 1e-10 [d_sae].
     pub log_sparsity: Option<Vec<f32>>,
+    /// How the dictionary sees activations.
+    pub normaliser: Normaliser,
 }
 
 impl Facts {
@@ -135,6 +157,7 @@ impl Facts {
             tokens: None,
             n_ctx: None,
             log_sparsity: None,
+            normaliser: Normaliser::default(),
         }
     }
 
@@ -147,7 +170,7 @@ impl Facts {
 /// A dictionary from elsewhere.
 #[derive(Clone, Debug)]
 pub struct Imported {
-    /// The dictionary, which sees the activations as they are.
+    /// The dictionary.
     pub dictionary: Dictionary<f32>,
     /// What else the file says.
     pub facts: Facts,
@@ -168,9 +191,11 @@ pub fn read(path: &Path, choice: &Choice) -> Result<Imported, DictionaryError> {
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     match name.as_str() {
+        saelens::WEIGHTS if llama_scope::is_distilled(folder) => llama_scope::read_distilled(folder, choice),
         saelens::WEIGHTS => saelens::read(folder, choice),
         sparsify::WEIGHTS => sparsify::read(folder, choice),
         dictionary_learning::WEIGHTS => dictionary_learning::read(&weights),
+        _ if let Some(folder) = llama_scope::folder_of(&weights) => llama_scope::read(&folder),
         _ if name.ends_with(".npz") || gemma_scope::WEIGHTS.contains(&name.as_str()) => gemma_scope::read(&weights, choice),
         _ if [".pt", ".pth", ".bin"].iter().any(|ending| name.ends_with(ending)) => read_torch(&weights, choice),
         _ => match circuit_tracer::layer(&name) {
@@ -196,6 +221,7 @@ pub fn weights_file(path: &Path) -> Result<PathBuf, DictionaryError> {
         sparsify::WEIGHTS,
         dictionary_learning::WEIGHTS,
         sparse_coding::WEIGHTS,
+        llama_scope::WEIGHTS,
     ];
     let found = names
         .into_iter()
@@ -222,27 +248,37 @@ fn read_torch(path: &Path, choice: &Choice) -> Result<Imported, DictionaryError>
     if e2e_sae::is_known(path, &tensors) {
         return e2e_sae::read(path, choice);
     }
+    if goodfire::is_known(path, &tensors) {
+        return goodfire::read(path);
+    }
+    if four_matrices::is_known(path, &tensors) {
+        return four_matrices::read(path);
+    }
     if dictionary_learning::is_known(&tensors) {
         return dictionary_learning::read(path);
     }
     let found = format!("holds the tensors {}", tensors.names());
     Err(refuse(
         path,
-        format!("{found}; expected those of dictionary_learning, e2e_sae, OpenAI or sparse_coding"),
+        format!("{found}; expected those of dictionary_learning, e2e_sae, OpenAI, Goodfire, Qwen Scope or sparse_coding"),
     ))
 }
 
-/// Writes `dictionary`, which sees `scale` · x, as `format` has it. Activations come out in the model's units.
+/// Writes `dictionary`, which sees activations as `facts` say, in their format. Activations come out in the model's units, but where
+/// each token has a scale of its own.
 ///
 /// # Errors
 /// A format that is not written, a dictionary that the format cannot say, and files that cannot be written.
 pub fn write(
     dictionary: &Dictionary<f32>,
-    scale: f64,
     facts: &Facts,
     frequencies: Option<&[f32]>,
     folder: &Path,
 ) -> Result<(), DictionaryError> {
+    let scale = match facts.normaliser {
+        Normaliser::Scale(scale) => scale,
+        Normaliser::Token(_) => 1.0,
+    };
     let message = |message| refuse(folder, message);
     if let Some(transcoder) = Transcoder::of(dictionary, scale).map_err(message)? {
         return match facts.format {

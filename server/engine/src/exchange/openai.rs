@@ -1,23 +1,32 @@
 //! OpenAI's files (openai/sparse_autoencoder): one `.pt`, a state dict with the activation's name among its entries.
 //!
-//! encode: z = W (x − pre_bias) + latent_bias; the decoder's matrix is [d_in, d_sae].
-//! With the activation TopK their code normalises each token (`normalize = activation == "TopK"`), and takes that back in the output:
-//! such a file is refused, since a dictionary here is one of the activations themselves.
+//! encode: z = W (x − pre_bias) + latent_bias; the decoder's matrix is [d_in, d_sae]. Where the activation is TopK, their code normalises
+//! each token, and takes that back in the output (`normalize = activation_class_name == "TopK"`). The place is in the path that the file
+//! was published under: `gpt2-small/resid_post_mlp_v5_32k/autoencoders/8.pt`. Their models are read without centring.
 
+use api::{HookPoint, ResidualFrame, Site};
 use std::path::Path;
 
 use super::{
     Facts, Format, Imported,
     coder::{Coder, Rows, Rule},
     errors::refuse,
-    pickle::Node,
+    pickle::{Id, Node},
     tensors::Tensors,
     torch::Saved,
 };
-use crate::dictionary::DictionaryError;
+use crate::dictionary::{DictionaryError, Normaliser, TokenNorm};
 
 /// What training keeps beside the weights.
 const STATISTICS: [&str; 3] = ["stats_last_nonzero", "latents_activation_frequency", "latents_mean_square"];
+/// Their names of places, and ours.
+const PLACES: [(&str, Site); 5] = [
+    ("mlp_post_act", Site::MlpPost),
+    ("resid_delta_attn", Site::AttnOut),
+    ("resid_delta_mlp", Site::MlpOut),
+    ("resid_post_attn", Site::ResidMid),
+    ("resid_post_mlp", Site::ResidPost),
+];
 
 /// Whether a state dict looks like theirs.
 pub fn is_known(tensors: &Tensors) -> bool {
@@ -27,27 +36,26 @@ pub fn is_known(tensors: &Tensors) -> bool {
 /// Reads a file.
 ///
 /// # Errors
-/// An activation that is not ReLU, and tensors that do not fit.
+/// An activation that is neither ReLU nor TopK, and tensors that do not fit.
 pub fn read(path: &Path) -> Result<Imported, DictionaryError> {
     let saved = Saved::open(path)?;
     let entries = saved.state_dict()?;
     let mut tensors = saved.tensors(entries)?;
     STATISTICS.iter().for_each(|name| tensors.drop(name));
     tensors.only(&["pre_bias", "latent_bias", "encoder.weight", "decoder.weight"])?;
-    let activation = saved.pickle().entries(entries).find(|(name, _)| *name == "activation");
-    match activation.map(|(_, value)| value) {
-        None => {}
-        Some(Node::Text(name)) if name == "ReLU" => {}
-        Some(Node::Text(name)) => {
-            let reason = match name.as_str() {
-                "TopK" => ": it normalises each token by itself, and a dictionary here is one of the activations themselves",
-                _ => "",
-            };
-            return Err(refuse(path, format!("its activation is '{name}'; expected ReLU{reason}")));
-        }
-        Some(_) => return Err(refuse(path, "its activation is no name; expected ReLU")),
-    }
     let [d_sae, d_in] = tensors.dims("encoder.weight")?;
+    let (rule, normaliser) = match named(&saved, entries, "activation") {
+        None => (Rule::Relu, Normaliser::default()),
+        Some(Node::Text(name)) if name == "ReLU" => (Rule::Relu, Normaliser::default()),
+        Some(Node::Text(name)) if name == "TopK" => {
+            let k = k(&saved, entries, d_sae)?;
+            (Rule::TopK { k }, Normaliser::Token(TokenNorm::Layer))
+        }
+        Some(Node::Text(name)) => {
+            return Err(refuse(path, format!("its activation is '{name}'; expected ReLU or TopK")));
+        }
+        Some(_) => return Err(refuse(path, "its activation is no name; expected ReLU or TopK")),
+    };
     let coder = Coder {
         w_enc: tensors.take("encoder.weight", &[d_sae, d_in])?,
         b_enc: tensors.take("latent_bias", &[d_sae])?,
@@ -55,11 +63,61 @@ pub fn read(path: &Path) -> Result<Imported, DictionaryError> {
         b_dec: tensors.take("pre_bias", &[d_in])?,
         subtracts: true,
         rows: Rows::Free,
-        rule: Rule::Relu,
+        rule,
     };
     let dictionary = coder.into_dictionary().map_err(|message| refuse(path, message))?;
-    Ok(Imported {
-        dictionary,
-        facts: Facts::new(Format::OpenAi),
+    let facts = Facts {
+        hook: hook(path).map(|at| at.to_string()),
+        residual: Some(ResidualFrame::Raw),
+        normaliser,
+        ..Facts::new(Format::OpenAi)
+    };
+    Ok(Imported { dictionary, facts })
+}
+
+fn named<'a>(saved: &'a Saved, entries: &'a [(Id, Id)], name: &str) -> Option<&'a Node> {
+    let mut entries = saved.pickle().entries(entries);
+    entries.find(|(found, _)| *found == name).map(|(_, value)| value)
+}
+
+/// k of a TopK activation, whose own state says also what is done to the k largest.
+fn k(saved: &Saved, entries: &[(Id, Id)], d_sae: usize) -> Result<usize, DictionaryError> {
+    let Some(Node::Dict(state)) = named(saved, entries, "activation_state_dict") else {
+        let message = "its activation is TopK, and it has no activation_state_dict; expected one with k and postact_fn";
+        return Err(refuse(saved.path(), message));
+    };
+    match named(saved, state, "postact_fn") {
+        None => {}
+        Some(Node::Text(name)) if name == "ReLU" => {}
+        found => {
+            let found = match found {
+                Some(Node::Text(name)) => format!("'{name}'"),
+                _ => "no name".into(),
+            };
+            let message = format!("its activation's postact_fn is {found}; expected ReLU, without which codes may be negative");
+            return Err(refuse(saved.path(), message));
+        }
+    }
+    let k = match named(saved, state, "k") {
+        Some(Node::Int(k)) => usize::try_from(*k).ok().filter(|k| (1..=d_sae).contains(k)),
+        _ => None,
+    };
+    k.ok_or_else(|| {
+        let message = format!("its activation's k is no number of features; expected 1 to {d_sae}");
+        refuse(saved.path(), message)
     })
+}
+
+/// The layer and the site, where the path says both.
+fn hook(path: &Path) -> Option<HookPoint> {
+    let layer = path.file_stem()?.to_str()?.parse().ok()?;
+    let parts = path.components().rev().map(|c| c.as_os_str().to_string_lossy().into_owned());
+    let site = parts.into_iter().find_map(|part| {
+        let is_there = |name: &str| {
+            part.strip_prefix(name)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with("_v"))
+        };
+        PLACES.iter().find(|(name, _)| is_there(name)).map(|(_, site)| *site)
+    })?;
+    Some(HookPoint::block(layer, site))
 }

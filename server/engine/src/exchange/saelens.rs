@@ -9,26 +9,31 @@ use std::path::Path;
 
 use super::{
     Choice, Facts, Format, Imported,
-    coder::{Coder, Rows, Rule, Transcoder},
+    coder::{Coder, Rows, Rule},
     errors::{io, refuse},
     fields::Fields,
     folder::{in_folder, write_safetensors},
     place::{Beside, place},
     saelens_transcoder,
     tensors::{Array, Tensors, transposed},
+    transcoder::Transcoder,
 };
-use crate::dictionary::DictionaryError;
+use crate::dictionary::{DictionaryError, Ends, Normaliser, TokenNorm};
 
 /// The config's file.
 pub const CONFIG: &str = "cfg.json";
 /// The weights' file.
 pub const WEIGHTS: &str = "sae_weights.safetensors";
 const SPARSITY: &str = "sparsity.safetensors";
+/// The number that training divides by, where it is not in the weights yet.
+const SCALER: &str = "activation_scaler.json";
 /// What a frequency has added to it before its logarithm is taken.
 const LEAST_FREQUENCY: f32 = 1e-10;
+/// What a matching pursuit's config means that does not say it.
+const RESIDUAL_THRESHOLD: f64 = 1e-2;
 /// The version whose form is written.
 const VERSION: &str = "6.0.0";
-const ARCHITECTURES: &str = "standard, gated, jumprelu, topk, batchtopk or matryoshka_batchtopk";
+const ARCHITECTURES: &str = "standard, gated, jumprelu, topk, abstopk, batchtopk, matryoshka_batchtopk or matching_pursuit";
 
 /// Reads a folder.
 ///
@@ -39,10 +44,15 @@ pub fn read(folder: &Path, choice: &Choice) -> Result<Imported, DictionaryError>
     let config = Fields::open(&config_path)?;
     let language = language(&config)?;
     check_options(&config)?;
+    let seen = seen(&config, folder, choice)?;
     if config
         .text("architecture")?
         .is_some_and(|name| saelens_transcoder::ARCHITECTURES.contains(&name))
     {
+        if seen != Normaliser::default() {
+            let expected = "none: what a transcoder writes is not in the units of what it reads";
+            return Err(config.refuse("normalize_activations", expected));
+        }
         let mut facts = facts(&config, &language)?;
         facts.log_sparsity = read_sparsity(folder, wanted(&config, "d_sae")?)?;
         return saelens_transcoder::read(folder, &config, facts, choice);
@@ -80,7 +90,7 @@ pub fn read(folder: &Path, choice: &Choice) -> Result<Imported, DictionaryError>
             };
             (Rule::Jump { threshold }, "b_enc", Rows::Free)
         }
-        ("topk", _) | ("standard", "topk") => {
+        ("topk" | "abstopk", _) | ("standard", "topk") => {
             tensors.only(&[&common[..], &["b_enc"]].concat())?;
             let k = match config.count("k")? {
                 Some(k) => Some(k),
@@ -88,7 +98,11 @@ pub fn read(folder: &Path, choice: &Choice) -> Result<Imported, DictionaryError>
             };
             let k = k.filter(|k| (1..=d_sae).contains(k));
             let k = k.ok_or_else(|| config.refuse("k", &format!("features per token, 1 to {d_sae}")))?;
-            (Rule::TopK { k }, "b_enc", rescaled(&config)?)
+            let rule = match architecture {
+                "abstopk" => Rule::AbsTopK { k },
+                _ => Rule::TopK { k },
+            };
+            (rule, "b_enc", rescaled(&config)?)
         }
         ("batchtopk" | "matryoshka_batchtopk", _) => {
             tensors.only(&[&common[..], &["b_enc", "topk_threshold"]].concat())?;
@@ -102,6 +116,25 @@ pub fn read(folder: &Path, choice: &Choice) -> Result<Imported, DictionaryError>
             };
             (rule, "b_enc", rescaled(&config)?)
         }
+        ("matching_pursuit", _) => {
+            tensors.only(&["W_dec", "b_dec"])?;
+            let threshold = config.number("residual_threshold")?.unwrap_or(RESIDUAL_THRESHOLD);
+            let rounds = config.count("max_iterations")?.unwrap_or(d_in);
+            if rounds == 0 {
+                return Err(config.refuse("max_iterations", "a whole number above 0"));
+            }
+            let ends = Ends {
+                rounds,
+                residual_threshold: threshold.max(0.0),
+                stop_on_duplicate: config.flag("stop_on_duplicate_support", true)?,
+            };
+            (Rule::MatchingPursuit(ends), "", Rows::Free)
+        }
+        ("temporal", _) => {
+            let expected =
+                format!("{ARCHITECTURES}: a temporal dictionary's codes follow from those of the tokens before, by attention");
+            return Err(config.refuse("architecture", &expected));
+        }
         ("standard", _) => return Err(config.refuse("activation_fn", "relu or topk")),
         _ => {
             let transcoders = saelens_transcoder::ARCHITECTURES.join(", ");
@@ -112,17 +145,41 @@ pub fn read(folder: &Path, choice: &Choice) -> Result<Imported, DictionaryError>
     for (row, factor) in w_dec.chunks_exact_mut(d_in).zip(scaling.iter().flatten()) {
         row.iter_mut().for_each(|w| *w *= factor);
     }
-    let coder = Coder {
-        w_enc: tensors.take_transposed("W_enc", [d_in, d_sae])?,
-        b_enc: tensors.take(bias, &[d_sae])?,
-        w_dec,
-        b_dec: tensors.take("b_dec", &[d_in])?,
-        subtracts: config.flag("apply_b_dec_to_input", true)?,
-        rows,
-        rule,
+    let subtracts = config.flag("apply_b_dec_to_input", true)?;
+    let coder = match rule {
+        // tied: without the bias on the one side there is none on the other
+        Rule::MatchingPursuit(_) => Coder {
+            w_enc: Vec::new(),
+            b_enc: vec![0.0; d_sae],
+            w_dec,
+            b_dec: if subtracts {
+                tensors.take("b_dec", &[d_in])?
+            } else {
+                vec![0.0; d_in]
+            },
+            subtracts: true,
+            rows,
+            rule,
+        },
+        rule => Coder {
+            w_enc: tensors.take_transposed("W_enc", [d_in, d_sae])?,
+            b_enc: tensors.take(bias, &[d_sae])?,
+            w_dec,
+            b_dec: tensors.take("b_dec", &[d_in])?,
+            subtracts,
+            rows,
+            rule,
+        },
+    };
+    let coder = match seen {
+        Normaliser::Scale(1.0) | Normaliser::Token(_) => coder,
+        Normaliser::Scale(scale) => coder.of_scaled(scale),
     };
     let dictionary = coder.into_dictionary().map_err(|message| refuse(&config_path, message))?;
     let mut facts = facts(&config, &language)?;
+    if let Normaliser::Token(_) = seen {
+        facts.normaliser = seen;
+    }
     facts.log_sparsity = read_sparsity(folder, d_sae)?;
     Ok(Imported { dictionary, facts })
 }
@@ -140,21 +197,6 @@ pub fn language(config: &Fields) -> Result<Fields, DictionaryError> {
 
 /// Refuses what changes the output and is not done here.
 fn check_options(config: &Fields) -> Result<(), DictionaryError> {
-    match config
-        .get("normalize_activations")
-        .map(|value| (value.as_bool(), value.as_str()))
-    {
-        None | Some((Some(false), _) | (_, Some("none"))) => {}
-        Some((Some(true), _) | (_, Some("expected_average_only_in"))) => {
-            let expected = "none: the input's average length is not in the file; fold it into the weights first \
-                            (SAELens' fold_activation_norm_scaling_factor)";
-            return Err(config.refuse("normalize_activations", expected));
-        }
-        _ => {
-            let expected = "none: a dictionary that normalises each token by itself is not a dictionary of the activations";
-            return Err(config.refuse("normalize_activations", expected));
-        }
-    }
     let flat = config.get("metadata").is_none();
     let language = if flat { config.clone() } else { config.object("metadata")? };
     for field in ["hook_head_index", "hook_point_head_index"] {
@@ -163,6 +205,37 @@ fn check_options(config: &Fields) -> Result<(), DictionaryError> {
         }
     }
     Ok(())
+}
+
+/// How the weights see activations. What divides the input by its average length is a number in a file of its own, which SAELens
+/// leaves beside what it has not folded yet.
+fn seen(config: &Fields, folder: &Path, choice: &Choice) -> Result<Normaliser, DictionaryError> {
+    const FIELD: &str = "normalize_activations";
+    if let Some(each @ Normaliser::Token(_)) = choice.normaliser {
+        return Ok(each);
+    }
+    match config.get(FIELD).map(|value| (value.as_bool(), value.as_str())) {
+        None | Some((Some(false), _) | (_, Some("none"))) => Ok(Normaliser::default()),
+        Some((_, Some("layer_norm"))) => Ok(Normaliser::Token(TokenNorm::Layer)),
+        Some((_, Some("constant_norm_rescale"))) => Ok(Normaliser::Token(TokenNorm::Constant)),
+        Some((Some(true), _) | (_, Some("expected_average_only_in"))) => {
+            if let Some(known) = choice.normaliser {
+                return Ok(known);
+            }
+            let path = folder.join(SCALER);
+            if !path.is_file() {
+                let expected = "none, or activation_scaler.json beside it: the input's average length is not in the file; fold it into the \
+                                weights first (SAELens' fold_activation_norm_scaling_factor)";
+                return Err(config.refuse(FIELD, expected));
+            }
+            let scaler = Fields::open(&path)?;
+            let factor = scaler.number("scaling_factor")?.filter(|s| s.is_finite() && *s > 0.0);
+            factor
+                .map(Normaliser::Scale)
+                .ok_or_else(|| scaler.refuse("scaling_factor", "a number above 0"))
+        }
+        _ => Err(config.refuse(FIELD, "none, expected_average_only_in, layer_norm or constant_norm_rescale")),
+    }
 }
 
 fn rescaled(config: &Fields) -> Result<Rows, DictionaryError> {
@@ -270,10 +343,21 @@ pub fn write(folder: &Path, coder: &Coder, facts: &Facts, frequencies: Option<&[
             "jumprelu",
             vec![("b_enc", vector(&coder.b_enc)), ("threshold", vector(threshold))],
         ),
-        Rule::TopK { k } => {
+        Rule::TopK { k } | Rule::AbsTopK { k } => {
             config["k"] = json!(k);
             config["rescale_acts_by_decoder_norm"] = json!(coder.rows == Rows::Rescaled);
-            ("topk", vec![("b_enc", vector(&coder.b_enc))])
+            let name = if matches!(coder.rule, Rule::TopK { .. }) {
+                "topk"
+            } else {
+                "abstopk"
+            };
+            (name, vec![("b_enc", vector(&coder.b_enc))])
+        }
+        Rule::MatchingPursuit(ends) => {
+            config["max_iterations"] = json!(ends.rounds);
+            config["residual_threshold"] = json!(ends.residual_threshold);
+            config["stop_on_duplicate_support"] = json!(ends.stop_on_duplicate);
+            ("matching_pursuit", Vec::new())
         }
         // as SAELens itself exports it
         Rule::BatchTopK { threshold, .. } => {
@@ -286,10 +370,12 @@ pub fn write(folder: &Path, coder: &Coder, facts: &Facts, frequencies: Option<&[
     };
     config["architecture"] = json!(architecture);
     let mut tensors = vec![
-        ("W_enc", Array::f32(&[d_in, d_sae], &transposed(&coder.w_enc, d_in))),
         ("W_dec", Array::f32(&[d_sae, d_in], &coder.w_dec)),
         ("b_dec", Array::f32(&[d_in], &coder.b_dec)),
     ];
+    if !coder.w_enc.is_empty() {
+        tensors.push(("W_enc", Array::f32(&[d_in, d_sae], &transposed(&coder.w_enc, d_in))));
+    }
     tensors.extend(own);
     std::fs::create_dir_all(folder).map_err(|e| io(folder, e))?;
     write_safetensors(&folder.join(WEIGHTS), &tensors)?;
@@ -316,7 +402,11 @@ fn config_of(coder: &Coder, facts: &Facts) -> serde_json::Value {
         "dtype": "float32",
         "device": "cpu",
         "apply_b_dec_to_input": coder.subtracts,
-        "normalize_activations": "none",
+        "normalize_activations": match facts.normaliser {
+            Normaliser::Scale(_) => "none",
+            Normaliser::Token(TokenNorm::Layer) => "layer_norm",
+            Normaliser::Token(TokenNorm::Constant) => "constant_norm_rescale",
+        },
         "reshape_activations": if facts.hook.as_ref().is_some_and(|hook| hook.ends_with("hook_z")) { "hook_z" } else { "none" },
         "metadata": {
             "sae_lens_version": VERSION,

@@ -8,13 +8,14 @@ use std::path::Path;
 
 use super::{
     Choice, Facts, Imported,
-    coder::{Coder, Rows, Rule, Transcoder},
+    coder::{Coder, Rows, Rule},
     errors::{io, refuse},
     fields::Fields,
     folder::{in_folder, write_json, write_safetensors},
     place::{Beside, Place, place, reading},
     saelens::{CONFIG, WEIGHTS, language, wanted},
     tensors::{Array, Tensors, transposed},
+    transcoder::Transcoder,
 };
 use crate::dictionary::DictionaryError;
 

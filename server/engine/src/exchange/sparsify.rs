@@ -10,12 +10,13 @@ use std::path::Path;
 
 use super::{
     Choice, Facts, Format, Imported,
-    coder::{Coder, Rows, Rule, Transcoder},
+    coder::{Coder, Rows, Rule},
     errors::refuse,
     fields::Fields,
     folder::in_folder,
     place::{Beside, Place, reading},
     tensors::Tensors,
+    transcoder::Transcoder,
 };
 use crate::dictionary::DictionaryError;
 

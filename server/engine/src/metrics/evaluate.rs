@@ -9,18 +9,18 @@ use super::{
     pass::{Answer, Batch, Evaluated, Passes, Text, measure, points},
 };
 use crate::{
-    dictionary::{Dictionary, Path, Scratch, SparseCodes},
-    kernel::{PerThread, scale, simd},
+    dictionary::{Back, Dictionary, Normaliser, Path, Scratch, SparseCodes},
+    kernel::{PerThread, simd},
     model::{Cut, Hooks, Model, ModelError, NoHooks, Work},
 };
 
-/// A dictionary to be measured; it sees `scale · x`.
+/// A dictionary to be measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
     /// The dictionary.
     pub dictionary: &'a Dictionary<f32>,
-    /// Its input's scale.
-    pub scale: f64,
+    /// How it sees activations.
+    pub normaliser: Normaliser,
 }
 
 /// Keeps the activations at some points, one [n_tokens, d_model] per point.
@@ -254,19 +254,15 @@ fn of_codes(codes: &SparseCodes<f32>, d_sae: usize, units: &[Option<u32>]) -> An
 
 fn output(subject: &Subject<'_>, tokens: &[u32], x: &[f32], scratch: &Scratch<f32>) -> (SparseCodes<f32>, Vec<f32>) {
     let mut codes = SparseCodes::default();
-    let mut scaled = x.to_vec();
-    if subject.scale != 1.0 {
-        scale(&mut scaled, subject.scale as f32);
-    }
-    subject.dictionary.encode_tokens(tokens, &scaled, &mut codes, scratch);
+    let (mut seen, mut back) = (x.to_vec(), Back::default());
+    subject.normaliser.apply(&mut seen, subject.dictionary.d_in(), &mut back);
+    subject.dictionary.encode_tokens(tokens, &seen, &mut codes, scratch);
     let n_tokens = x.len() / subject.dictionary.d_in();
     let mut x_hat = vec![0.0; n_tokens * subject.dictionary.d_out()];
     subject
         .dictionary
-        .reconstruct(&codes, &scaled, &mut x_hat, Path::default(), scratch);
-    if subject.scale != 1.0 {
-        scale(&mut x_hat, (1.0 / subject.scale) as f32);
-    }
+        .reconstruct(&codes, &seen, &mut x_hat, Path::default(), scratch);
+    back.output(&mut x_hat);
     (codes, x_hat)
 }
 

@@ -10,8 +10,8 @@ use super::{
     logistic::{Linear, Problem, fit},
 };
 use crate::{
-    dictionary::{Scratch, SparseCodes},
-    kernel::{PerThread, dot, scale, simd},
+    dictionary::{Back, Scratch, SparseCodes},
+    kernel::{PerThread, dot, simd},
     model::{Cut, Model, ModelError, NoHooks, Work},
 };
 use api::HookPoint;
@@ -69,9 +69,7 @@ pub fn pool(
             .map(read)
             .collect::<Result<Vec<Vec<f32>>, ModelError>>()?
             .concat();
-        if subject.scale != 1.0 {
-            scale(&mut x, subject.scale as f32);
-        }
+        subject.normaliser.apply(&mut x, d, &mut Back::default());
         subject.dictionary.encode(&x, &mut codes, &scratch);
         let mut first = 0;
         let means = features.chunks_exact_mut(d_sae).zip(activations.chunks_exact_mut(d));

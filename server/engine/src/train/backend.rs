@@ -5,6 +5,7 @@ use api::{HookPoint, KindName, TrainConfig};
 
 use super::{TrainError, pass::Pass, step::Stepper, trainee::Trainee};
 use crate::{
+    dictionary::Normaliser,
     kernel::{par_sum, simd, sum_squares},
     metrics::{self, Evaluated, Passes, Processor, Subject, Text},
     model::Model,
@@ -47,14 +48,14 @@ pub trait Backend: Send + Sync {
     /// The model's and the device's.
     fn activations(&self, at: HookPoint, contexts: &[&[u32]], x: &mut Vec<f32>) -> Result<(), TrainError>;
 
-    /// Makes ready to train `trainees`, which see `scale · x` at `config.at`.
+    /// Makes ready to train `trainees`, which see the activations at `config.at` through `normaliser`.
     ///
     /// # Errors
     /// When the model has no such hook point, and the device's.
     fn steps<'a>(
         &'a self,
         config: &TrainConfig,
-        scale: f64,
+        normaliser: Normaliser,
         trainees: Vec<Trainee<f32>>,
     ) -> Result<Box<dyn Steps + 'a>, TrainError>;
 
@@ -161,10 +162,10 @@ impl Backend for OnCpu<'_> {
     fn steps<'a>(
         &'a self,
         config: &TrainConfig,
-        scale: f64,
+        normaliser: Normaliser,
         trainees: Vec<Trainee<f32>>,
     ) -> Result<Box<dyn Steps + 'a>, TrainError> {
-        Ok(Box::new(Stepper::new(self.0, config, scale, trainees)?))
+        Ok(Box::new(Stepper::new(self.0, config, normaliser, trainees)?))
     }
 
     fn passes<'a>(&'a self, at: HookPoint, subjects: &'a [Subject<'a>]) -> Result<Box<dyn Passes<TrainError> + 'a>, TrainError> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, fs, path::Path};
 
 use super::{TrainError, target::Search, trainee::Trainee};
-use crate::dictionary::Tensor;
+use crate::dictionary::{Normaliser, Tensor};
 
 const KEY: &str = "saescope_checkpoint";
 const VERSION: u32 = 1;
@@ -25,8 +25,9 @@ pub struct State {
     pub inputs: String,
     /// Optimiser steps made.
     pub step: usize,
-    /// The dictionaries see `scale · x`.
-    pub scale: f64,
+    /// How the dictionaries see activations.
+    #[serde(rename = "scale")]
+    pub normaliser: Normaliser,
     /// Per dictionary: Σ of the gradient norms over the run's last half, and their number.
     pub grad_norms: Vec<(f64, usize)>,
     /// Per dictionary: seconds of one thread.
@@ -38,14 +39,14 @@ pub struct State {
 
 impl State {
     /// Before the first step.
-    pub fn new(config: &TrainConfig, inputs: String, scale: f64) -> Self {
+    pub fn new(config: &TrainConfig, inputs: String, normaliser: Normaliser) -> Self {
         let n = config.dictionaries.len();
         Self {
             version: VERSION,
             config: config.clone(),
             inputs,
             step: 0,
-            scale,
+            normaliser,
             grad_norms: vec![(0.0, 0); n],
             seconds: vec![0.0; n],
             searches: vec![Search::default(); n],

@@ -11,12 +11,12 @@ use super::{
     TrainError,
     checkpoint::State,
     feed::Contexts,
-    run::{Inputs, Observer, Outcome, finish, input_scale},
+    run::{Inputs, Observer, Outcome, finish, normaliser},
     trainee::Trainee,
 };
 use crate::{
     baseline::{self, Stream},
-    kernel::scale,
+    dictionary::{Back, Normaliser},
 };
 
 /// How often progress is told at most.
@@ -38,13 +38,13 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
         backend.computes(dictionary.kind.name())?;
     }
     let began = Instant::now();
-    let scale = input_scale(inputs)?;
+    let normaliser = normaliser(inputs)?;
     observer.resumed(0);
     let mut stream = OfText {
         inputs,
         width: backend.model().width(config.at)?,
         contexts: Contexts::new(config, tokens),
-        scale,
+        normaliser,
         observer: &mut *observer,
         told: Instant::now(),
     };
@@ -53,7 +53,7 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
         Err(End::Stopped) => return Ok(Outcome::Stopped { step: 0 }),
         Err(End::Failed(error)) => return Err(error),
     };
-    let mut state = State::new(config, model_hash.to_string(), scale);
+    let mut state = State::new(config, model_hash.to_string(), normaliser);
     // they share the passes, so each has its share of the time
     let seconds = began.elapsed().as_secs_f64() * rayon::current_num_threads() as f64;
     state.seconds.fill(seconds / config.dictionaries.len() as f64);
@@ -82,12 +82,12 @@ impl From<api::ConfigError> for End {
     }
 }
 
-/// The activations of a run's text in the run's order, scaled as its dictionaries see them.
+/// The activations of a run's text in the run's order, as its dictionaries see them.
 struct OfText<'a> {
     inputs: Inputs<'a>,
     width: usize,
     contexts: Contexts<'a>,
-    scale: f64,
+    normaliser: Normaliser,
     observer: &'a mut dyn Observer,
     told: Instant,
 }
@@ -112,9 +112,7 @@ impl Stream for OfText<'_> {
             let (step, index) = (batch / config.accumulation, batch % config.accumulation);
             let contexts = self.contexts.of_step(step).swap_remove(index);
             backend.activations(config.at, &contexts, &mut x)?;
-            if self.scale != 1.0 {
-                scale(&mut x, self.scale as f32);
-            }
+            self.normaliser.apply(&mut x, self.width, &mut Back::default());
             each(&x, &contexts.concat());
         }
         self.tell(stage, range.len(), range.len(), since)

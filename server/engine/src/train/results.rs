@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::{Backend, TrainError};
 use crate::{
     corpus::{Split, TokenFile},
-    dictionary::{self, Dictionary},
+    dictionary::{self, Dictionary, Normaliser},
     metrics::{By, Depth, Evaluated, Hardest, Subject, Text, compare_tokens, of_weights},
 };
 
@@ -79,10 +79,12 @@ pub fn firings(
         .collect())
 }
 
-/// The dictionaries in `files`, each with its input's scale.
-fn load(files: &[PathBuf], backend: &dyn Backend, config: &TrainConfig) -> Result<Vec<(Dictionary<f32>, f64)>, TrainError> {
+/// A dictionary, and how it sees activations.
+type Loaded = (Dictionary<f32>, Normaliser);
+
+fn load(files: &[PathBuf], backend: &dyn Backend, config: &TrainConfig) -> Result<Vec<Loaded>, TrainError> {
     let width = backend.model().width(config.at)?;
-    let one = |file: &PathBuf| -> Result<(Dictionary<f32>, f64), TrainError> {
+    let one = |file: &PathBuf| -> Result<Loaded, TrainError> {
         let (dictionary, facts) = dictionary::load(file)?;
         if (dictionary.d_out(), facts.at) != (width, config.at) {
             let (file, at, d_out) = (file.display(), facts.at, dictionary.d_out());
@@ -96,17 +98,17 @@ fn load(files: &[PathBuf], backend: &dyn Backend, config: &TrainConfig) -> Resul
                 return Err(ConfigError::new("dictionary", message).into());
             }
         }
-        Ok((dictionary, facts.scale))
+        Ok((dictionary, facts.normaliser))
     };
     files.iter().map(one).collect()
 }
 
-fn subjects(loaded: &[(Dictionary<f32>, f64)]) -> Vec<Subject<'_>> {
+fn subjects(loaded: &[Loaded]) -> Vec<Subject<'_>> {
     loaded
         .iter()
-        .map(|(dictionary, scale)| Subject {
+        .map(|(dictionary, normaliser)| Subject {
             dictionary,
-            scale: *scale,
+            normaliser: *normaliser,
         })
         .collect()
 }

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     corpus::{Split, TokenFile},
-    dictionary::{self, DictionaryFile},
+    dictionary::{self, DictionaryFile, Normaliser, TokenNorm},
     metrics::Subject,
 };
 
@@ -108,22 +108,22 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
         return fit::run(inputs, observer);
     }
     let inputs_hash = format!("{model_hash} {}", tokens.manifest().train.sha256);
-    let mut state = State::new(config, inputs_hash, 1.0);
+    let mut state = State::new(config, inputs_hash, Normaliser::default());
     let starts = start::starts(config, from, backend, tokens)?;
-    let scale = start::common_scale(&starts)?;
+    let known = start::common_normaliser(&starts)?;
     let begin = |(c, start): (&DictionaryConfig, Start)| {
         Trainee::new(c.objective, c.lr, start.dictionary, config.adam)
             .from_origin(c.origin.clone())
             .with_course(&c.course, c.seed, config.n_steps())
     };
     let mut trainees: Vec<_> = config.dictionaries.iter().zip(starts).map(begin).collect();
-    match (checkpoint::load(folder, &state, &mut trainees)?, scale) {
+    match (checkpoint::load(folder, &state, &mut trainees)?, known) {
         (Some(found), _) => state = found,
-        (None, Some(scale)) => state.scale = scale,
-        (None, None) => state.scale = input_scale(inputs)?,
+        (None, Some(known)) => state.normaliser = known,
+        (None, None) => state.normaliser = normaliser(inputs)?,
     }
     let n_steps = config.n_steps();
-    let mut steps = backend.steps(config, state.scale, trainees)?;
+    let mut steps = backend.steps(config, state.normaliser, trainees)?;
     let Some(mut feed) = Feed::new(inputs, state.step, observer)? else {
         return Ok(Outcome::Stopped { step: state.step });
     };
@@ -148,7 +148,7 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
         let factor = schedule::factor(&config.schedule, step, n_steps);
         let measured = step.is_multiple_of(config.evaluation.every_steps) || step + 1 == n_steps;
         if measured || step.is_multiple_of(config.log_every_steps) {
-            observer.history(history(inputs, &mut *steps, state.scale, step, factor, measured)?);
+            observer.history(history(inputs, &mut *steps, state.normaliser, step, factor, measured)?);
         }
         steps.update(factor).map_err(at(step, kept))?;
         if step >= n_steps / 2 {
@@ -201,13 +201,17 @@ fn check(inputs: Inputs<'_>) -> Result<(), TrainError> {
     Ok(())
 }
 
-/// 1, or the factor that makes E‖x‖² = 1 over the first batches.
-pub(super) fn input_scale(inputs: Inputs<'_>) -> Result<f64, TrainError> {
+/// How the config's input scale has dictionaries see activations: where it is one number, that which makes E‖x‖² = 1 over the first
+/// batches.
+pub(super) fn normaliser(inputs: Inputs<'_>) -> Result<Normaliser, TrainError> {
     let Inputs {
         config, backend, tokens, ..
     } = inputs;
-    if config.input_scale == InputScale::None {
-        return Ok(1.0);
+    match config.input_scale {
+        InputScale::None => return Ok(Normaliser::default()),
+        InputScale::LayerNorm => return Ok(Normaliser::Token(TokenNorm::Layer)),
+        InputScale::ConstantNorm => return Ok(Normaliser::Token(TokenNorm::Constant)),
+        InputScale::UnitNorm => {}
     }
     let (mut contexts, mut sum, mut n) = (Contexts::new(config, tokens), 0.0, 0);
     for step in 0..config.n_steps() {
@@ -219,7 +223,7 @@ pub(super) fn input_scale(inputs: Inputs<'_>) -> Result<f64, TrainError> {
             break;
         }
     }
-    Ok((n as f64 / sum).sqrt())
+    Ok(Normaliser::Scale((n as f64 / sum).sqrt()))
 }
 
 /// Writes a checkpoint, unless a weight is NaN or infinite: the former one is better then.
@@ -244,7 +248,7 @@ fn save(state: &mut State, steps: &mut dyn Steps, folder: &Path) -> Result<(), T
 fn history(
     inputs: Inputs<'_>,
     steps: &mut dyn Steps,
-    scale: f64,
+    normaliser: Normaliser,
     step: usize,
     factor: f64,
     measured: bool,
@@ -254,7 +258,7 @@ fn history(
     } = inputs;
     let validation = if measured {
         steps.fetch()?;
-        results::curves(backend, tokens, config, &subjects(steps.trainees(), scale))?
+        results::curves(backend, tokens, config, &subjects(steps.trainees(), normaliser))?
     } else {
         vec![Vec::new(); config.dictionaries.len()]
     };
@@ -304,12 +308,12 @@ fn history(
     Ok(points.collect())
 }
 
-fn subjects(trainees: &[Trainee<f32>], scale: f64) -> Vec<Subject<'_>> {
+fn subjects(trainees: &[Trainee<f32>], normaliser: Normaliser) -> Vec<Subject<'_>> {
     trainees
         .iter()
         .map(|trainee| Subject {
             dictionary: &trainee.dictionary,
-            scale,
+            normaliser,
         })
         .collect()
 }
@@ -334,7 +338,7 @@ pub(super) fn finish(
         backend,
         tokens,
         config,
-        &subjects(trainees, state.scale),
+        &subjects(trainees, state.normaliser),
         &mut |done, total| {
             if told.elapsed() > PROGRESS {
                 told = Instant::now();
@@ -360,7 +364,13 @@ pub(super) fn finish(
     for (index, measured) in measured.into_iter().enumerate() {
         let mut own = config.dictionaries[index].clone();
         own.objective = own.objective.with_sparsity(trainees[index].coefficient());
-        let facts = DictionaryFile::new(own.clone(), config.at, config.residual, state.scale, model_hash.to_string());
+        let facts = DictionaryFile::new(
+            own.clone(),
+            config.at,
+            config.residual,
+            state.normaliser,
+            model_hash.to_string(),
+        );
         let file = folder.join(format!("dictionary-{index}.safetensors"));
         dictionary::save(&trainees[index].dictionary, &facts, WeightType::F32, &file)?;
         let mut metrics = measured.metrics;

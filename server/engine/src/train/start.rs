@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use super::{TrainError, backend::Backend};
 use crate::{
     corpus::{Split, TokenFile},
-    dictionary::{self, Dictionary, Scratch, SparseCodes},
-    kernel,
+    dictionary::{self, Back, Dictionary, Normaliser, Scratch, SparseCodes},
 };
 
 /// A dictionary before its run.
@@ -15,8 +14,8 @@ use crate::{
 pub struct Start {
     /// It.
     pub dictionary: Dictionary<f32>,
-    /// Its input's scale, where it has one already.
-    pub scale: Option<f64>,
+    /// How it sees activations, where that is known already.
+    pub normaliser: Option<Normaliser>,
 }
 
 /// What `config`'s dictionaries begin from; `files` has, for each, the file of the dictionary that it comes from, if any.
@@ -43,7 +42,7 @@ pub fn starts(
         let start = match &wanted.origin {
             Origin::Fresh => Start {
                 dictionary: Dictionary::between(wanted.kind, (width, d_out), wanted.d_sae, wanted.seed),
-                scale: None,
+                normaliser: None,
             },
             origin => {
                 let file = files.get(index).and_then(Option::as_ref).ok_or_else(|| {
@@ -69,10 +68,10 @@ pub fn starts(
                     return Err(ConfigError::new("from", message).into());
                 }
                 match origin {
-                    Origin::Derived { by, .. } => validation.derive(dictionary, facts.scale, *by)?,
+                    Origin::Derived { by, .. } => validation.derive(dictionary, facts.normaliser, *by)?,
                     _ => Start {
                         dictionary,
-                        scale: Some(facts.scale),
+                        normaliser: Some(facts.normaliser),
                     },
                 }
             }
@@ -92,20 +91,20 @@ pub fn starts(
     Ok(starts)
 }
 
-/// The scale that all of them see the text at; none where all are fresh.
+/// How all of them see the activations; none where all are fresh.
 ///
 /// # Errors
 /// When they differ: one run has one.
-pub fn common_scale(starts: &[Start]) -> Result<Option<f64>, TrainError> {
-    let first = starts.first().and_then(|start| start.scale);
-    match starts.iter().find(|start| start.scale != first) {
+pub fn common_normaliser(starts: &[Start]) -> Result<Option<Normaliser>, TrainError> {
+    let first = starts.first().and_then(|start| start.normaliser);
+    match starts.iter().find(|start| start.normaliser != first) {
         None => Ok(first),
         Some(other) => {
-            let say = |scale: Option<f64>| scale.map_or("none yet".into(), |s| s.to_string());
+            let say = |normaliser: Option<Normaliser>| normaliser.map_or("none yet".into(), Normaliser::name);
             let message = format!(
                 "found input scales {} and {} in one run; put them into runs of their own",
                 say(first),
-                say(other.scale)
+                say(other.normaliser)
             );
             Err(ConfigError::new("from", message).into())
         }
@@ -122,7 +121,7 @@ struct Validation<'a> {
 }
 
 impl Validation<'_> {
-    fn derive(&mut self, dictionary: Dictionary<f32>, scale: f64, by: PostHoc) -> Result<Start, TrainError> {
+    fn derive(&mut self, dictionary: Dictionary<f32>, normaliser: Normaliser, by: PostHoc) -> Result<Start, TrainError> {
         let missing = || {
             ConfigError::new(
                 "by",
@@ -141,15 +140,22 @@ impl Validation<'_> {
         }
         let derived = match by {
             PostHoc::Fold => {
+                let Normaliser::Scale(scale) = normaliser else {
+                    let message = format!(
+                        "found '{by}' of a dictionary whose input scale is {}: each token has a size of its own, which no weights can take in",
+                        normaliser.input_scale()
+                    );
+                    return Err(ConfigError::new("by", message).into());
+                };
                 return Ok(Start {
                     dictionary: dictionary.folded(scale as f32),
-                    scale: Some(1.0),
+                    normaliser: Some(Normaliser::default()),
                 });
             }
             PostHoc::RescaleShift => dictionary.as_gated().ok_or_else(missing)?,
             PostHoc::Pursuit { k } => dictionary.with_pursuit(k),
             PostHoc::Prune { keep } => {
-                let mut largest = self.largest(&dictionary, scale, None)?;
+                let mut largest = self.largest(&dictionary, normaliser, None)?;
                 let least = least_of(&mut largest, keep);
                 dictionary.with_threshold(least).ok_or_else(missing)?
             }
@@ -157,19 +163,24 @@ impl Validation<'_> {
                 let k = dictionary.kind().k().ok_or_else(missing)?;
                 // among what the k largest are chosen from, the largest k per token on average
                 let all = dictionary.with_threshold(0.0).ok_or_else(missing)?;
-                let largest = self.largest(&all, scale, Some(k))?;
+                let largest = self.largest(&all, normaliser, Some(k))?;
                 let least = largest.iter().copied().reduce(f32::min).unwrap_or(0.0);
                 all.with_threshold(below(least)).ok_or_else(missing)?
             }
         };
         Ok(Start {
             dictionary: derived,
-            scale: Some(scale),
+            normaliser: Some(normaliser),
         })
     }
 
     /// The activations of `dictionary` on the validation text: all of them, or the largest `k` per token on average.
-    fn largest(&mut self, dictionary: &Dictionary<f32>, scale: f64, k: Option<usize>) -> Result<Vec<f32>, TrainError> {
+    fn largest(
+        &mut self,
+        dictionary: &Dictionary<f32>,
+        normaliser: Normaliser,
+        k: Option<usize>,
+    ) -> Result<Vec<f32>, TrainError> {
         let Self {
             config,
             backend,
@@ -184,7 +195,7 @@ impl Validation<'_> {
         let (mut found, mut codes, scratch) = (Vec::new(), SparseCodes::default(), Scratch::new());
         for contexts in contexts.chunks(config.batch) {
             backend.activations(config.at, contexts, x)?;
-            kernel::scale(x, scale as f32);
+            normaliser.apply(x, dictionary.d_in(), &mut Back::default());
             dictionary.encode(x, &mut codes, &scratch);
             found.extend(codes.segments.iter().flat_map(|s| s.values.iter().copied()));
             if let Some(most) = most.filter(|most| found.len() > *most) {

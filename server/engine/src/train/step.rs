@@ -8,8 +8,8 @@ use super::{
     trainee::Trainee,
 };
 use crate::{
-    dictionary::Scratch,
-    kernel::{Real, scale},
+    dictionary::{Back, Normaliser, Scratch},
+    kernel::Real,
     model::Model,
 };
 
@@ -19,21 +19,29 @@ pub struct Stepper<'m, R> {
     pub trainees: Vec<Trainee<R>>,
     model: &'m Model<R>,
     at: HookPoint,
-    scale: f64,
+    normaliser: Normaliser,
     max_grad_norm: f64,
     pass: Pass<R>,
     scratch: Scratch<R>,
+    /// The batch, as the dictionaries see it.
     x: Vec<R>,
+    /// From what they give of it to the model's activations.
+    back: Back<R>,
     /// What transcoders read, once per hook point.
     readings: Vec<Reading<R>>,
 }
 
 impl<'m, R: Real> Stepper<'m, R> {
-    /// For the dictionaries `trainees`, which see `scale · x` at `config.at`.
+    /// For the dictionaries `trainees`, which see the activations at `config.at` through `normaliser`.
     ///
     /// # Errors
     /// When the model has no such hook point.
-    pub fn new(model: &'m Model<R>, config: &TrainConfig, scale: f64, trainees: Vec<Trainee<R>>) -> Result<Self, TrainError> {
+    pub fn new(
+        model: &'m Model<R>,
+        config: &TrainConfig,
+        normaliser: Normaliser,
+        trainees: Vec<Trainee<R>>,
+    ) -> Result<Self, TrainError> {
         let mut points: Vec<HookPoint> = trainees.iter().filter_map(|t| t.dictionary.kind().read_at()).collect();
         points.sort_unstable();
         points.dedup();
@@ -43,17 +51,13 @@ impl<'m, R: Real> Stepper<'m, R> {
             trainees,
             model,
             at: config.at,
-            scale,
+            normaliser,
             max_grad_norm: config.max_grad_norm,
             pass: Pass::new(model, config.at)?,
             scratch: Scratch::new(),
             x: Vec::new(),
+            back: Back::default(),
         })
-    }
-
-    /// The dictionaries see this times x.
-    pub fn scale(&self) -> f64 {
-        self.scale
     }
 
     /// Before the first step: what the initial weights take from the run's first batch.
@@ -73,9 +77,11 @@ impl<'m, R: Real> Stepper<'m, R> {
     fn prefix(&mut self, contexts: &[&[u32]]) -> Result<(), TrainError> {
         self.pass.prefix_with(self.model, contexts, &mut self.x, &mut self.readings)?;
         // the pass keeps its own copy for the clean suffix
-        scale(&mut self.x, R::of(self.scale));
+        self.normalise();
         for reading in &mut self.readings {
-            scale(&mut reading.x, R::of(self.scale));
+            // a scale is the same at every point, and where tokens have their own there are no transcoders
+            let width = self.model.width(reading.at)?;
+            self.normaliser.apply(&mut reading.x, width, &mut Back::default());
         }
         Ok(())
     }
@@ -128,7 +134,11 @@ impl<'m, R: Real> Stepper<'m, R> {
     fn take(&mut self, x: &[R]) {
         self.x.clear();
         self.x.extend_from_slice(x);
-        scale(&mut self.x, R::of(self.scale));
+        self.normalise();
+    }
+
+    fn normalise(&mut self) {
+        self.normaliser.apply(&mut self.x, self.pass.width(), &mut self.back);
     }
 
     /// After a step's last batch: the gradients complete, and checked.
@@ -161,7 +171,7 @@ impl<'m, R: Real> Stepper<'m, R> {
             let x = input(trainee, &self.readings, &self.x);
             trainee.forward_to(x, &self.x, weight, &self.scratch);
             if trainee.looks_past() {
-                trainee.output(self.scale);
+                trainee.output(&self.back);
             }
         }
         // in layers without later blocks a downstream term was refused when the run began
@@ -186,7 +196,7 @@ impl<'m, R: Real> Stepper<'m, R> {
             if trainee.looks_past() {
                 let (kl, squared_error, seconds) = self.pass.answer(answer, trainee.grad_out());
                 answer += 1;
-                scale(trainee.grad_out(), R::of(1.0 / self.scale));
+                self.back.gradient(trainee.grad_out());
                 trainee.take_kl(kl / n as f64, weight);
                 trainee.terms.downstream += downstream * squared_error;
                 trainee.seconds += seconds;

@@ -9,8 +9,8 @@ use super::{
     target::{Search, Shown},
 };
 use crate::{
-    dictionary::{Dictionary, Forward, Parameters, Path, Scratch, Tensor},
-    kernel::{Real, scale},
+    dictionary::{Back, Dictionary, Forward, Parameters, Path, Scratch, Tensor},
+    kernel::Real,
     objective::{Terms, balanced, reconstruction},
 };
 
@@ -253,9 +253,9 @@ impl<R: Real> Trainee<R> {
         }
     }
 
-    /// x̂ in the model's scale: the dictionary's own divided by `scale`.
-    pub fn output(&mut self, factor: f64) {
-        scale(&mut self.forward.x_hat, R::of(1.0 / factor));
+    /// x̂ in the model's scale, to which `back` leads from the dictionary's own.
+    pub fn output(&mut self, back: &Back<R>) {
+        back.output(&mut self.forward.x_hat);
     }
 
     /// x̂ [n_tokens, d_out] of the last batch.

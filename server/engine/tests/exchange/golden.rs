@@ -1,11 +1,14 @@
 //! Files of every format give the activations and reconstructions that the tools' own formulas give.
 
-use api::{HookPoint, KindName, Objective, ResidualFrame};
-use engine::exchange::{Choice, Format, Imported, read};
+use api::{DictionaryKind, HookPoint, InputScale, KindName, Objective, ResidualFrame, Site};
+use engine::{
+    dictionary::Normaliser,
+    exchange::{Choice, Format, Imported, read},
+};
 use safetensors::SafeTensors;
 use std::path::Path;
 
-use crate::{folder, outputs, read_any, relative};
+use crate::{folder, outputs_through, read_any, relative};
 
 /// The reference numbers.
 struct Golden(Vec<u8>);
@@ -22,15 +25,17 @@ impl Golden {
 
     /// Activations, taken times the lengths of the tool's rows, and reconstructions are the tool's.
     fn check(&self, name: &str, imported: &Imported) {
-        let (codes, x_hat) = outputs(&imported.dictionary, &self.numbers("x"));
+        let (codes, x_hat) = outputs_through(imported.facts.normaliser, &imported.dictionary, &self.numbers("x"));
         let lengths = match imported.dictionary.kind().name() {
             // these keep the rows' lengths
-            KindName::ReluUnit | KindName::ReluApril | KindName::ReluSaelens => vec![1.0; imported.dictionary.d_sae()],
+            KindName::ReluUnit | KindName::ReluApril | KindName::ReluSaelens | KindName::MatchingPursuit => {
+                vec![1.0; imported.dictionary.d_sae()]
+            }
             _ => self.numbers(&format!("{name}.lengths")),
         };
         let theirs: Vec<f32> = self.numbers(&format!("{name}.acts"));
         let theirs: Vec<f32> = theirs.iter().zip(lengths.iter().cycle()).map(|(a, n)| a * n).collect();
-        let fire = |all: &[f32]| all.iter().map(|c| *c > 0.0).collect::<Vec<_>>();
+        let fire = |all: &[f32]| all.iter().map(|c| *c != 0.0).collect::<Vec<_>>();
         assert_eq!(fire(&codes), fire(&theirs), "{name}: other features fire");
         for (what, off) in [
             ("activations", relative(&codes, &theirs)),
@@ -78,6 +83,11 @@ fn saelens_architectures_and_versions() {
         ("saelens_flat_topk", "", KindName::TopK),
         ("saelens_topk_rescaled", "", KindName::TopK),
         ("saelens_batchtopk", "", KindName::BatchTopK),
+        ("saelens_abstopk", "", KindName::AbsTopK),
+        ("saelens_abstopk_plain", "", KindName::AbsTopK),
+        ("saelens_matching_pursuit", "", KindName::MatchingPursuit),
+        ("saelens_matching_pursuit_on", "", KindName::MatchingPursuit),
+        ("saelens_matching_pursuit_plain", "", KindName::MatchingPursuit),
     ]);
     for imported in &all {
         let facts = &imported.facts;
@@ -96,6 +106,84 @@ fn saelens_architectures_and_versions() {
         (flat.lr, flat.seed, flat.tokens, flat.n_ctx),
         (Some(4e-4), Some(7), Some(1000), Some(32))
     );
+}
+
+#[test]
+fn saelens_normalisations() {
+    let all = checked(&[
+        ("saelens_layer_norm", "", KindName::ReluUnit),
+        ("saelens_layer_norm_topk", "", KindName::TopK),
+        ("saelens_constant_norm", "", KindName::ReluUnit),
+        ("saelens_constant_norm_topk", "", KindName::TopK),
+        ("saelens_scaled", "", KindName::ReluSaelens),
+        ("saelens_scaled_batchtopk", "", KindName::BatchTopK),
+        ("saelens_scaled_matching_pursuit", "", KindName::MatchingPursuit),
+    ]);
+    let scales: Vec<InputScale> = all.iter().map(|one| one.facts.normaliser.input_scale()).collect();
+    let expected = [InputScale::LayerNorm, InputScale::ConstantNorm].map(|scale| [scale; 2]);
+    assert_eq!(scales[..4], expected.concat());
+    // one number is in the weights
+    assert!(scales[4..].iter().all(|scale| *scale == InputScale::None));
+    let DictionaryKind::MatchingPursuit { residual_threshold, .. } = all[6].dictionary.kind() else {
+        panic!()
+    };
+    assert!((residual_threshold - 0.2 / 0.37).abs() < 1e-12);
+    // a number that is given is taken in place of the one beside it
+    let choice = Choice {
+        normaliser: Some(Normaliser::Scale(0.74)),
+        ..Choice::default()
+    };
+    let other = read(&folder().join("saelens_scaled"), &choice).unwrap().dictionary;
+    let [once, twice] = [&all[4].dictionary, &other].map(|one| one.parameters().0[0].data[0]);
+    assert!((twice / once - 2.0).abs() < 1e-6);
+}
+
+#[test]
+fn llama_scope_says_its_scale_or_is_told_it() {
+    let golden = Golden::read();
+    let at = |imported: &Imported| (imported.facts.at().map(|at| at.to_string()), imported.facts.residual);
+    let expected = (Some("blocks.1.hook_resid_post".to_owned()), Some(ResidualFrame::Raw));
+    let place = "Llama3_1-8B-Base-L1R-8x";
+    for file in [place.to_owned(), format!("{place}/checkpoints/final.safetensors")] {
+        let one = &checked(&[("llama_scope", &file, KindName::JumpRelu)])[0];
+        assert_eq!(at(one), expected);
+    }
+    let folder = folder().join("llama_scope_r1/L1R");
+    let error = read(&folder, &Choice::default()).unwrap_err().to_string();
+    assert!(error.contains("does not say by what its activations are divided"), "{error}");
+    let choice = Choice {
+        normaliser: Some(Normaliser::Scale(0.4)),
+        ..Choice::default()
+    };
+    let distilled = read(&folder, &choice).unwrap();
+    golden.check("llama_scope_r1", &distilled);
+    assert_eq!(at(&distilled), expected);
+}
+
+#[test]
+fn files_of_two_layers_or_four_matrices() {
+    let all = checked(&[
+        ("goodfire", "Llama-3.3-70B-Instruct-SAE-l1.pt", KindName::ReluApril),
+        ("deepseek_r1", "DeepSeek-R1-Distill-Llama-8B-SAE-l1.pt", KindName::ReluApril),
+        (
+            "qwen_scope",
+            "SAE-Res-Qwen3-1.7B-Base-W32K-L0_3/layer1.sae.pt",
+            KindName::TopK,
+        ),
+        ("attention_saes", "gpt2-small_L1_Hcat_z_v9.pt", KindName::ReluSaelens),
+    ]);
+    let formats = [Format::Goodfire, Format::Goodfire, Format::QwenScope, Format::AttentionSaes];
+    for (imported, format) in all.iter().zip(formats) {
+        let (site, residual) = match format {
+            Format::AttentionSaes => (Site::Z, ResidualFrame::Centred),
+            _ => (Site::ResidPost, ResidualFrame::Raw),
+        };
+        let facts = &imported.facts;
+        assert_eq!(
+            (facts.format, facts.at(), facts.residual),
+            (format, Some(HookPoint::block(1, site)), Some(residual))
+        );
+    }
 }
 
 #[test]
@@ -124,6 +212,11 @@ fn sparsify_openai_and_gemma_scope() {
         ("sparsify", "layers.1.mlp", KindName::TopK),
         ("openai_relu", "4.pt", KindName::ReluSaelens),
         (
+            "openai_topk",
+            "gpt2-small/resid_post_mlp_v5_32k/autoencoders/4.pt",
+            KindName::TopK,
+        ),
+        (
             "gemma_scope",
             "scope-2b-pt-res/layer_1/width_16k/average_l0_5",
             KindName::JumpRelu,
@@ -136,7 +229,9 @@ fn sparsify_openai_and_gemma_scope() {
         ("gemma_scope_2", "resid_post/layer_1_width_16k_l0_small", KindName::JumpRelu),
     ]);
     assert_eq!(at(&all[0]).as_deref(), Some("blocks.1.hook_mlp_out"));
-    for gemma in &all[2..] {
+    assert_eq!(at(&all[2]).as_deref(), Some("blocks.4.hook_resid_post"));
+    assert_eq!(all[2].facts.normaliser.input_scale(), InputScale::LayerNorm);
+    for gemma in &all[3..] {
         assert_eq!(at(gemma).as_deref(), Some("blocks.1.hook_resid_post"));
     }
 }

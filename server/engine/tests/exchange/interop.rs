@@ -3,7 +3,7 @@
 
 use api::{HookPoint, KindName, ResidualFrame, Site};
 use engine::{
-    dictionary::Dictionary,
+    dictionary::{Dictionary, Normaliser, TokenNorm},
     exchange::{Facts, Format, write},
 };
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -14,8 +14,8 @@ use std::{
 };
 
 use crate::{
-    outputs, read_any, relative,
-    round_trip::{D_IN, N, dictionaries, tokens},
+    outputs_through, read_any, relative,
+    round_trip::{D_IN, N, dictionaries, tokens, written},
     transcoders::transcoders,
 };
 
@@ -53,7 +53,10 @@ fn contributions(acts: &[f32], lengths: &[f32]) -> Vec<f32> {
 fn lengths(dictionary: &Dictionary<f32>) -> Vec<f32> {
     let rows = dictionary.parameters().0.iter().find(|t| t.name == "W_dec");
     match (dictionary.kind().name(), rows) {
-        (KindName::ReluUnit | KindName::ReluApril | KindName::ReluSaelens | KindName::PAnneal, Some(rows)) => {
+        (
+            KindName::ReluUnit | KindName::ReluApril | KindName::ReluSaelens | KindName::PAnneal | KindName::MatchingPursuit,
+            Some(rows),
+        ) => {
             let rows = rows.data.chunks_exact(dictionary.d_in());
             rows.map(|row| row.iter().map(|w| w * w).sum::<f32>().sqrt()).collect()
         }
@@ -74,39 +77,56 @@ fn they_load_what_we_write() {
     let mut made = dictionaries();
     made.extend(transcoders(HookPoint::block(3, Site::Ln2)));
     let made = made;
-    let is_written = |format, dictionary: &Dictionary<f32>| format == Format::SaeLens || dictionary.kind().read_at().is_none();
-    let path = |format: Format, i: usize| {
+    let cases = |format: Format| -> Vec<(usize, Normaliser)> {
+        let norms = [TokenNorm::Layer, TokenNorm::Constant].map(Normaliser::Token);
+        let plain = [Normaliser::default()];
+        let scales = |one: &Dictionary<f32>| match (format, one.kind().read_at()) {
+            (Format::SaeLens, None) => [&plain[..], &norms].concat(),
+            _ => plain.to_vec(),
+        };
+        let kinds = made.iter().enumerate().filter(|(_, one)| match one.kind().read_at() {
+            Some(_) => format == Format::SaeLens,
+            None => written(one).contains(&format),
+        });
+        kinds
+            .flat_map(|(i, one)| scales(one).into_iter().map(move |scale| (i, scale)))
+            .collect()
+    };
+    let path = |format: Format, i: usize, normaliser: Normaliser| {
         let tool = if format == Format::SaeLens {
             "saelens"
         } else {
             "dictionary_learning"
         };
-        folder.path().join(tool).join(format!("{i}_{}", made[i].kind().name()))
+        let name = format!("{i}_{}_{}", made[i].kind().name(), normaliser.input_scale());
+        folder.path().join(tool).join(name)
     };
     for format in [Format::SaeLens, Format::DictionaryLearning] {
-        for (i, dictionary) in made.iter().enumerate().filter(|(_, d)| is_written(format, d)) {
-            let site = dictionary.kind().read_at().map_or(Site::ResidPost, |_| Site::MlpOut);
+        for (i, normaliser) in cases(format) {
+            let site = made[i].kind().read_at().map_or(Site::ResidPost, |_| Site::MlpOut);
             let facts = Facts {
                 hook: Some(HookPoint::block(3, site).to_string()),
                 model: Some("tiny".into()),
                 residual: Some(ResidualFrame::Raw),
+                normaliser,
                 ..Facts::new(format)
             };
-            write(dictionary, 1.0, &facts, None, &path(format, i)).unwrap();
+            write(&made[i], &facts, None, &path(format, i, normaliser)).unwrap();
         }
     }
     other_side(&python, "load", folder.path());
     for format in [Format::SaeLens, Format::DictionaryLearning] {
-        for (i, dictionary) in made.iter().enumerate().filter(|(_, d)| is_written(format, d)) {
-            let (codes, x_hat) = outputs(dictionary, &tokens());
-            let path = path(format, i);
+        for (i, normaliser) in cases(format) {
+            let dictionary = &made[i];
+            let (codes, x_hat) = outputs_through(normaliser, dictionary, &tokens());
+            let path = path(format, i, normaliser);
             let acts = theirs(&path, "acts");
             let theirs_per_feature = contributions(&acts, &theirs(&path, "lengths"));
             let off = [
                 relative(&theirs_per_feature, &contributions(&codes, &lengths(dictionary))),
                 relative(&theirs(&path, "x_hat"), &x_hat),
             ];
-            let name = dictionary.kind().name();
+            let name = format!("{} ({})", dictionary.kind().name(), normaliser.input_scale());
             // dictionary_learning divides rows by their lengths as it loads them; SAELens leaves activations as they are
             if format == Format::SaeLens {
                 assert!(relative(&acts, &codes) <= 1e-5, "{format} {name}");
@@ -134,7 +154,7 @@ fn we_load_what_they_write() {
         paths.sort();
         for path in paths {
             let imported = read_any(&path);
-            let (codes, x_hat) = outputs(&imported.dictionary, &tokens());
+            let (codes, x_hat) = outputs_through(imported.facts.normaliser, &imported.dictionary, &tokens());
             let theirs_per_feature = contributions(&theirs(&path, "acts"), &theirs(&path, "lengths"));
             let ours = contributions(&codes, &lengths(&imported.dictionary));
             let kind = imported.dictionary.kind().name();
@@ -151,5 +171,5 @@ fn we_load_what_they_write() {
             n += 1;
         }
     }
-    assert!(n >= 24, "only {n} dictionaries were written");
+    assert!(n >= 44, "only {n} dictionaries were written");
 }

@@ -13,7 +13,7 @@ mod round_trip;
 mod transcoders;
 
 use engine::{
-    dictionary::{Dictionary, Path as Passes, Scratch, SparseCodes},
+    dictionary::{Back, Dictionary, Normaliser, Path as Passes, Scratch, SparseCodes},
     exchange::{Choice, Imported, read},
 };
 use std::path::{Path, PathBuf};
@@ -25,11 +25,19 @@ fn folder() -> PathBuf {
 
 /// Activations [n, d_sae] and reconstruction [n, d_out] of `x`.
 fn outputs(dictionary: &Dictionary<f32>, x: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    outputs_through(Normaliser::default(), dictionary, x)
+}
+
+/// The same of a dictionary that sees activations through `normaliser`.
+fn outputs_through(normaliser: Normaliser, dictionary: &Dictionary<f32>, x: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    let (mut seen, mut back) = (x.to_vec(), Back::default());
+    normaliser.apply(&mut seen, dictionary.d_in(), &mut back);
     let scratch = Scratch::new();
     let mut codes = SparseCodes::default();
-    dictionary.encode(x, &mut codes, &scratch);
+    dictionary.encode(&seen, &mut codes, &scratch);
     let mut x_hat = vec![0.0; x.len() / dictionary.d_in() * dictionary.d_out()];
-    dictionary.reconstruct(&codes, x, &mut x_hat, Passes::SPARSE, &scratch);
+    dictionary.reconstruct(&codes, &seen, &mut x_hat, Passes::SPARSE, &scratch);
+    back.output(&mut x_hat);
     (codes.to_dense(), x_hat)
 }
 

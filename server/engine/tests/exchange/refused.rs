@@ -41,7 +41,13 @@ fn torch_files_that_cannot_be_used() {
         ("list.pt", "holds no state dict"),
         ("model.pt", "holds the tensors embed.W_E, unembed.W_U; expected those of"),
         ("legacy.pt", "as torch wrote before 1.6"),
-        ("openai_topk.pt", "its activation is 'TopK'; expected ReLU"),
+        (
+            "openai_identity.pt",
+            "postact_fn is 'Identity'; expected ReLU, without which codes may be negative",
+        ),
+        ("openai_k.pt", "k is no number of features; expected 1 to 10"),
+        ("openai_other.pt", "its activation is 'Identity'; expected ReLU or TopK"),
+        ("named/layer1.sae.pt", "no folder above it says how many features fire"),
         ("objects.npz", "holds '|O'"),
         ("bomb.npz", "claims to hold 4026531840 bytes"),
     ] {
@@ -109,10 +115,19 @@ fn saelens_configs_that_cannot_be_used() {
         ),
         (
             "architecture",
+            "temporal".into(),
+            "codes follow from those of the tokens before",
+        ),
+        (
+            "architecture",
             "transcoder".into(),
             "'apply_b_dec_to_input' is true; expected false: a transcoder's b_dec",
         ),
-        ("normalize_activations", "layer_norm".into(), "\"layer_norm\"; expected none"),
+        (
+            "normalize_activations",
+            "covariance_whitening".into(),
+            "\"covariance_whitening\"; expected none, expected_average_only_in, layer_norm",
+        ),
         (
             "normalize_activations",
             "expected_average_only_in".into(),
@@ -133,6 +148,8 @@ fn saelens_configs_that_cannot_be_used() {
         let error_holds = error.contains(says) || (field == "d_sae" && error.contains("[11, 6]"));
         assert!(error_holds, "{field}: {error}");
     }
+    let error = changed("saelens_matching_pursuit", |config| config["max_iterations"] = 0.into());
+    assert!(error.contains("field 'max_iterations' is 0; expected"), "{error}");
     let error = changed("saelens_standard", |config| config["metadata"]["hook_head_index"] = 3.into());
     assert!(error.contains("'metadata.hook_head_index' is 3"), "{error}");
     let error = changed("saelens_topk", |config| config["k"] = 11.into());
@@ -152,6 +169,59 @@ fn saelens_configs_that_cannot_be_used() {
         config["finetuning_scaling_factor"] = false.into()
     });
     assert!(error.contains("not all ones"), "{error}");
+}
+
+/// Llama Scope's folder with its config changed.
+fn llama_scope(change: impl Fn(&mut serde_json::Value)) -> String {
+    let from = folder().join("llama_scope/Llama3_1-8B-Base-L1R-8x");
+    let copy = tempfile::tempdir().unwrap();
+    fs::create_dir(copy.path().join("checkpoints")).unwrap();
+    let weights = "checkpoints/final.safetensors";
+    fs::copy(from.join(weights), copy.path().join(weights)).unwrap();
+    let mut config = serde_json::from_slice(&fs::read(from.join("hyperparams.json")).unwrap()).unwrap();
+    change(&mut config);
+    fs::write(copy.path().join("hyperparams.json"), config.to_string()).unwrap();
+    error_of(copy.path())
+}
+
+#[test]
+fn llama_scopes_that_cannot_be_used() {
+    for (field, value, says) in [
+        ("act_fn", serde_json::json!("topk"), "'act_fn' is \"topk\"; expected jumprelu"),
+        (
+            "norm_activation",
+            "token-wise".into(),
+            "\"token-wise\"; expected dataset-wise",
+        ),
+        (
+            "apply_decoder_bias_to_pre_encoder",
+            true.into(),
+            "'apply_decoder_bias_to_pre_encoder' is true; expected false",
+        ),
+        (
+            "hook_point_out",
+            "blocks.1.hook_mlp_out".into(),
+            "\"blocks.1.hook_mlp_out\"; expected blocks.1.hook_resid_post, as hook_point_in",
+        ),
+        (
+            "dataset_average_activation_norm",
+            serde_json::json!({"in": 0.0, "out": 1.0}),
+            "'dataset_average_activation_norm.in' is 0.0; expected a number above 0",
+        ),
+        (
+            "dataset_average_activation_norm",
+            serde_json::json!({"in": 2.0, "out": 1.0}),
+            "'dataset_average_activation_norm.out' is 1.0; expected 2, as in",
+        ),
+        (
+            "jump_relu_threshold",
+            serde_json::Value::Null,
+            "'jump_relu_threshold' is absent",
+        ),
+    ] {
+        let error = llama_scope(|config| config[field] = value.clone());
+        assert!(error.contains(says), "{field}: {error}");
+    }
 }
 
 #[test]

@@ -227,7 +227,7 @@ fn every_kind_learns_from_a_buffer() {
 #[test]
 fn single_vectors_give_what_their_contexts_give() {
     let golden = Golden::read();
-    for name in ["gpt2_mlp", "gpt2_scaled", "neox_z"] {
+    for name in ["gpt2_mlp", "gpt2_scaled", "neox_z", "gpt2_layer_norm"] {
         let setup = golden.setup(name);
         let model = model(setup).to_f64();
         let tokens = golden.tokens(&format!("{}.tokens", setup.model));
@@ -236,7 +236,7 @@ fn single_vectors_give_what_their_contexts_give() {
         let config = config(setup.at);
         let stepper = || {
             let trainee = Trainee::new(local.objective, local.lr, golden.dictionary(setup), config.adam);
-            Stepper::new(&model, &config, setup.scale, vec![trainee]).unwrap()
+            Stepper::new(&model, &config, setup.normaliser, vec![trainee]).unwrap()
         };
         let mut in_order = stepper();
         in_order.gradients(&batches).unwrap();

@@ -2,7 +2,7 @@
 
 use api::{HookPoint, TokenSet};
 use engine::{
-    dictionary::{Dictionary, Relu},
+    dictionary::{Dictionary, Normaliser, Relu},
     metrics::{Depth, Evaluated, Subject, Text, evaluate},
     model::{Cut, Model, NoHooks, Work},
 };
@@ -44,7 +44,10 @@ impl Place {
             documents: None,
             depth: Depth::Results,
         };
-        let subject = Subject { dictionary, scale: 1.0 };
+        let subject = Subject {
+            dictionary,
+            normaliser: Normaliser::default(),
+        };
         let measured = evaluate(&self.model, self.at, &[subject], text, &mut |_, _| true);
         measured.unwrap().remove(0)
     }

@@ -2,7 +2,7 @@
 
 use api::{HookPoint, Objective, ResidualFrame, Schedule, TokenSet};
 use engine::{
-    dictionary::{Dictionary, Relu},
+    dictionary::{Dictionary, Normaliser, Relu},
     kernel::Real,
     model::Model,
 };
@@ -40,7 +40,8 @@ pub struct Setup {
     /// Where a transcoder reads.
     pub read_at: Option<HookPoint>,
     pub residual: ResidualFrame,
-    pub scale: f64,
+    #[serde(rename = "scale")]
+    pub normaliser: Normaliser,
     pub metrics: Vec<Measured>,
     pub cases: Vec<Case>,
 }

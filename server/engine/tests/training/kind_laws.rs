@@ -116,16 +116,14 @@ fn features(kind: DictionaryKind, p: &Parameters<f64>, x: &[f64], dead: &[bool])
             let code = |j: usize| f64::from(open[j] > 0.0) * (r[j].exp() * pre[j] + magnitude[j]).max(0.0);
             ((0..f).map(code).collect(), open)
         }
-        DictionaryKind::TopK { k, .. } => {
+        DictionaryKind::TopK { k, .. } | DictionaryKind::AbsTopK { k, .. } => {
             let pre = product(&centred());
-            let z: Vec<f64> = pre
-                .iter()
-                .zip(tensor("b_enc").unwrap())
-                .map(|(z, b)| (z + b).max(0.0))
-                .collect();
+            let is_signed = matches!(kind, DictionaryKind::AbsTopK { .. });
+            let cut = |z: f64| if is_signed { z } else { z.max(0.0) };
+            let z: Vec<f64> = pre.iter().zip(tensor("b_enc").unwrap()).map(|(z, b)| cut(z + b)).collect();
             let largest = |k: usize, of: &dyn Fn(usize) -> bool| -> Vec<f64> {
                 let mut order: Vec<usize> = (0..f).filter(|j| of(*j)).collect();
-                order.sort_by(|a, b| z[*b].total_cmp(&z[*a]));
+                order.sort_by(|a, b| z[*b].abs().total_cmp(&z[*a].abs()));
                 (0..f).map(|j| if order[..k].contains(&j) { z[j] } else { 0.0 }).collect()
             };
             let n_dead = dead.iter().filter(|dead| **dead).count();
@@ -171,7 +169,7 @@ fn loss(kind: DictionaryKind, p: &Parameters<f64>, held: &Parameters<f64>, n: us
                 sum += SPARSITY * side.iter().sum::<f64>();
                 own += PER_NUMBER * off(x, &decoded(&side, &held_rows, &held_bias));
             }
-            DictionaryKind::TopK { .. } => {
+            DictionaryKind::TopK { .. } | DictionaryKind::AbsTopK { .. } => {
                 let (codes, _) = features(kind, held, x, dead);
                 let e: Vec<f64> = x
                     .iter()
@@ -184,7 +182,7 @@ fn loss(kind: DictionaryKind, p: &Parameters<f64>, held: &Parameters<f64>, n: us
             _ => {}
         }
     }
-    if let DictionaryKind::TopK { aux_coefficient, .. } = kind {
+    if let DictionaryKind::TopK { aux_coefficient, .. } | DictionaryKind::AbsTopK { aux_coefficient, .. } = kind {
         let mean = |i: usize| errors.iter().map(|e| e[i]).sum::<f64>() / n as f64;
         let variance: f64 = (0..d)
             .map(|i| errors.iter().map(|e| (e[i] - mean(i)).powi(2)).sum::<f64>())
@@ -202,6 +200,11 @@ fn gradients_are_the_slopes_of_the_formulas() {
         let kind = match kind {
             DictionaryKind::Gated | DictionaryKind::JumpRelu { .. } => kind,
             DictionaryKind::TopK { k, dead_tokens, .. } => DictionaryKind::TopK {
+                k,
+                dead_tokens,
+                aux_coefficient: 30.0,
+            },
+            DictionaryKind::AbsTopK { k, dead_tokens, .. } => DictionaryKind::AbsTopK {
                 k,
                 dead_tokens,
                 aux_coefficient: 30.0,

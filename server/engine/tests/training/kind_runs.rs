@@ -1,7 +1,10 @@
 //! Runs of every kind of dictionary: with every objective, on any number of threads, interrupted, saved and measured.
 
 use api::{DictionaryConfig, DictionaryKind, InputScale, TrainConfig};
-use engine::{dictionary, train::Outcome};
+use engine::{
+    dictionary::{self, Normaliser},
+    train::Outcome,
+};
 use std::fs;
 
 use crate::{
@@ -10,7 +13,7 @@ use crate::{
 };
 
 /// Every kind, with settings at which everything happens within ten steps.
-pub fn kinds() -> [DictionaryKind; 12] {
+pub fn kinds() -> [DictionaryKind; 14] {
     [
         DictionaryKind::Relu,
         DictionaryKind::ReluUnit,
@@ -24,6 +27,11 @@ pub fn kinds() -> [DictionaryKind; 12] {
         DictionaryKind::Tied,
         DictionaryKind::Gated,
         DictionaryKind::TopK {
+            k: 3,
+            aux_coefficient: 1.0 / 32.0,
+            dead_tokens: 200,
+        },
+        DictionaryKind::AbsTopK {
             k: 3,
             aux_coefficient: 1.0 / 32.0,
             dead_tokens: 200,
@@ -46,6 +54,11 @@ pub fn kinds() -> [DictionaryKind; 12] {
             initial_threshold: 0.001,
         },
         DictionaryKind::Pursuit { k: 3 },
+        DictionaryKind::MatchingPursuit {
+            k: 3,
+            residual_threshold: 0.1,
+            stop_on_duplicate: true,
+        },
     ]
 }
 
@@ -95,6 +108,44 @@ fn threads_and_interruptions_change_no_bit_of_any_kind() {
 }
 
 #[test]
+fn threads_and_interruptions_change_no_bit_where_each_token_is_scaled() {
+    let place = Place::new();
+    for scale in [InputScale::LayerNorm, InputScale::ConstantNorm] {
+        let config = TrainConfig {
+            input_scale: scale,
+            ..of_kind(DictionaryKind::Gated)
+        };
+        let expected = left(
+            place
+                .run(&format!("{scale}.whole"), &config, 2, &mut Watch::default())
+                .unwrap(),
+        );
+        let alone = left(place.run(&format!("{scale}.one"), &config, 1, &mut Watch::default()).unwrap());
+        assert!(alone == expected, "{scale}: threads");
+        let mut watch = Watch {
+            stop_at: Some(4),
+            ..Watch::default()
+        };
+        place.run(&format!("{scale}.cut"), &config, 3, &mut watch).unwrap();
+        watch.stop_at = None;
+        let resumed = left(place.run(&format!("{scale}.cut"), &config, 2, &mut watch).unwrap());
+        assert!(watch.resumed == [0, 4] && resumed == expected, "{scale}: an interruption");
+        // and no other scale's
+        let plain = TrainConfig {
+            input_scale: InputScale::None,
+            ..config
+        };
+        assert!(
+            left(
+                place
+                    .run(&format!("{scale}.plain"), &plain, 2, &mut Watch::default())
+                    .unwrap()
+            ) != expected
+        );
+    }
+}
+
+#[test]
 fn every_kind_is_measured_and_says_its_terms() {
     let place = Place::new();
     for kind in kinds() {
@@ -104,7 +155,7 @@ fn every_kind_is_measured_and_says_its_terms() {
         for (_, metrics) in &left {
             let metric = |name: &str| metrics.iter().find(|m| m.name == name && m.at.is_none()).unwrap().value;
             assert!(metric("l0") > 0.0 && metric("ce_increase").is_finite(), "{name}");
-            if let DictionaryKind::TopK { k, .. } = kind {
+            if let DictionaryKind::TopK { k, .. } | DictionaryKind::AbsTopK { k, .. } = kind {
                 assert_eq!(metric("l0"), k as f64);
             }
         }
@@ -131,7 +182,13 @@ fn files_of_every_kind_come_back() {
             kind.name()
         );
         made.update_state(|state| state.iter_mut().for_each(|tensor| tensor.data.fill(0.75)));
-        let file = dictionary::DictionaryFile::new(config.clone(), at(), api::ResidualFrame::Raw, 1.0, "abc".into());
+        let file = dictionary::DictionaryFile::new(
+            config.clone(),
+            at(),
+            api::ResidualFrame::Raw,
+            Normaliser::default(),
+            "abc".into(),
+        );
         let path = place.folder.path().join("one.safetensors");
         dictionary::save(&made, &file, api::WeightType::F32, &path).unwrap();
         let (back, facts) = dictionary::load(&path).unwrap();
@@ -145,7 +202,7 @@ fn files_of_every_kind_come_back() {
             _ => DictionaryKind::Gated,
         };
         let config = DictionaryConfig { kind: other, ..config };
-        let file = dictionary::DictionaryFile::new(config, at(), api::ResidualFrame::Raw, 1.0, "abc".into());
+        let file = dictionary::DictionaryFile::new(config, at(), api::ResidualFrame::Raw, Normaliser::default(), "abc".into());
         dictionary::save(&made, &file, api::WeightType::F32, &path).unwrap();
         let error = dictionary::load(&path).unwrap_err().to_string();
         assert!(error.contains("is missing") && error.contains("one.safetensors"), "{error}");

@@ -3,7 +3,7 @@
 
 use api::{DictionaryKind, HookPoint, KindName, ResidualFrame};
 use engine::{
-    dictionary::{Dictionary, Scratch, SparseCodes, Tensor},
+    dictionary::{Dictionary, Normaliser, Scratch, SparseCodes, Tensor},
     kernel::Real,
     model::Model,
     train::{Stepper, Trainee, schedule},
@@ -149,7 +149,7 @@ pub fn stepper<'m, R: Real>(golden: &Golden, model: &'m Model<R>, entry: &Entry,
     let mut config = config(golden.about.at);
     config.max_grad_norm = cases[0].max_grad_norm;
     let trainee = |case: &Case| Trainee::new(case.objective, case.lr, golden.dictionary(entry), config.adam);
-    Stepper::new(model, &config, 1.0, cases.iter().map(trainee).collect()).unwrap()
+    Stepper::new(model, &config, Normaliser::default(), cases.iter().map(trainee).collect()).unwrap()
 }
 
 /// The codes of the trained dictionary's use.
@@ -291,6 +291,16 @@ fn topk_is_torchs() {
 }
 
 #[test]
+fn abstopk_is_torchs() {
+    is_torchs(KindName::AbsTopK);
+}
+
+#[test]
+fn matching_pursuit_is_torchs() {
+    is_torchs(KindName::MatchingPursuit);
+}
+
+#[test]
 fn batchtopk_is_torchs() {
     is_torchs(KindName::BatchTopK);
 }
@@ -325,7 +335,12 @@ fn every_kind_has_its_golden_numbers() {
 fn the_decoders_bias_begins_at_the_geometric_median() {
     let golden = Golden::read();
     let x = golden.numbers("x");
-    for entry in golden.about.kinds.iter().filter(|entry| entry.kind.k().is_some()) {
+    for entry in golden
+        .about
+        .kinds
+        .iter()
+        .filter(|entry| entry.kind.k().is_some() && entry.kind.name().has_auxiliary())
+    {
         let mut dictionary = golden.dictionary::<f64>(entry);
         dictionary.prepare(&x);
         let off = relative(&dictionary.parameters().0[3].data, &golden.numbers("median"));

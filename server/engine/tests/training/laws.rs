@@ -2,7 +2,7 @@
 
 use api::{HookPoint, Objective, ObjectiveKind};
 use engine::{
-    dictionary::{Dictionary, Parameters},
+    dictionary::{Dictionary, Normaliser, Parameters},
     kernel::Real,
     model::Model,
     objective::{Terms, balanced},
@@ -23,7 +23,7 @@ fn stepper<'m, R: Real>(golden: &Golden, model: &'m Model<R>, setup: &Setup, cas
 fn stepper_of<'m, R: Real>(golden: &Golden, model: &'m Model<R>, setup: &Setup, cases: &[&Case]) -> Stepper<'m, R> {
     let config = config(setup.at);
     let trainee = |case: &&Case| Trainee::new(case.objective, case.lr, golden.dictionary(setup), config.adam);
-    Stepper::new(model, &config, setup.scale, cases.iter().map(trainee).collect()).unwrap()
+    Stepper::new(model, &config, setup.normaliser, cases.iter().map(trainee).collect()).unwrap()
 }
 
 /// Adds `by` times `direction` to the parameters.
@@ -179,5 +179,5 @@ fn a_hook_point_that_is_not_there_is_refused() {
     let setup = golden.setup("gpt2_resid");
     let model = model(setup);
     let config = config(HookPoint::resid_pre(9));
-    assert!(Stepper::new(&model, &config, 1.0, Vec::new()).is_err());
+    assert!(Stepper::new(&model, &config, Normaliser::default(), Vec::new()).is_err());
 }

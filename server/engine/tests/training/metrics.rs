@@ -1,7 +1,10 @@
 //! Every metric is what torch computes in f64 from the same tokens.
 
 use api::TokenSet;
-use engine::metrics::{Depth, Subject, Text, evaluate, of_weights};
+use engine::{
+    dictionary::Normaliser,
+    metrics::{Depth, Subject, Text, evaluate, of_weights},
+};
 
 use crate::golden::{Golden, model};
 
@@ -15,7 +18,7 @@ fn metrics_are_torchs() {
         let contexts: Vec<&[u32]> = contexts.chunks(about.n_ctx).collect();
         let subject = Subject {
             dictionary: &dictionary,
-            scale: setup.scale,
+            normaliser: setup.normaliser,
         };
         let text = Text {
             contexts: &contexts,
@@ -65,7 +68,7 @@ fn what_is_not_defined_is_left_out() {
     let contexts: Vec<&[u32]> = contexts.chunks(n_ctx).collect();
     let subject = Subject {
         dictionary: &dictionary,
-        scale: 1.0,
+        normaliser: Normaliser::default(),
     };
     for batch in [1, 4] {
         let text = Text {

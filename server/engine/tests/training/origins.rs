@@ -2,7 +2,7 @@
 
 use api::{DictionaryConfig, DictionaryId, DictionaryKind, InputScale, Objective, Origin, PostHoc, TrainConfig, WeightType};
 use engine::{
-    dictionary::{self, Dictionary, DictionaryFile, Path, Scratch, SparseCodes},
+    dictionary::{self, Dictionary, DictionaryFile, Normaliser, Path, Scratch, SparseCodes},
     kernel::Real,
     train::{Outcome, TrainError, Trained},
 };
@@ -228,8 +228,11 @@ fn what_is_derived_is_measured_and_does_what_it_says() {
         "nothing was trained"
     );
     let (loaded, after) = dictionary::load(&folded.file).unwrap();
-    assert_eq!((after.scale, loaded.kind()), (1.0, DictionaryKind::Relu));
-    assert!(facts.scale != 1.0);
+    assert_eq!(
+        (after.normaliser, loaded.kind()),
+        (Normaliser::default(), DictionaryKind::Relu)
+    );
+    assert!(facts.normaliser != Normaliser::default());
     // the whole as it was, in the model's own scale
     let (whole, _) = run("as it was", &derived(&relu, PostHoc::Prune { keep: 1.0 }), &file);
     for name in ["l0", "ce_spliced", "kl", "mse"] {
@@ -344,7 +347,10 @@ fn what_does_not_fit_is_refused_by_name() {
     assert!(refused(&elsewhere, &[Some(file.clone())]).contains("blocks.2.hook_resid_pre"));
     let (dictionary, facts) = dictionary::load(&file).unwrap();
     let scaled = place.folder.path().join("scaled.safetensors");
-    let facts = DictionaryFile { scale: 0.5, ..facts };
+    let facts = DictionaryFile {
+        normaliser: Normaliser::Scale(0.5),
+        ..facts
+    };
     dictionary::save(&dictionary, &facts, WeightType::F32, &scaled).unwrap();
     let mut both = pruned.clone();
     both.dictionaries.push(pruned.dictionaries[0].clone());

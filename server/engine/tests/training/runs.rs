@@ -3,7 +3,7 @@
 use api::{EvaluationSplit, HistoryPoint, HookPoint, InputScale, Progress, Site, TrainConfig};
 use engine::{
     corpus::{Order, Split, TokenFile},
-    dictionary::{self, Dictionary, DictionaryError},
+    dictionary::{self, Dictionary, DictionaryError, Normaliser},
     model::{Cut, Model, NoHooks, Work},
     train::{
         ActivationCache, Cpu, Device as _, Inputs, Observer, Outcome, Stepper, TrainError, Trained, Trainee, evaluate, run,
@@ -248,7 +248,7 @@ fn a_run_is_its_steps_in_order() {
         let dictionary = Dictionary::random(c.kind, d_model, c.d_sae, c.seed);
         Trainee::new(c.objective, c.lr, dictionary, config.adam)
     });
-    let mut stepper = Stepper::new(&place.model, &config, 1.0, trainees.collect()).unwrap();
+    let mut stepper = Stepper::new(&place.model, &config, Normaliser::default(), trainees.collect()).unwrap();
     let mut order = Order::new(config.data_seed, place.tokens.n_contexts(Split::Train));
     let mut contexts = (0..).map(|position| place.tokens.context(Split::Train, order.at(position)));
     for step in 0..10 {
@@ -292,12 +292,10 @@ fn input_is_scaled_to_unit_norm() {
         panic!("stopped")
     };
     let (_, facts) = dictionary::load(&trained[0].file).unwrap();
-    assert!(
-        (facts.scale / setup.scale - 1.0).abs() < 1e-6,
-        "{} and {}",
-        facts.scale,
-        setup.scale
-    );
+    let [Normaliser::Scale(ours), Normaliser::Scale(torchs)] = [facts.normaliser, setup.normaliser] else {
+        panic!("{:?}", facts.normaliser)
+    };
+    assert!((ours / torchs - 1.0).abs() < 1e-6, "{ours} and {torchs}");
     // and what torch measured is E‖x‖² = 1
     let mut work = Work::default();
     let squares = contexts.chunks_exact(golden.about.n_ctx).map(|context| {
@@ -306,7 +304,7 @@ fn input_is_scaled_to_unit_norm() {
         cut.value.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>()
     });
     let mean = squares.sum::<f64>() / contexts.len() as f64;
-    assert!((facts.scale.powi(2) * mean - 1.0).abs() < 1e-6);
+    assert!((ours.powi(2) * mean - 1.0).abs() < 1e-6);
 }
 
 fn checkpoint(folder: &Path) -> Vec<u8> {

@@ -3,7 +3,7 @@
 
 use api::{HookPoint, InputScale, Objective, ResidualFrame, Site, TrainConfig};
 use engine::{
-    dictionary::{self, Dictionary, Parameters},
+    dictionary::{self, Dictionary, Normaliser, Parameters},
     model::Model,
     train::{Cpu, Device as _, Inputs, Stepper, Trainee, discard_checkpoint, evaluate, run},
 };
@@ -68,7 +68,7 @@ fn gradients_through_the_splice_are_slopes_at_every_site() {
                 Trainee::new(c.objective, c.lr, dictionary, config.adam)
             };
             let trainees = config.dictionaries.iter().map(trainee).collect();
-            let mut stepper = Stepper::new(&model, &config, 0.6, trainees).unwrap();
+            let mut stepper = Stepper::new(&model, &config, Normaliser::Scale(0.6), trainees).unwrap();
             stepper.gradients(std::slice::from_ref(&batch)).unwrap();
             let grads: Vec<Parameters<f64>> = stepper.trainees.iter().map(|t| t.grads().clone()).collect();
             let clean: Vec<Dictionary<f64>> = stepper.trainees.iter().map(|t| t.dictionary.clone()).collect();

@@ -16,7 +16,7 @@ fn stepper<'m, R: Real>(golden: &Golden, model: &'m Model<R>, setup: &Setup, cas
     let mut config = config(setup.at);
     config.max_grad_norm = cases[0].max_grad_norm;
     let trainee = |case: &&Case| Trainee::new(case.objective, case.lr, golden.dictionary(setup), config.adam);
-    Stepper::new(model, &config, setup.scale, cases.iter().map(trainee).collect()).unwrap()
+    Stepper::new(model, &config, setup.normaliser, cases.iter().map(trainee).collect()).unwrap()
 }
 
 /// The first step's terms, loss and gradient, of all three objectives from one pass.

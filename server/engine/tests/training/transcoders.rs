@@ -3,7 +3,7 @@
 
 use api::{DictionaryKind, HookPoint, InputScale, KindName, Origin, PostHoc, Site, TrainConfig};
 use engine::{
-    dictionary::{self, Dictionary, Forward, Parameters, Path, Scratch, SparseCodes},
+    dictionary::{self, Dictionary, Forward, Normaliser, Parameters, Path, Scratch, SparseCodes},
     train::{Cpu, Device as _, Stepper, Trainee, evaluate},
 };
 use rand::{Rng, SeedableRng};
@@ -154,7 +154,13 @@ fn gradients_between_two_points_are_slopes() {
             let dictionary = Dictionary::<f64>::between(kind, widths, 40, c.seed);
             Trainee::new(c.objective, c.lr, dictionary, config.adam)
         };
-        let mut stepper = Stepper::new(&model, &config, 0.7, config.dictionaries.iter().map(trainee).collect()).unwrap();
+        let mut stepper = Stepper::new(
+            &model,
+            &config,
+            Normaliser::Scale(0.7),
+            config.dictionaries.iter().map(trainee).collect(),
+        )
+        .unwrap();
         stepper.prepare(&batch).unwrap();
         stepper.gradients(std::slice::from_ref(&batch)).unwrap();
         let grads: Vec<Parameters<f64>> = stepper.trainees.iter().map(|t| t.grads().clone()).collect();

@@ -2,6 +2,7 @@
 
 use api::Measurement;
 use engine::{
+    dictionary::Normaliser,
     metrics::{Depth, Evaluated, Subject, Text, of_weights},
     train::{Backend, Cpu, Device},
 };
@@ -36,7 +37,7 @@ fn metrics_are_torchs_and_the_engines() {
         let contexts: Vec<&[u32]> = contexts.chunks(about.n_ctx).collect();
         let subject = Subject {
             dictionary: &dictionary,
-            scale: setup.scale,
+            normaliser: setup.normaliser,
         };
         let text = Text {
             contexts: &contexts,
@@ -90,7 +91,7 @@ fn what_is_not_defined_is_left_out_and_a_pass_can_end_early() {
     let contexts: Vec<&[u32]> = contexts.chunks(n_ctx).collect();
     let subject = Subject {
         dictionary: &dictionary,
-        scale: 1.0,
+        normaliser: Normaliser::default(),
     };
     let text = Text {
         contexts: &contexts,

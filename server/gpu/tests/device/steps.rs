@@ -2,7 +2,7 @@
 
 use api::{DictionaryKind, HookPoint, Objective, ResidualFrame, Site, TrainConfig};
 use engine::{
-    dictionary::{Dictionary, Parameters},
+    dictionary::{Dictionary, Normaliser, Parameters},
     model::Model,
     objective::Terms,
     train::{Backend as _, Cpu, Device as _, Stepper, Steps, TrainError, Trainee, schedule},
@@ -46,7 +46,7 @@ fn as_torch(golden: &Golden, setup: &Setup, case: &Case, gpu: &OnGpu<'_>) {
     let mut config = config(setup.at);
     config.max_grad_norm = case.max_grad_norm;
     let trainee = Trainee::new(case.objective, case.lr, golden.dictionary(setup), config.adam);
-    let mut steps = gpu.training(&config, setup.scale, vec![trainee]).unwrap();
+    let mut steps = gpu.training(&config, setup.normaliser, vec![trainee]).unwrap();
     let tokens = golden.tokens(&format!("{}.tokens", setup.model));
     for step in 0..golden.about.n_steps {
         steps.gradients(&golden.batches(&tokens, step)).unwrap();
@@ -168,8 +168,10 @@ fn apart(ours: &Parameters<f32>, engines: &Parameters<f32>) -> f64 {
 
 fn as_on_the_processor(place: &Place, what: &str) {
     let gpu = OnGpu::new(&Gpu::processor(), &place.host).unwrap();
-    let mut ours: GpuSteps<'_, '_> = gpu.training(&place.config, place.scale, place.trainees()).unwrap();
-    let mut engines = Stepper::new(&place.host, &place.config, place.scale, place.trainees()).unwrap();
+    let mut ours: GpuSteps<'_, '_> = gpu
+        .training(&place.config, Normaliser::Scale(place.scale), place.trainees())
+        .unwrap();
+    let mut engines = Stepper::new(&place.host, &place.config, Normaliser::Scale(place.scale), place.trainees()).unwrap();
     for step in 0..N_STEPS {
         ours.gradients(&place.batches(step)).unwrap();
         engines.gradients(&place.batches(step)).unwrap();
@@ -242,17 +244,17 @@ fn a_loss_that_is_not_finite_and_a_foreign_token_are_refused() {
     let gpu = OnGpu::new(&Gpu::processor(), &place.host).unwrap();
     let mut spoilt = place.trainees();
     spoilt[1].dictionary.update(|parameters| parameters.0[2].data[0] = f32::NAN);
-    let mut steps = gpu.training(&place.config, 1.0, spoilt).unwrap();
+    let mut steps = gpu.training(&place.config, Normaliser::default(), spoilt).unwrap();
     let error = steps.gradients(&place.batches(0)).unwrap_err();
     assert!(matches!(error, TrainError::NotFinite { dictionary: 1, .. }), "{error}");
 
-    let mut steps = gpu.training(&place.config, 1.0, place.trainees()).unwrap();
+    let mut steps = gpu.training(&place.config, Normaliser::default(), place.trainees()).unwrap();
     let foreign = [0, place.host.facts().d_vocab as u32];
     let error = steps.gradients(&[vec![&foreign]]).unwrap_err();
     assert!(matches!(error, TrainError::Model(_)), "{error}");
     let mut config = place.config.clone();
     config.at = HookPoint::resid_pre(9);
-    assert!(gpu.training(&config, 1.0, Vec::new()).is_err());
+    assert!(gpu.training(&config, Normaliser::default(), Vec::new()).is_err());
 }
 
 #[test]
@@ -265,7 +267,11 @@ fn a_buffer_is_refused_by_name_and_its_activations_are_the_engines() {
         mixing: 0.5,
         on: api::BufferPlace::Memory,
     });
-    let message = on.training(&config, 1.0, Vec::new()).err().unwrap().to_string();
+    let message = on
+        .training(&config, Normaliser::default(), Vec::new())
+        .err()
+        .unwrap()
+        .to_string();
     assert!(
         message.starts_with("buffer_tokens: found a buffer on candle on the cpu") && message.contains("leave --device out"),
         "{message}"
@@ -285,7 +291,11 @@ fn kinds_that_are_not_computed_here_are_refused_by_name() {
     let dictionary = Dictionary::random(DictionaryKind::Gated, width, 50, 0);
     let trainee = Trainee::new(Objective::Local { sparsity: 0.1 }, 1e-3, dictionary, place.config.adam);
     let on = OnGpu::new(&Gpu::processor(), &place.host).unwrap();
-    let message = on.training(&place.config, 1.0, vec![trainee]).err().unwrap().to_string();
+    let message = on
+        .training(&place.config, Normaliser::default(), vec![trainee])
+        .err()
+        .unwrap()
+        .to_string();
     assert!(
         message.contains("found gated on candle on the cpu") && message.contains("leave --device out"),
         "{message}"
@@ -316,9 +326,9 @@ fn resampling_is_refused_and_a_lambda_that_moves_is_not() {
         Trainee::new(Objective::Local { sparsity: 0.0 }, 1e-3, dictionary, config.adam).with_course(&course, 0, 10)
     };
     let on = OnGpu::new(&Gpu::processor(), &place.host).unwrap();
-    let mut ours = on.training(&config, 1.0, vec![trainee()]).unwrap();
+    let mut ours = on.training(&config, Normaliser::default(), vec![trainee()]).unwrap();
     let host = Cpu.backend(&place.host).unwrap();
-    let mut engines = host.steps(&config, 1.0, vec![trainee()]).unwrap();
+    let mut engines = host.steps(&config, Normaliser::default(), vec![trainee()]).unwrap();
     for step in 0..4 {
         let batches = place.batches(step);
         ours.gradients(&batches).unwrap();
@@ -332,7 +342,11 @@ fn resampling_is_refused_and_a_lambda_that_moves_is_not() {
         );
     }
     config.dictionaries[0].course.resample_steps = 3;
-    let message = on.training(&config, 1.0, Vec::new()).err().unwrap().to_string();
+    let message = on
+        .training(&config, Normaliser::default(), Vec::new())
+        .err()
+        .unwrap()
+        .to_string();
     assert!(
         message.starts_with("resample_steps: found 3 on candle on the cpu") && message.contains("leave --device out"),
         "{message}"

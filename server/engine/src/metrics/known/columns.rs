@@ -3,8 +3,7 @@
 use rayon::prelude::*;
 
 use crate::{
-    dictionary::{SEGMENT, Scratch, SparseCodes},
-    kernel::scale,
+    dictionary::{Back, SEGMENT, Scratch, SparseCodes},
     metrics::Subject,
 };
 
@@ -31,11 +30,9 @@ impl Columns {
             features: vec![Vec::new(); subject.dictionary.d_sae()],
         };
         for (chunk, x) in x.chunks(CHUNK * d).enumerate() {
-            let mut scaled = x.to_vec();
-            if subject.scale != 1.0 {
-                scale(&mut scaled, subject.scale as f32);
-            }
-            subject.dictionary.encode(&scaled, &mut codes, &scratch);
+            let mut seen = x.to_vec();
+            subject.normaliser.apply(&mut seen, d, &mut Back::default());
+            subject.dictionary.encode(&seen, &mut codes, &scratch);
             for t in 0..codes.n_tokens() {
                 let (ids, values) = codes.row(t);
                 for (id, value) in ids.iter().zip(values).filter(|(_, value)| **value != 0.0) {

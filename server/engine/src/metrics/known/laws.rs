@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     corpus::storyworld::{LABELS, Storyworld},
+    dictionary::Normaliser,
     dictionary::{Dictionary, Relu},
     metrics::Subject,
 };
@@ -95,7 +96,7 @@ fn measure(ground: &Ground, features: &[Vec<(usize, f32)>]) -> (Vec<KnownLabel>,
     let dictionary = dictionary(features);
     let subject = Subject {
         dictionary: &dictionary,
-        scale: 1.0,
+        normaliser: Normaliser::default(),
     };
     known(ground, &uses(), &subject)
 }
@@ -263,7 +264,7 @@ fn absorption_is_exactly_what_the_narrower_feature_took() {
         dictionary.update(|parameters| parameters.0[0].data[D_IN + noun] = 0.0);
         let subject = Subject {
             dictionary: &dictionary,
-            scale: 1.0,
+            normaliser: Normaliser::default(),
         };
         let (labels, _) = known(&ground, &uses(), &subject);
         let scores = labels[noun].scores.clone().unwrap();
