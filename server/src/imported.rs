@@ -15,7 +15,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use store::Store;
 
-use crate::jobs::request;
+use crate::{hub, jobs::request, saelens};
 
 /// A dictionary to be imported, and what it is measured with. What is left out takes the default that training has.
 #[derive(Debug)]
@@ -61,6 +61,23 @@ pub struct Staged {
     pub facts: Facts,
     /// Our file of it, which the run begins from.
     pub file: PathBuf,
+}
+
+/// Where what `source` names lies on this machine: a file or a folder, or else what SAELens' registry or the hub has under that name, which
+/// is fetched. With it comes what the registry knows of how it sees activations.
+///
+/// # Errors
+/// The hub's.
+pub async fn locate(source: &str, show: hub::Show) -> Result<(PathBuf, Option<Normaliser>)> {
+    let path = PathBuf::from(source);
+    if path.exists() {
+        return Ok((path, None));
+    }
+    let (place, normaliser) = match saelens::find(source)? {
+        Some(entry) => (entry.place, entry.normaliser),
+        None => (source.to_owned(), None),
+    };
+    Ok((hub::pull_dictionary(place, show).await?, normaliser))
 }
 
 /// Reads the file, checks it against the model, and keeps it as ours for the run.

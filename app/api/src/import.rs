@@ -10,7 +10,8 @@ use crate::{BosPolicy, CorpusId, EosPolicy, EvaluationSplit, HookPoint, ModelId,
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ImportRequest {
-    /// A file or a folder on the server's disk, or a repository on the hub with the file or folder in it: `owner/name/path`.
+    /// A file or a folder on the server's disk, a repository on the hub with the file or folder in it: `owner/name/path`,
+    /// or a name in SAELens' registry: `release/id`.
     pub source: String,
     /// The model.
     pub model: ModelId,
@@ -22,6 +23,9 @@ pub struct ImportRequest {
     /// Where it reads and writes.
     #[serde(default)]
     pub at: Option<HookPoint>,
+    /// Where a transcoder reads, if its file does not say it.
+    #[serde(default)]
+    pub read_at: Option<HookPoint>,
     /// How it reads the residual stream.
     #[serde(default)]
     pub residual: Option<ResidualFrame>,

@@ -19,7 +19,7 @@ pub fn ImportForm(
     #[prop(into)]
     corpora: Signal<Vec<CorpusInfo>>,
 ) -> impl IntoView {
-    let [source, at, index] = [(); 3].map(|()| RwSignal::new(String::new()));
+    let [source, at, read_at, index] = [(); 4].map(|()| RwSignal::new(String::new()));
     let [chosen_model, chosen_corpus] = [(); 2].map(|()| RwSignal::new(None::<String>));
     let named = |ids: Vec<String>| ids.into_iter().map(|id| (id.clone(), id)).collect::<Vec<_>>();
     let model_ids = Signal::derive(move || models.with(|all| all.iter().map(|m| m.id.to_string()).collect::<Vec<_>>()));
@@ -42,13 +42,17 @@ pub fn ImportForm(
         _ => None,
     });
     let start = move || async move {
-        let at = at.get_untracked().trim().to_string();
+        let point = |typed: RwSignal<String>| {
+            let typed = typed.get_untracked().trim().to_string();
+            (!typed.is_empty()).then(|| typed.parse::<HookPoint>()).transpose()
+        };
         client::import(&ImportRequest {
             source: source.get_untracked().trim().to_string(),
             model: api::ModelId(model.get_untracked()),
             corpus: api::CorpusId(corpus.get_untracked()),
             number: number("number", &index.get_untracked())?,
-            at: (!at.is_empty()).then(|| at.parse::<HookPoint>()).transpose()?,
+            at: point(at)?,
+            read_at: point(read_at)?,
             residual: None,
             n_ctx: None,
             bos: None,
@@ -60,8 +64,8 @@ pub fn ImportForm(
     };
     view! {
         <JobForm title="Import a dictionary" testid="import" button="Import and measure" start refused
-            hint="SAELens, dictionary_learning, sparsify, OpenAI, Gemma Scope, e2e_sae, sparse_coding. It is measured like one that was trained here. Pickles are read as data and never executed.">
-            <FormField label="File or folder on the server's disk, or owner/name/path on the hub" id="import-source" value=source
+            hint="SAELens, dictionary_learning, sparsify, OpenAI, Gemma Scope, Llama Scope, Qwen Scope, Goodfire, circuit-tracer, e2e_sae, sparse_coding. It is measured like one that was trained here. Pickles are read as data and never executed.">
+            <FormField label="File or folder on the server's disk, owner/name/path on the hub, or release/id in SAELens" id="import-source" value=source
                 placeholder="jbloom/GPT2-Small-SAEs-Reformatted/blocks.6.hook_resid_pre" />
             <div class="tools">
                 <Select label="model" id="import-model" options=Signal::derive(move || named(model_ids.get())) value=model
@@ -71,6 +75,7 @@ pub fn ImportForm(
             </div>
             <div class="form-pair">
                 <FormField label="Hook point" id="import-at" value=at placeholder="as the file says" />
+                <FormField label="A transcoder reads at" id="import-read-at" value=read_at placeholder="as the file says" />
                 <FormField label="Number, in a file of several" id="import-number" value=index placeholder="none" />
             </div>
         </JobForm>

@@ -13,7 +13,7 @@ mod parts;
 
 use api::{DictionaryKind, HookPoint, KindName, ObjectiveKind, ResidualFrame, Site, SweepRequest, TrainConfig};
 use engine::{
-    dictionary::{Dictionary, Scratch, SparseCodes},
+    dictionary::{Dictionary, Normaliser, Scratch, SparseCodes},
     kernel::{Mat, MatMut, par_matmul},
     model::{Cut, Model, NoHooks, Work},
     train::{Stepper, Trainee},
@@ -173,7 +173,8 @@ impl Place {
             });
             return Ok((step, trainee.l0));
         }
-        let mut stepper = Stepper::new(&self.model, &config, self.scale, vec![trainee]).map_err(|e| e.to_string())?;
+        let mut stepper =
+            Stepper::new(&self.model, &config, Normaliser::Scale(self.scale), vec![trainee]).map_err(|e| e.to_string())?;
         let batches = vec![self.tokens.iter().map(Vec::as_slice).collect::<Vec<_>>()];
         let step = seconds_of(3, || {
             stepper.gradients(&batches).unwrap();

@@ -3,16 +3,12 @@
 use anyhow::Result;
 use api::{BosPolicy, EosPolicy, EvaluationSplit, HookPoint, ResidualFrame};
 use clap::Args;
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use super::{Global, runs, say::note, workspace};
 use crate::{
     hub,
-    imported::{Wanted, stage},
-    saelens,
+    imported::{Wanted, locate, stage},
 };
 
 /// Read a dictionary that another tool has written, measure it, and add it to the registry
@@ -77,17 +73,7 @@ impl Import {
     pub fn run(self, global: &Global) -> Result<ExitCode> {
         runs::check_csv(self.csv.as_deref())?;
         workspace::on(global, async |workspace| {
-            let (path, normaliser) = match Path::new(&self.source) {
-                path if path.exists() => (path.to_owned(), None),
-                _ => {
-                    let entry = saelens::find(&self.source)?;
-                    let (place, normaliser) = match entry {
-                        Some(entry) => (entry.place, entry.normaliser),
-                        None => (self.source.clone(), None),
-                    };
-                    (hub::pull_dictionary(place, hub::Show::Bars).await?, normaliser)
-                }
-            };
+            let (path, normaliser) = locate(&self.source, hub::Show::Bars).await?;
             let model = workspace::model(&workspace, &self.model).await?;
             let corpus = workspace::corpus(&workspace, &self.corpus).await?;
             let wanted = Wanted {

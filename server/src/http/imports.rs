@@ -2,13 +2,12 @@
 
 use api::{ApiError, ConfigError, ImportRequest, Job};
 use axum::{Json, Router, extract::State, routing::post};
-use std::path::PathBuf;
 use tokio::runtime::Handle;
 
 use super::{AppState, error::Failure, extract::ApiJson, sweeps::Started};
 use crate::{
     hub,
-    imported::{Wanted, stage},
+    imported::{Wanted, locate, stage},
 };
 
 /// A download takes as long as it takes.
@@ -27,17 +26,16 @@ pub async fn start(State(state): State<AppState>, ApiJson(request): ApiJson<Impo
         ConfigError::new("model", message)
     };
     let model = model.ok_or_else(missing)?;
-    let path = match PathBuf::from(&request.source) {
-        path if path.exists() => path,
-        _ => hub::pull_dictionary(request.source.clone(), hub::Show::Nothing).await?,
-    };
+    let (path, normaliser) = locate(&request.source, hub::Show::Nothing).await?;
     let wanted = Wanted {
         source: request.source,
         path,
         number: request.number,
+        normaliser,
         model,
         corpus: request.corpus,
         at: request.at,
+        read_at: request.read_at,
         residual: request.residual,
         n_ctx: request.n_ctx,
         bos: request.bos,

@@ -3,7 +3,7 @@
 
 use api::{DictionaryKind, HookPoint, KindName, ResidualFrame, Site};
 use engine::{
-    dictionary::Dictionary,
+    dictionary::{Dictionary, Normaliser},
     exchange::{Beside, Choice, Facts, Format, Imported, read, write},
 };
 use rand::{Rng, SeedableRng};
@@ -214,9 +214,10 @@ fn what_is_written_comes_back() {
                 hook: Some("blocks.1.hook_mlp_out".into()),
                 residual: Some(ResidualFrame::Raw),
                 model: Some("tiny".into()),
+                normaliser: Normaliser::Scale(scale),
                 ..Facts::new(Format::SaeLens)
             };
-            write(&dictionary, scale, &facts, None, folder.path()).unwrap();
+            write(&dictionary, &facts, None, folder.path()).unwrap();
             let again = read_any(folder.path());
             let name = dictionary.kind().name();
             assert_eq!(again.dictionary.kind().name(), name);
@@ -356,7 +357,7 @@ fn what_cannot_be_used_is_refused() {
 
     let folder = tempfile::tempdir().unwrap();
     let written = |dictionary: &Dictionary<f32>, format| {
-        write(dictionary, 1.0, &Facts::new(format), None, folder.path())
+        write(dictionary, &Facts::new(format), None, folder.path())
             .unwrap_err()
             .to_string()
     };
