@@ -280,7 +280,7 @@ fn transcodes(kind: DictionaryKind, sparsity: f64) -> (f64, f64) {
         }
     }
     (
-        mmcs(&left, directions(&trainee.dictionary)),
+        mmcs(&left, &directions(&trainee.dictionary)),
         trainee.terms.reconstruction / square,
     )
 }
