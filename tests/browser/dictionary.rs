@@ -188,7 +188,10 @@ async fn how_alike_it_is(browser: &Browser, server: &Server, [a, b]: &[Value; 2]
 async fn labelled_texts(browser: &Browser, server: &Server, info: &Value) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("pets.jsonl");
-    let line = |i: usize| json!({"text": format!("There was a {}.", ["cat", "dog"][i % 2]), "label": ["cat", "dog"][i % 2]});
+    let line = |i: usize| {
+        let pet = ["cat", "dog"][i % 2];
+        json!({"text": format!("There was a {pet}."), "label": pet})
+    };
     let lines: Vec<String> = (0..80).map(|i| line(i).to_string()).collect();
     fs::write(&file, format!("{}\n{{\"text\": 7}}", lines[0]))?;
     open(browser, server, &path(info)).await?;
