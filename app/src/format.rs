@@ -111,13 +111,19 @@ pub fn percent(share: f64) -> String {
     format!("{:.0} %", 100.0 * share)
 }
 
-/// A ratio in percent: whole, with more digits where it is small.
+/// A ratio in percent: whole, with more digits where it is small; from 10 on as so many times.
 pub fn percent_of(ratio: f64) -> String {
-    if ratio.abs() < 0.1 {
-        format!("{} %", number(100.0 * ratio))
-    } else {
-        percent(ratio)
+    match ratio.abs() {
+        r if r < 0.1 => format!("{} %", number(100.0 * ratio)),
+        r if r < 10.0 => percent(ratio),
+        _ => format!("{} times", number(ratio)),
     }
+}
+
+/// A ratio to what somebody has: `37 % of local's`, `28.6 times local's`.
+pub fn share_of(ratio: f64, whom: &str) -> String {
+    let of = if ratio.abs() < 10.0 { " of" } else { "" };
+    format!("{}{of} {whom}'s", percent_of(ratio))
 }
 
 /// Seconds since 1970 as date and time, in UTC so that server and browser write the same: `2026-11-21 02:40 UTC`.
@@ -190,6 +196,18 @@ mod tests {
         ] {
             assert_eq!(number(value), text);
         }
+    }
+
+    #[test]
+    fn ratios_are_percents_or_times() {
+        assert_eq!(
+            [0.0123, 0.37, 9.99, 28.61].map(percent_of),
+            ["1.23 %", "37 %", "999 %", "28.6 times"]
+        );
+        assert_eq!(
+            [0.37, 28.61].map(|r| share_of(r, "local")),
+            ["37 % of local's", "28.6 times local's"]
+        );
     }
 
     #[test]

@@ -21,8 +21,8 @@ pub enum Marker {
     TriangleDown,
     /// ▶
     TriangleRight,
-    /// ⬢
-    Hexagon,
+    /// H
+    Gate,
     /// ★
     Star,
     /// ⬟
@@ -170,7 +170,7 @@ pub fn series_style(series: Series) -> Style {
         KindName::ReluSaelens => Marker::TriangleLeft,
         KindName::PAnneal => Marker::Hourglass,
         KindName::Tied => Marker::Diamond,
-        KindName::Gated => Marker::Hexagon,
+        KindName::Gated => Marker::Gate,
         KindName::TopK => Marker::TriangleDown,
         KindName::AbsTopK => Marker::Octagon,
         KindName::BatchTopK => Marker::Star,
@@ -183,7 +183,7 @@ pub fn series_style(series: Series) -> Style {
         KindName::PcaDynamic => Marker::Diamond,
         KindName::PcaTopK => Marker::TriangleDown,
         KindName::PcaNonNegative => Marker::Circle,
-        KindName::Ica => Marker::Hexagon,
+        KindName::Ica => Marker::Gate,
         KindName::Nmf => Marker::Star,
         KindName::Identity => Marker::Triangle,
         KindName::Transcoder => Marker::Arrow,

@@ -5,7 +5,7 @@ use leptos::{either::Either, prelude::*};
 
 use super::pareto_ranking::{interval, range, said};
 use crate::{
-    format::{counted, number, percent, percent_of},
+    format::{counted, number, percent, percent_of, share_of},
     link,
 };
 
@@ -140,7 +140,7 @@ fn ranked(view: &ParetoView, ranking: &ParetoRanking, x: &MetricDefinition, y: &
 /// `37 % of relu local's`, `0.0123 nats per token below relu local's`.
 fn held(found: &AtEqual, reference: &str, y: &MetricDefinition) -> String {
     match found.against {
-        Against::Ratio => format!("{} of {reference}'s", percent_of(found.value)),
+        Against::Ratio => share_of(found.value, reference),
         Against::Difference => {
             let side = if found.value < 0.0 { "below" } else { "above" };
             let size = format!("{} {}", number(found.value.abs()), y.unit);
@@ -185,7 +185,7 @@ fn comparison(parts: &[ParetoSummary], x: &MetricDefinition, y: &MetricDefinitio
         }
         let finding = match part.against {
             Against::Ratio if said_of_what => format!("{} has {}", part.objective, percent_of(part.value)),
-            Against::Ratio => format!("{} has {} of local's {}", part.objective, percent_of(part.value), y.label),
+            Against::Ratio => format!("{} has {} {}", part.objective, share_of(part.value, "local"), y.label),
             Against::Difference => format!("{}'s {} is {}", part.objective, y.label, apart(part.value, y.unit)),
         };
         said_of_what |= part.against == Against::Ratio;

@@ -43,8 +43,9 @@ pub(super) fn compared(own: &[Run], reference: &[Run]) -> Option<(AtEqual, Optio
     }
     // one that lies at a single x has no curve, and is held against the other's curve there
     let x = only_x(&own).or_else(|| only_x(&reference))?;
-    let x = if axes.log_x { x.ln() } else { x };
-    Comparison::at(&own, &reference, x, axes)?.at_equal((x, x), axes)
+    let bent = if axes.log_x { x.ln() } else { x };
+    let (found, of_means) = Comparison::at(&own, &reference, bent, axes)?.at_equal((bent, bent), axes)?;
+    Some((AtEqual { range: (x, x), ..found }, of_means))
 }
 
 /// The x of all runs, if it is one.

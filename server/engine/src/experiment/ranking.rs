@@ -158,9 +158,7 @@ mod tests {
         let point = found.ranks[1].found.unwrap();
         // the curve of its seed is at 8 / 20 there, on a power law between its points
         near(point.value, 2.5);
-        near(point.range.0, 20.0);
-        near(point.range.1, 20.0);
-        assert_eq!((point.n_seeds, point.interval), (1, None));
+        assert_eq!((point.range, point.n_seeds, point.interval), ((20.0, 20.0), 1, None));
         // at the curve's ends it is inside, beyond them outside
         near(
             ranking(&groups(160.0), Series::USUAL, true).ranks[1].found.unwrap().value,
