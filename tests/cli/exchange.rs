@@ -94,7 +94,7 @@ fn a_transcoder_goes_out_and_comes_back_with_its_figures() -> Result<()> {
         .expect(0)?;
     let refused = Line::on(&place, &["export", "--dictionary", "1", "--format", "dictionary_learning"])
         .with("--to", place.path("other").display())
-        .expect(1)?;
+        .expect(2)?;
     refused.complains(&["found a skip-transcoder", "as saelens has them"])?;
     let source = folder.display().to_string();
     let said = import(&place, &source)

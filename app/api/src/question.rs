@@ -127,7 +127,7 @@ impl AskConfig {
             }
             Question::Compare => format!("saescope compare --dictionary {of}"),
             Question::Probe(ProbeQuestion { data, seed, .. }) => {
-                format!("saescope probe --dictionary {of} --data {} --seed {seed}", quoted(data))
+                format!("saescope probe --dictionary {of} --texts {} --seed {seed}", quoted(data))
             }
         }
     }
@@ -192,7 +192,7 @@ mod tests {
             (
                 &[7],
                 serde_json::json!({"probe": {"data": "my texts/it's.jsonl"}}),
-                r"saescope probe --dictionary 7 --data 'my texts/it'\''s.jsonl' --seed 0",
+                r"saescope probe --dictionary 7 --texts 'my texts/it'\''s.jsonl' --seed 0",
                 "labelled texts probed with dictionary 7",
             ),
         ] {

@@ -16,7 +16,7 @@ use super::{
 /// Probe labelled texts with a dictionary's features: k-sparse probing
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
-  saescope probe --dictionary 7 --data reviews.jsonl
+  saescope probe --dictionary 7 --texts reviews.jsonl
 
 FILE has a line of JSON for each text, such as {\"text\": \"a fine film\", \"label\": \"positive\"}. Each label is told from as many texts of the
 others, by the 1, 2 and 5 features whose means differ most; beside it, by as many of the model's own activations. Half is chance.")]
@@ -26,7 +26,7 @@ pub struct Probe {
     dictionary: Which,
     /// The labelled texts
     #[arg(long, value_name = "FILE")]
-    data: PathBuf,
+    texts: PathBuf,
     /// Seed of the split into training and test
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -35,7 +35,7 @@ pub struct Probe {
 impl Probe {
     /// Runs the command.
     pub fn run(self, global: &Global) -> Result<ExitCode> {
-        let data = self.data.to_str().context("the path of --data is no UTF-8")?.to_owned();
+        let data = self.texts.to_str().context("the path of --texts is no UTF-8")?.to_owned();
         workspace::on(global, async |workspace| {
             let question = ProbeQuestion {
                 data,
@@ -53,7 +53,7 @@ impl Probe {
                 "{} texts of {} labels in '{}'",
                 answer.n_texts,
                 answer.labels.len(),
-                self.data.display()
+                self.texts.display()
             );
             for probed in &answer.dictionaries {
                 say!("dictionary {}", probed.dictionary)?;

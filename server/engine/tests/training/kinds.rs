@@ -105,9 +105,10 @@ impl Golden {
     /// The dictionary before the first step.
     pub fn dictionary<R: Real>(&self, entry: &Entry) -> Dictionary<R> {
         let numbers = |name: &str| self.numbers(&format!("{}.init.{name}", entry.name)).len();
-        let d_in = numbers("W_enc") / self.about.d_sae;
-        let is_decoded = entry.parameters.iter().any(|name| name == "b_dec");
-        let d_out = if is_decoded { numbers("b_dec") } else { d_in };
+        let has = |wanted: &str| entry.parameters.iter().any(|name| name == wanted);
+        // a pursuit has no encoder, and a tied dictionary no decoder
+        let d_in = numbers(if has("W_enc") { "W_enc" } else { "W_dec" }) / self.about.d_sae;
+        let d_out = if has("b_dec") { numbers("b_dec") } else { d_in };
         let mut dictionary = Dictionary::between(entry.kind, (d_in, d_out), self.about.d_sae, 0);
         let fill = |part: &str, tensors: &mut [Tensor<R>], names: &[String]| {
             let mut own: Vec<_> = tensors.iter().map(|t| t.name).collect();
