@@ -119,7 +119,7 @@ fn its_dictionaries_are_measured_again_to_the_same_values_and_plotted() -> Resul
     for (ending, begins) in [
         ("svg", &b"<svg"[..]),
         ("png", b"\x89PNG\r\n\x1a\n"),
-        ("csv", b"id,objective,"),
+        ("csv", b"objective,coefficient,seed,l0,"),
     ] {
         let file = place.path(&format!("pareto.{ending}"));
         Line::on(&place, &["plot"]).with("--out", file.display()).expect(0)?;
