@@ -65,14 +65,13 @@ impl BarChart {
     pub fn hit(&self, px: f64) -> Option<BarHit> {
         let frame = self.frame();
         let x = |bar| frame.place((self.edge(bar), 0.0)).map(|(x, _)| x);
-        let found = (0..self.counts.len()).find_map(|bar| {
+        (0..self.counts.len()).find_map(|bar| {
             let (left, right) = (x(bar)?, x(bar + 1)?);
             (left..right).contains(&px).then_some(BarHit {
                 bar,
                 px: (left + right) / 2.0,
             })
-        });
-        found
+        })
     }
 
     /// The rectangle between the axes.

@@ -31,8 +31,8 @@ const MORE: [&str; 8] = ["making", "d_sae", "model", "corpus", "at", "run", "swe
 /// What a metric's column is followed by: the ends of its 95 % interval, the tokens behind it, the version of its definition.
 const OF_METRIC: [&str; 4] = ["low", "high", "n_tokens", "version"];
 
-/// A row per dictionary under a header. First the columns of [`FIRST`], of which `n_tokens` is the number of tokens behind `l0`, of the text
-/// that `evaluated_on` names; then those of [`MORE`]; then, in the order of [`METRICS`], every metric of the whole dictionary over the ordinary
+/// A row per dictionary under a header. First the columns of `FIRST`, of which `n_tokens` is the number of tokens behind `l0`, of the text
+/// that `evaluated_on` names; then those of `MORE`; then, in the order of [`METRICS`], every metric of the whole dictionary over the ordinary
 /// tokens that one of them has: NAME (where it has not come yet), NAME_low, NAME_high, NAME_n_tokens, NAME_version. Last the commands:
 /// `trained_by` made it, `measured_by` computes its metrics again. What there is not is empty. Numbers are written in full, so that a reader
 /// gets the same double back.

@@ -8,6 +8,9 @@ use crate::{
     link,
 };
 
+/// What a row shows of a similarity.
+type Of = fn(&Similarity) -> f64;
+
 /// The answer.
 #[component]
 pub fn AnswerCompare(
@@ -15,14 +18,14 @@ pub fn AnswerCompare(
     answer: Comparison,
 ) -> impl IntoView {
     let [a, b] = answer.of;
-    let rows: [(String, fn(&Similarity) -> f64); 5] = [
+    let rows: [(String, Of); 5] = [
         (format!("MMCS, #{} to #{}", a.dictionary, b.dictionary), |s| s.mmcs),
         (format!("MMCS, #{} to #{}", b.dictionary, a.dictionary), |s| s.mmcs_back),
         ("Hungarian: mean cosine of pairs".into(), |s| s.hungarian),
         ("share of pairs above 0.9".into(), |s| s.above[0]),
         ("share of pairs above 0.7".into(), |s| s.above[1]),
     ];
-    let row = |(name, of): (String, fn(&Similarity) -> f64)| {
+    let row = |(name, of): (String, Of)| {
         view! {
             <tr data-testid="compare-row">
                 <td class="wraps">{name}</td>

@@ -266,7 +266,7 @@ fn Reading(form: FormState, models: Signal<Vec<ModelInfo>>) -> impl IntoView {
     view! {
         <Choices form name="residual" label="Residual stream" help=frame_help options=frames />
         <Choices form name="input_scale" label="Input scale" options=scales
-            help="One number, measured on the first batches and kept with the dictionary." />
+            help="unit_norm: one number, measured on the first batches; layer_norm, constant_norm: each token by itself." />
         <Choices form name="bos" label="BOS before" help=bos_help options=bos />
         <Choices form name="eos" label="EOS after" help="What the tokenizer's EOS token closes." options=eos />
     }

@@ -133,8 +133,11 @@ fn csv(comparison: &Comparison) -> String {
     out
 }
 
+/// What a figure is of a similarity.
+type Of = fn(&Similarity) -> f64;
+
 /// The figures by name; `{a}` and `{b}` stand for the dictionaries.
-fn figures() -> [(&'static str, fn(&Similarity) -> f64); 5] {
+fn figures() -> [(&'static str, Of); 5] {
     [
         ("mmcs_{a}_to_{b}", |s| s.mmcs),
         ("mmcs_{b}_to_{a}", |s| s.mmcs_back),

@@ -135,7 +135,11 @@ async fn labelled_texts_are_uploaded_and_probed() {
     let app = TestApp::new().await;
     trained(&app).await;
     let line = |i: usize| {
-        let (text, label) = if i % 2 == 0 { ("cats", "cat") } else { ("dogs", "dog") };
+        let (text, label) = if i.is_multiple_of(2) {
+            ("cats", "cat")
+        } else {
+            ("dogs", "dog")
+        };
         json!({"text": format!("once there were {i} {text}"), "label": label}).to_string()
     };
     let lines: Vec<String> = (0..40).map(line).collect();
