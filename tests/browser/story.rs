@@ -304,9 +304,9 @@ async fn read_and_open_a_mark(browser: &Browser, server: &Server) -> Result<()> 
     browser.screenshot("pareto-tip").await?;
 
     browser.click(&mark).await?;
-    browser.wait_for("[data-testid=run-state]").await?;
+    browser.wait_for("[data-testid=dictionary-facts]").await?;
     ensure!(
-        browser.url().await?.ends_with("/runs/1"),
+        browser.url().await?.ends_with(&format!("/dictionaries/{id}")),
         "a click leads to {}",
         browser.url().await?
     );

@@ -46,14 +46,14 @@ pub struct SweepRequest {
     /// Steps after a resampling over which the learning rate rises to where it was; default 0.
     #[serde(default)]
     pub resample_warmup_steps: Option<usize>,
-    /// Features per token, a dictionary for each: for topk, abstopk, batchtopk, matryoshka, the pursuits and three kinds of PCA in place of
+    /// Features per token, a dictionary for each: for the kinds of topk, batchtopk, matryoshka, the pursuits and three of PCA in place of
     /// `coefficient`; ica, random and identity may have it.
     #[serde(default)]
     pub k: Vec<usize>,
-    /// Weight of the dead features' term of topk, abstopk, batchtopk and matryoshka; default 1/32.
+    /// Weight of the dead features' term of the kinds of topk, batchtopk and matryoshka; default 1/32.
     #[serde(default)]
     pub aux_coefficient: Option<f64>,
-    /// Tokens without firing after which a feature of topk, abstopk, batchtopk or matryoshka is dead; default a tenth of the run's, at most
+    /// Tokens without firing after which a feature of the kinds of topk, batchtopk or matryoshka is dead; default a tenth of the run's, at most
     /// 10,000,000.
     #[serde(default)]
     pub dead_tokens: Option<u64>,

@@ -19,7 +19,7 @@ const NEAR: f64 = 0.06;
 
 /// Up to this many labels stand at the ends of their lines, whatever it takes; of more, the same number at most, where there is room. What has
 /// none is named in the key.
-pub(super) const FEW: usize = 6;
+pub const FEW: usize = 6;
 /// A label that has to move farther than this from its line's end is left out.
 const FAR: f64 = 3.0 * LINE_HEIGHT;
 
@@ -245,6 +245,9 @@ impl Frame {
                 None => shared.push((label, vec![label.at])),
             }
         }
+        if let Some(zero) = self.zero() {
+            taken.extend(along(&[(self.plot.left, zero), (self.plot.right, zero)]));
+        }
         if shared.len() > FEW {
             return self.draw_some_labels(canvas, shared, taken);
         }
@@ -257,9 +260,6 @@ impl Frame {
             })
             .partition(|(_, end)| self.plot.right - end.0 <= NEAR * (self.plot.right - self.plot.left));
         taken.extend(near.iter().chain(&far).map(|(_, end)| around(*end, 7.0)));
-        if let Some(zero) = self.zero() {
-            taken.extend(along(&[(self.plot.left, zero), (self.plot.right, zero)]));
-        }
         let wanted: Vec<f64> = near.iter().map(|(_, end)| end.1).collect();
         let placed = push_apart(&wanted, LINE_HEIGHT, self.plot.top, self.plot.bottom);
         let width = |label: &EndLabel<'_>| text_width(label.text) * 1.06;

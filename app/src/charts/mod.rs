@@ -16,7 +16,7 @@ mod style;
 
 pub use bars::{BarChart, BarHit};
 pub use csv::{csv, push_record};
-pub use frame::{Area, Axis};
+pub use frame::{Area, Axis, FEW};
 pub use line::{Line, LineChart, LineHit};
 pub use marker::{Icon, icon};
 pub use number::{fixed, significant};

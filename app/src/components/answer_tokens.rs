@@ -76,19 +76,19 @@ pub fn AnswerTokens(
 
 fn summary(answer: &TokensAnswer) -> String {
     let (n, shown) = (answer.n_rows, answer.rows.len() as u64);
-    let rows = match n == shown {
-        true => format!("{} tokens", count(n)),
-        false => format!("The first {} of {} tokens; the CSV has all", count(shown), count(n)),
-    };
     let by = match answer.by {
         TokenOrder::CeIncrease => "CE increase",
         TokenOrder::Kl => "KL",
     };
     let what = match answer.dictionaries.len() {
-        1 => by.to_string(),
-        n => format!("the least {by} of {n} dictionaries: what every one of them loses"),
+        1 => format!("the largest {by}"),
+        n => format!("the largest {by} that every one of {n} dictionaries has at least"),
     };
-    format!("{rows}, of {} looked at, by {what}.", count(answer.n_tokens))
+    let rest = match n == shown {
+        true => String::new(),
+        false => format!("; the first {} stand here, all in the CSV", count(shown)),
+    };
+    format!("Of {} tokens, the {} with {what}{rest}.", count(answer.n_tokens), count(n))
 }
 
 fn line(row: LostToken, most: f64, columns: bool) -> impl IntoView {
@@ -131,7 +131,7 @@ fn line(row: LostToken, most: f64, columns: bool) -> impl IntoView {
 /// The class of a colour: how much is lost or won, in steps of the most. (The page's policy allows no inline style.)
 fn colour(increase: f64, most: f64) -> String {
     let share = if most > 0.0 { increase.abs() / most } else { 0.0 };
-    let step = (share * N_STEPS as f64).ceil().clamp(0.0, N_STEPS as f64) as usize;
+    let step = (share * N_STEPS as f64).round().clamp(0.0, N_STEPS as f64) as usize;
     match (step, increase > 0.0) {
         (0, _) => String::new(),
         (step, true) => format!("lost-{step}"),
@@ -150,8 +150,9 @@ mod tests {
 
     #[test]
     fn what_is_lost_is_red_and_what_is_won_is_blue() {
-        assert_eq!([3.0, 1.5, 0.01].map(|loss| colour(loss, 3.0)), ["lost-6", "lost-3", "lost-1"]);
-        assert_eq!([-3.0, -0.6].map(|loss| colour(loss, 3.0)), ["won-6", "won-2"]);
+        assert_eq!([3.0, 1.5, 0.3].map(|loss| colour(loss, 3.0)), ["lost-6", "lost-3", "lost-1"]);
+        // more than the most of the rows' own is the darkest, next to nothing has no colour
+        assert_eq!([-4.0, -0.9, -0.01].map(|loss| colour(loss, 3.0)), ["won-6", "won-2", ""]);
         assert_eq!((colour(0.0, 3.0), colour(0.0, 0.0)), (String::new(), String::new()));
     }
 }

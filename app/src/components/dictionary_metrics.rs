@@ -14,28 +14,26 @@ pub type Stories = Option<(u64, u64)>;
 pub fn DictionaryMetrics(
     /// The dictionary.
     info: DictionaryInfo,
-    /// The command of the run that made it.
-    run: String,
     /// What its known features were measured on.
     stories: Stories,
 ) -> impl IntoView {
     let group = |group: MetricGroup| {
         let of = |m: &&Measurement| metric(&m.name).is_some_and(|metric| metric.group() == group);
         let own: Vec<Measurement> = info.metrics.iter().filter(of).cloned().collect();
-        let again = command(&info, &run, stories, group);
+        let again = command(&info, stories, group);
         (!own.is_empty()).then(|| view! { <Group group measurements=own again /> })
     };
     MetricGroup::ALL.map(group).into_iter().flatten().collect_view()
 }
 
 /// The command that computes a group's metrics again.
-fn command(info: &DictionaryInfo, run: &str, stories: Stories, group: MetricGroup) -> String {
+fn command(info: &DictionaryInfo, stories: Stories, group: MetricGroup) -> String {
     let id = info.id;
     match (group, stories) {
-        (MetricGroup::Run, _) => run.into(),
+        (MetricGroup::Run, _) => info.command.clone(),
         (MetricGroup::Known, Some((n, seed))) => format!("saescope known --dictionary {id} --stories {n} --seed {seed}"),
         (MetricGroup::Known, None) => format!("saescope known --dictionary {id}"),
-        _ => format!("saescope evaluate --dictionary {id}"),
+        _ => info.measuring(),
     }
 }
 
@@ -144,9 +142,9 @@ mod tests {
         let info = serde_json::json!({"id": 7, "job": 1, "sweep": 1, "model": "m", "corpus": "c",
             "at": "blocks.1.hook_resid_pre", "residual": "raw", "input_scale": "none", "config": {"kind": "relu", "d_sae": 8,
             "objective": {"name": "local", "sparsity": 0.1}, "lr": 0.1, "seed": 0},
-            "tokens": 1, "n_passes": 1.0, "metrics": [], "checksum": "", "created": 1});
+            "tokens": 1, "n_passes": 1.0, "metrics": [], "checksum": "", "created": 1, "command": "saescope sweep"});
         let info: DictionaryInfo = serde_json::from_value(info).unwrap();
-        let of = |group, stories| command(&info, "saescope sweep", stories, group);
+        let of = |group, stories| command(&info, stories, group);
         assert_eq!(of(MetricGroup::Behaviour, None), "saescope evaluate --dictionary 7");
         assert_eq!(of(MetricGroup::Run, None), "saescope sweep");
         assert_eq!(

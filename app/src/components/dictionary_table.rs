@@ -114,6 +114,7 @@ pub fn DictionaryTable(
                 </td>
             }
         };
+        let more_of = format!("commands and metrics of dictionary {}", d.id);
         let (open, details) = (RwSignal::new(false), d.clone());
         let more = move || {
             let seen = || view! { <tr><td class="wide" colspan="20"><DictionaryDetails dictionary=details.clone() /></td></tr> };
@@ -122,6 +123,10 @@ pub fn DictionaryTable(
         view! {
             <tr data-testid="pareto-row" data-id=d.id.to_string()>
                 <td>
+                    <button type="button" class="plain more-of" data-testid="pareto-row-more" aria-expanded=move || open.get().to_string()
+                        aria-label=more_of title="commands, and every metric with its interval" on:click=move |_| open.update(|open| *open = !*open)>
+                        {move || if open.get() { "▾" } else { "▸" }}
+                    </button>
                     <ObjectiveKey series />
                     <a href=link::dictionary(&d.id)>"#" {d.id.to_string()}</a>
                     {d.verified.as_ref().map(mark)}
@@ -129,10 +134,6 @@ pub fn DictionaryTable(
                 <td>{dial(&d.config)}</td>
                 <td>{d.config.seed.to_string()}</td>
                 {shown().map(cell).collect_view()}
-                <td>
-                    <button type="button" class="plain" data-testid="pareto-row-more" aria-expanded=move || open.get().to_string()
-                        on:click=move |_| open.update(|open| *open = !*open)>"commands"</button>
-                </td>
             </tr>
             {more}
         }
@@ -144,7 +145,6 @@ pub fn DictionaryTable(
                     <tr>
                         {head("id", None, "dictionary")} {head("coefficient", None, "λ or k")} {head("seed", None, "seed")}
                         {move || shown().map(|metric| head(metric.name, Some(metric), metric.label)).collect_view()}
-                        <th scope="col"><span class="unseen">"details"</span></th>
                     </tr>
                 </thead>
                 <tbody>

@@ -1,5 +1,5 @@
 //! The dictionaries of one hook point in the plane of two metrics, or one metric by layer; hovering names a dictionary, a click opens
-//! its run.
+//! its page.
 
 use std::sync::Arc;
 
@@ -88,7 +88,7 @@ fn front_tip(
         at: (hit.x, hit.y),
         title,
         rows,
-        href: Some(link::run(&dictionary.job)),
+        href: Some(link::dictionary(&dictionary.id)),
     })
 }
 

@@ -7,7 +7,7 @@ use api::{ParetoQuery, ParetoSeries, ParetoView, Series, SeriesKey, SeriesSet};
 use leptos::{ev::MouseEvent, prelude::*};
 
 use super::{ObjectiveKey, pareto_controls::Change};
-use crate::format::counted;
+use crate::{charts::FEW, format::counted};
 
 /// A chip per series.
 #[component]
@@ -72,7 +72,7 @@ fn Chip(view: Signal<ParetoView>, series: Series, on_toggle: Callback<Series>, o
     .into_any()
 }
 
-/// The series of a drawing that is not to be filtered.
+/// The series of a drawing that is not to be filtered, where they are too many to be named in it.
 #[component]
 pub fn SeriesNames(
     /// What the server answered.
@@ -80,8 +80,9 @@ pub fn SeriesNames(
     view: Signal<ParetoView>,
 ) -> impl IntoView {
     let name = move |one: &ParetoSeries| (one.series, view.with_untracked(|view| view.name(one.series)));
+    let are_few = move || view.with(|view| view.series.iter().filter(|one| one.shown).count() <= FEW);
     view! {
-        <div class="series-filter">
+        <div class="series-filter" hidden=are_few>
             {move || {
                 let all: Vec<_> = view.with(|view| view.series.iter().filter(|one| one.shown).map(name).collect());
                 all.into_iter().map(|(series, name)| view! { <ObjectiveKey series name /> }).collect_view()

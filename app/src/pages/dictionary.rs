@@ -107,7 +107,7 @@ fn Content(data: Memo<Start>) -> impl IntoView {
 /// What it is, and what was measured.
 #[component]
 fn Facts(start: Start) -> impl IntoView {
-    let Start { info, run, stories, kin } = start;
+    let Start { info, stories, kin, .. } = start;
     let id = info.id;
     let children_of: Vec<DictionaryId> = kin
         .iter()
@@ -134,6 +134,7 @@ fn Facts(start: Start) -> impl IntoView {
         <p class="next">
             <a class="button" href=link::pareto(&query)>"Compare on the Pareto page"</a>
             <a class="button" href=link::run(&info.job)>"Its run"</a>
+            <a class="button" href="#ask">"Ask something of it"</a>
             {further.map(|href| view! { <a class="button" href=href>"Train it further"</a> })}
         </p>
         <div class="row">
@@ -145,7 +146,7 @@ fn Facts(start: Start) -> impl IntoView {
         </div>
         <section aria-labelledby="measured">
             <h2 id="measured">"What was measured"</h2>
-            <DictionaryMetrics info=info.clone() run=run.command stories />
+            <DictionaryMetrics info=info.clone() stories />
         </section>
     }
     .into_any()

@@ -230,6 +230,9 @@ fn answer(job: &Job) -> String {
             format!("{what}: {}{share}{rate}{left}.", progress.stage)
         }
         State::Done => match job.started.zip(job.finished) {
+            Some((from, to)) if matches!(job.config, JobConfig::Ask(_)) => {
+                format!("Answered in {}, at {}: {what}.", duration((to - from) as f64), time(to))
+            }
             Some((from, to)) => format!("Done: {what} in {}, at {}.", duration((to - from) as f64), time(to)),
             None => format!("Done: {what}."),
         },

@@ -73,26 +73,32 @@ fn the_largest_are_found_wherever_the_search_begins() {
         dead_tokens,
         threshold_decay: 0.9,
     };
+    let by_size = DictionaryKind::AbsTopK {
+        k,
+        aux_coefficient,
+        dead_tokens,
+    };
     let x = numbers::<f64>(n * d, 4);
-    for kind in [of_token, of_batch] {
+    for kind in [of_token, of_batch, by_size] {
         let mut dictionary = Dictionary::<f64>::random(kind, d, f, 5);
         let w = &dictionary.parameters().0[0].data;
         let mut expected: Vec<f64> = (0..n * f)
             .map(|e| {
                 let (t, j) = (e / f, e % f);
-                (0..d).map(|i| x[t * d + i] * w[j * d + i]).sum::<f64>().max(0.0)
+                let z = (0..d).map(|i| x[t * d + i] * w[j * d + i]).sum::<f64>();
+                if kind == by_size { z } else { z.max(0.0) }
             })
             .collect();
         let keep = |numbers: &mut [f64], n: usize| {
-            let mut sorted = numbers.to_vec();
+            let mut sorted: Vec<f64> = numbers.iter().map(|v| v.abs()).collect();
             sorted.sort_by(|a, b| b.total_cmp(a));
             let least = sorted[n - 1];
-            numbers.iter_mut().filter(|v| **v < least).for_each(|v| *v = 0.0);
+            numbers.iter_mut().filter(|v| v.abs() < least).for_each(|v| *v = 0.0);
             least
         };
-        let least = match kind {
-            DictionaryKind::TopK { .. } => expected.chunks_exact_mut(f).map(|row| keep(row, k)).fold(0.0, f64::max),
-            _ => keep(&mut expected, n * k),
+        let least = match kind == of_batch {
+            true => keep(&mut expected, n * k),
+            false => expected.chunks_exact_mut(f).map(|row| keep(row, k)).fold(0.0, f64::max),
         };
         for (threshold, n_dead) in [
             (-1.0, 0),

@@ -22,9 +22,7 @@ pub struct SweepOptions {
     /// Numbers of dictionaries to train further, in place of fresh weights: kind, width and λ (unless given) are theirs
     #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true, value_parser = whole::<u64>)]
     pub from: Vec<u64>,
-    /// The kind of dictionary: relu, relu-unit, relu-april, relu-saelens, p-anneal, tied, gated, topk, abstopk, batchtopk, matryoshka, jumprelu,
-    /// transcoder, jumprelu-transcoder, pursuit, matching-pursuit, or a baseline: pca-static, pca-dynamic, pca-topk, pca-nonnegative, ica, nmf, random, identity, token-mean [default: relu]
-    #[arg(long)]
+    #[arg(long, help = kinds())]
     pub kind: Option<KindName>,
     /// Objectives: local, e2e, e2e+ds, kl+mse; the baselines need none
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
@@ -44,14 +42,14 @@ pub struct SweepOptions {
     /// Optimiser steps after a resampling over which the learning rate rises linearly to where it was [default: 0]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
     pub resample_warmup_steps: Option<usize>,
-    /// Features per token of topk, abstopk, batchtopk, matryoshka, pursuit, matching-pursuit and three of the kinds of PCA, a dictionary for
-    /// each: 8,16,32; ica, random and identity may have it
+    /// Features per token of the kinds of topk, batchtopk, matryoshka, the pursuits and three of the kinds of PCA, a dictionary for each: 8,16,32;
+    /// ica, random and identity may have it
     #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true, value_parser = whole::<usize>)]
     pub k: Vec<usize>,
-    /// Weight of the dead features' term of topk, abstopk, batchtopk and matryoshka [default: 0.03125]
+    /// Weight of the dead features' term of the kinds of topk, batchtopk and matryoshka [default: 0.03125]
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = number)]
     pub aux_coefficient: Option<f64>,
-    /// Tokens without firing after which a feature of topk, abstopk, batchtopk or matryoshka is dead [default: a tenth of the run's, at most 10,000,000]
+    /// Tokens without firing after which a feature of the kinds of topk, batchtopk or matryoshka is dead [default: a tenth of the run's, at most 10,000,000]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u64>)]
     pub dead_tokens: Option<u64>,
     /// Decay of the mean that is batchtopk's and matryoshka's threshold in use [default: 0.999, less in runs of fewer than 10,000 steps]
@@ -175,6 +173,16 @@ fn whole<T: FromStr>(text: &str) -> Result<T, &'static str> {
 
 fn number(text: &str) -> Result<f64, &'static str> {
     text.parse().map_err(|_| "expected a number")
+}
+
+/// What the help says of `--kind`.
+fn kinds() -> String {
+    let names = |is_fitted| {
+        let names = KindName::ALL.into_iter().filter(|kind| kind.is_fitted() == is_fitted);
+        names.map(|kind| kind.to_string()).collect::<Vec<_>>().join(", ")
+    };
+    let (trained, baselines) = (names(false), names(true));
+    format!("The kind of dictionary: {trained}, or a baseline: {baselines} [default: {}]", KindName::default())
 }
 
 impl SweepOptions {

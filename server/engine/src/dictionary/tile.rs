@@ -74,6 +74,13 @@ pub enum Floors<'a, R> {
         /// 1 for the features for which it rises, 0 for those of which everything positive is wanted: [d_sae].
         rises: &'a [R],
     },
+    /// The same by size: what counts of an activation is |z|.
+    LargestSizes {
+        /// How many.
+        k: usize,
+        /// As above.
+        rises: &'a [R],
+    },
 }
 
 fn sized<R: Real>(buffer: &mut Vec<R>, len: usize) -> &mut [R] {
@@ -93,7 +100,7 @@ pub fn encode<R: Real>(x: &[R], weights: &[R], bias: &[R], codes: &mut SparseCod
     codes.reset(x.len() / d, bias.len());
     let x_rows = x.par_chunks(SEGMENT * d);
     codes.segments.par_iter_mut().zip(x_rows).for_each(|(segment, x)| {
-        scratch.with(|buffers| encode_segment::<R, false>(x, d, weights, bias, Floors::Zero, segment, buffers));
+        scratch.with(|buffers| encode_segment::<R, false, false>(x, d, weights, bias, Floors::Zero, segment, buffers));
     });
 }
 
@@ -110,7 +117,7 @@ pub fn encode_into<R: Real>(
     divide: impl Fn(&Segment<R>, &mut Segment<R>, &mut Segment<R>, &mut Vec<u32>) + Sync,
 ) {
     let d = width(x, weights, bias);
-    if let Floors::Own(each) | Floors::Largest { rises: each, .. } = floors {
+    if let Floors::Own(each) | Floors::Largest { rises: each, .. } | Floors::LargestSizes { rises: each, .. } = floors {
         assert!(each.len() == bias.len(), "{} floors", each.len());
     }
     first.reset(x.len() / d, bias.len());
@@ -124,10 +131,12 @@ pub fn encode_into<R: Real>(
             scratch.with(|buffers| {
                 let (mut found, mut order) = (std::mem::take(&mut buffers.found), std::mem::take(&mut buffers.order));
                 found.clear();
-                match floors {
-                    Floors::Zero => encode_segment::<R, false>(x, d, weights, bias, floors, &mut found, buffers),
-                    _ => encode_segment::<R, true>(x, d, weights, bias, floors, &mut found, buffers),
-                }
+                let encode = match floors {
+                    Floors::Zero => encode_segment::<R, false, false>,
+                    Floors::Own(_) | Floors::Largest { .. } => encode_segment::<R, true, false>,
+                    Floors::LargestSizes { .. } => encode_segment::<R, true, true>,
+                };
+                encode(x, d, weights, bias, floors, &mut found, buffers);
                 divide(&found, first, second, &mut order);
                 (buffers.found, buffers.order) = (found, order);
             });
@@ -147,7 +156,8 @@ fn width<R: Real>(x: &[R], weights: &[R], bias: &[R]) -> usize {
     d
 }
 
-fn encode_segment<R: Real, const FLOORED: bool>(
+/// `FLOORED`: there are floors above 0. `SIZES`: what lies above them is |z|.
+fn encode_segment<R: Real, const FLOORED: bool, const SIZES: bool>(
     x: &[R],
     d: usize,
     weights: &[R],
@@ -173,7 +183,7 @@ fn encode_segment<R: Real, const FLOORED: bool>(
     let (floors, k) = match floors {
         Floors::Zero => (&[][..], None),
         Floors::Own(each) => (each, None),
-        Floors::Largest { k, rises } => (rises, Some(k)),
+        Floors::Largest { k, rises } | Floors::LargestSizes { k, rises } => (rises, Some(k)),
     };
     let per_row = n_tiles * MAXIMA;
     let maxima = sized(maxima, if k.is_some() { n * per_row } else { 0 });
@@ -198,10 +208,10 @@ fn encode_segment<R: Real, const FLOORED: bool>(
                 let floors = if FLOORED { &floors[first..first + width] } else { floors };
                 let factor = k.map_or(R::ONE, |k| {
                     let maxima = &mut maxima[r * per_row..][..(tile + 1) * MAXIMA];
-                    largest_sums(row, bias, &mut maxima[tile * MAXIMA..]);
+                    largest_sums::<R, SIZES>(row, bias, &mut maxima[tile * MAXIMA..]);
                     floor_of(maxima, k, ranked)
                 });
-                end = pick::<R, FLOORED>(row, (bias, floors, factor), first as u32, ids, values, end);
+                end = pick::<R, FLOORED, SIZES>(row, (bias, floors, factor), first as u32, ids, values, end);
                 counts.push((end - start) as u32);
             }
             end
@@ -232,17 +242,23 @@ fn encode_segment<R: Real, const FLOORED: bool>(
     }
 }
 
-/// The largest of `row + bias` in each of [`MAXIMA`] groups: every so many features make one, so that lanes are compared with lanes.
+/// The largest of `row + bias`, or with `SIZES` the largest size, in each of [`MAXIMA`] groups: every so many features make one, so that lanes are compared with lanes.
 /// NaN is passed over.
 #[inline(always)]
-fn largest_sums<R: Real>(row: &[R], bias: &[R], maxima: &mut [R]) {
+fn largest_sums<R: Real, const SIZES: bool>(row: &[R], bias: &[R], maxima: &mut [R]) {
     maxima.fill(R::ZERO);
     for (row, bias) in row.chunks(MAXIMA).zip(bias.chunks(MAXIMA)) {
         for ((largest, r), b) in maxima.iter_mut().zip(row).zip(bias) {
-            let sum = *r + *b;
+            let sum = size::<R, SIZES>(*r + *b);
             *largest = if sum > *largest { sum } else { *largest };
         }
     }
+}
+
+/// What counts of an activation.
+#[inline(always)]
+fn size<R: Real, const SIZES: bool>(z: R) -> R {
+    if SIZES { z.abs() } else { z }
 }
 
 /// A bound that at least `k` of a row's activations reach, as `k` of its groups' `maxima` do, less a hair, so that what equals it is
@@ -260,11 +276,11 @@ fn floor_of<R: Real>(maxima: &[R], k: usize, ranked: &mut Vec<R>) -> R {
     if floor < *least { floor } else { R::ZERO }
 }
 
-/// Appends what is positive of `row + bias`, or with `FLOORED` above `floors` taken `factor` times, at `end` and gives the new end. NaN counts as
-/// that, so that it reaches the loss and is noticed; a feature with a NaN in its weights would otherwise just cease to fire.
+/// Appends what is positive of `row + bias`, or with `FLOORED` above `floors` taken `factor` times, with `SIZES` what is so in size, at `end` and
+/// gives the new end. NaN counts as that, so that it reaches the loss and is noticed; a feature with a NaN in its weights would otherwise just cease to fire.
 #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN is not ≤ 0")]
 #[inline(always)]
-fn pick<R: Real, const FLOORED: bool>(
+fn pick<R: Real, const FLOORED: bool, const SIZES: bool>(
     row: &[R],
     (bias, floors, factor): (&[R], &[R], R),
     first: u32,
@@ -283,7 +299,8 @@ fn pick<R: Real, const FLOORED: bool>(
                 *least = *floor * factor;
             }
         }
-        let any = sums.iter().zip(&least).fold(false, |any, (s, least)| any | !(*s <= *least));
+        let above = |s: &R, least: &R| !(size::<R, SIZES>(*s) <= *least);
+        let any = sums.iter().zip(&least).fold(false, |any, (s, least)| any | above(s, least));
         if any {
             let base = first + (group * GROUP) as u32;
             let (ids, values) = (&mut ids[end..end + GROUP], &mut values[end..end + GROUP]);
@@ -292,7 +309,7 @@ fn pick<R: Real, const FLOORED: bool>(
                 // written in any case and kept when positive: no branch to mispredict
                 ids[found] = base + i as u32;
                 values[found] = *s;
-                found += usize::from(!(*s <= *least));
+                found += usize::from(above(s, least));
             }
             end += found;
         }

@@ -92,8 +92,6 @@ pub struct TopK<R> {
     transcodes: Option<(HookPoint, Directions<R>)>,
     parameters: Parameters<R>,
     state: Vec<Tensor<R>>,
-    /// Above which a pre-activation is found, where its sign does not matter [d_sae]; empty where it does.
-    floors: Vec<R>,
 }
 
 impl<R: Real> TopK<R> {
@@ -109,16 +107,11 @@ impl<R: Real> TopK<R> {
             // below 0 as long as no step has been made
             state.push(tensor("threshold", &[1], vec![-R::ONE]));
         }
-        let floors = match settings.among {
-            Among::Sizes => vec![R::of(f64::NEG_INFINITY); d_sae],
-            Among::Token | Among::Batch { .. } => Vec::new(),
-        };
         Self {
             d_in,
             d_out,
             settings,
             transcodes: None,
-            floors,
             parameters: Parameters(vec![
                 tensor("W_enc", &[d_sae, d_in], w_enc),
                 tensor("b_enc", &[d_sae], b_enc),
@@ -231,7 +224,8 @@ impl<R: Real> TopK<R> {
                 find(Floors::Largest { k, rises: floors });
             }
             Among::Sizes => {
-                find(Floors::Own(&self.floors));
+                floor_all(floors, R::ONE);
+                find(Floors::LargestSizes { k, rises: floors });
             }
             Among::Batch { .. } => {
                 // what earlier batches kept says where this one's smallest will be; if it lies lower, everything is looked at
