@@ -3,7 +3,8 @@
 use std::str::FromStr;
 
 use api::{
-    ApiError, ConfigError, DictionaryId, DictionaryInfo, ErrorKind, HookPoint, JobId, ModelId, ParetoQuery, SeriesKey, SeriesSet,
+    ApiError, ConfigError, DictionaryId, DictionaryInfo, ErrorKind, HookPoint, JobId, KindName, ModelId, ParetoQuery, SeriesKey,
+    SeriesSet,
 };
 use leptos_router::params::ParamsMap;
 
@@ -25,6 +26,24 @@ pub fn train_further(info: &DictionaryInfo) -> String {
     params.insert("at", info.at.to_string());
     params.insert("from", info.id.to_string());
     format!("/train{}", params.to_query_string())
+}
+
+/// The form for a dictionary's null: as many random directions as it has alive features, and as many of them active. None where it has none,
+/// and of a transcoder, whose directions are not of what it reads.
+pub fn random_null(info: &DictionaryInfo) -> Option<String> {
+    let measured = |name: &str| info.metric(name).map(f64::round).filter(|n| *n > 0.0);
+    let (alive, l0) = (measured("alive")?, measured("l0")?);
+    if info.config.kind.read_at().is_some() || info.config.kind.name() == KindName::Random {
+        return None;
+    }
+    let mut params = ParamsMap::new();
+    params.insert("model", info.model.to_string());
+    params.insert("corpus", info.corpus.to_string());
+    params.insert("at", info.at.to_string());
+    params.insert("kind", KindName::Random.to_string());
+    params.insert("d_sae", alive.to_string());
+    params.insert("k", l0.min(alive).to_string());
+    Some(format!("/train{}", params.to_query_string()))
 }
 
 /// The Pareto page with this query.

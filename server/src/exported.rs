@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use api::{ConfigError, DictionaryId};
 use engine::{
-    dictionary::{DictionaryError, load},
+    dictionary::{DictionaryError, load, load_fired},
     exchange::{Facts, Format, pack, write},
 };
 use std::{
@@ -53,11 +53,16 @@ impl Export {
     /// A dictionary that the format cannot say ([`ConfigError`] of `format`); files that cannot be read or written.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let (dictionary, file) = load(&self.file)?;
+        let fired = load_fired(&self.file)?.filter(|fired| fired.n_tokens > 0);
+        let frequencies = fired.map(|fired| -> Vec<f32> {
+            let share = |n: &u32| (f64::from(*n) / fired.n_tokens as f64) as f32;
+            fired.firings.iter().map(share).collect()
+        });
         let facts = Facts {
             normaliser: file.normaliser,
             ..self.facts.clone()
         };
-        write(&dictionary, &facts, None, folder).map_err(|error| match error {
+        write(&dictionary, &facts, frequencies.as_deref(), folder).map_err(|error| match error {
             // the folder is of no interest where the dictionary is what does not fit
             DictionaryError::Format { message, .. } => {
                 let (id, format) = (self.id, self.facts.format);

@@ -4,7 +4,7 @@
 use anyhow::{Context as _, Result};
 use api::{
     BosPolicy, ConfigError, CorpusId, Course, DictionaryConfig, EosPolicy, EvaluationSplit, HookPoint, ModelInfo, Objective,
-    Origin, ResidualFrame, Site, TrainConfig, WeightType,
+    Origin, ResidualFrame, Site, TrainConfig, WeightType, quoted,
 };
 use engine::{
     dictionary::{Dictionary, DictionaryFile, Normaliser, save},
@@ -15,7 +15,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use store::Store;
 
-use crate::{hub, jobs::request, saelens};
+use crate::{hub, jobs::request, model_name, saelens};
 
 /// A dictionary to be imported, and what it is measured with. What is left out takes the default that training has.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub struct Wanted {
     pub normaliser: Option<Normaliser>,
     /// The model.
     pub model: ModelInfo,
+    /// Whether the file may name another.
+    pub any_model: bool,
     /// The text that it is measured on.
     pub corpus: CorpusId,
     /// Where it reads and writes, of a transcoder where it writes; else what the file says.
@@ -94,6 +96,9 @@ pub async fn stage(store: &Store, wanted: Wanted) -> Result<Staged> {
     let weights = weights_file(&wanted.path).map_err(refused)?;
     let imported = read(&wanted.path, &choice).map_err(refused)?;
     let (dictionary, facts) = (imported.dictionary, imported.facts);
+    if let Some(named) = facts.model.as_deref().filter(|_| !wanted.any_model) {
+        model_name::check(&wanted.model, named)?;
+    }
     let read_at = dictionary.kind().read_at();
     if wanted.read_at.is_some() && read_at.is_none() {
         let message = format!(
@@ -250,12 +255,13 @@ fn place(given: Option<HookPoint>, facts: &Facts) -> Result<HookPoint, ConfigErr
 
 fn command(wanted: &Wanted, config: &TrainConfig) -> String {
     let mut words = vec![
-        format!("saescope import {}", wanted.source),
+        format!("saescope import {}", quoted(&wanted.source)),
         format!("--model {}", config.model),
         format!("--corpus {}", config.corpus),
         format!("--at {}", config.at),
         format!("--residual {}", config.residual),
     ];
+    words.extend(wanted.any_model.then(|| "--any-model".to_owned()));
     words.extend(wanted.number.map(|number| format!("--number {number}")));
     words.extend(wanted.read_at.map(|at| format!("--read-at {at}")));
     words.push(format!("--n-ctx {}", config.packing.n_ctx));

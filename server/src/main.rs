@@ -14,6 +14,7 @@ mod imported;
 mod jobs;
 mod known;
 mod memory;
+mod model_name;
 mod on_text;
 mod page;
 mod pareto;

@@ -111,7 +111,7 @@ fn two_groups_are_compared_at_equal_l0() -> Result<()> {
         same.out.contains(": 1.0000 [1.0000, 1.0000] times") || same.out.contains(": 0.0000 [0.0000, 0.0000] more"),
         "{same}"
     );
-    let other = contrast(&["--dictionary", "1,2", "--against", "3,4", "--y", "kl"]).expect(0)?;
+    let other = contrast(&["--dictionary", "1,2", "--against", "3,4", "--y", "kl_div_with_sae"]).expect(0)?;
     ensure!(
         other.out.contains("1 seeds") || other.out.contains("kl at equal l0"),
         "{other}"

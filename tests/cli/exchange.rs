@@ -57,7 +57,14 @@ fn a_dictionary_goes_out_and_comes_back_with_its_figures() -> Result<()> {
             ensure!(said.out.contains(part), "{part} is not in {said}");
         }
         let after = rows(&place, &csv)?.remove(0);
-        for column in ["l0", "ce_model", "ce_spliced", "ce_increase", "kl", "explained_variance"] {
+        for column in [
+            "l0",
+            "ce_loss_without_sae",
+            "ce_loss_with_sae",
+            "ce_increase",
+            "kl_div_with_sae",
+            "explained_variance",
+        ] {
             let number = |row: &HashMap<String, String>| -> Result<f64> { Ok(row.get(column).context(column)?.parse()?) };
             let (before, after) = (number(&before)?, number(&after)?);
             ensure!(
@@ -102,7 +109,14 @@ fn a_transcoder_goes_out_and_comes_back_with_its_figures() -> Result<()> {
         .expect(0)?;
     said.tells(&["a skip-transcoder dictionary", &format!("it reads at {read_at}")])?;
     let after = rows(&place, "again.csv")?.remove(0);
-    for column in ["l0", "ce_model", "ce_spliced", "ce_increase", "kl", "explained_variance"] {
+    for column in [
+        "l0",
+        "ce_loss_without_sae",
+        "ce_loss_with_sae",
+        "ce_increase",
+        "kl_div_with_sae",
+        "explained_variance",
+    ] {
         let number = |row: &HashMap<String, String>| -> Result<f64> { Ok(row.get(column).context(column)?.parse()?) };
         let (before, after) = (number(&before)?, number(&after)?);
         ensure!(

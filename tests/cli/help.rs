@@ -44,7 +44,10 @@ fn every_subcommand_has_help_with_an_example_of_itself() -> Result<()> {
 fn every_kind_of_dictionary_is_named_by_the_help() -> Result<()> {
     let help = Line::new(&["sweep", "--help"]).expect(0)?.out;
     for kind in api::KindName::ALL {
-        ensure!(help.contains(&format!(" {kind},")) || help.contains(&format!(" {kind} [")), "{kind}: {help}");
+        ensure!(
+            help.contains(&format!(" {kind},")) || help.contains(&format!(" {kind} [")),
+            "{kind}: {help}"
+        );
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ fn the_tokens_that_dictionaries_lose_are_listed() -> Result<()> {
     let ask = |words: &[&str]| Line::on(&place, &[&["tokens"], words].concat());
     let said = ask(&["--dictionary", "1,3"]).expect(0)?;
     ensure!(said.out.lines().count() == 1 + 20, "{said}");
-    let head = "context,position,token,next,ce_model,least_ce_increase,least_kl,ce_increase_1,ce_increase_3,kl_1,kl_3";
+    let head = "context,position,token,next,ce_loss_without_sae,least_ce_increase,least_kl,ce_increase_1,ce_increase_3,kl_1,kl_3";
     ensure!(said.out.lines().next() == Some(head), "{said}");
 
     // all of them, ordered by what both lose at least

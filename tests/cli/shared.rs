@@ -34,7 +34,7 @@ async fn a_server_lists_what_a_sweep_beside_it_made() -> Result<()> {
             "{id} is listed otherwise: {listed}"
         );
         ensure!(dictionary["config"]["objective"]["name"] == row[0], "{dictionary}");
-        for metric in ["l0", "alive", "ce_increase", "kl", "explained_variance"] {
+        for metric in ["l0", "alive", "ce_increase", "kl_div_with_sae", "explained_variance"] {
             let value = measured(&dictionary, metric);
             let written: f64 = row[head.iter().position(|name| *name == metric).unwrap_or(0)].parse()?;
             ensure!(value == Some(written), "{metric} of {id}: {value:?}, in the table {written}");

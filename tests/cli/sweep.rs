@@ -5,7 +5,8 @@ use anyhow::{Context, Result, ensure};
 use std::fs;
 
 /// The columns that scripts rely on.
-const COLUMNS: &str = "objective,coefficient,seed,l0,alive,ce_model,ce_spliced,ce_increase,kl,explained_variance,n_tokens";
+const COLUMNS: &str =
+    "objective,coefficient,seed,l0,alive,ce_loss_without_sae,ce_loss_with_sae,ce_increase,kl,explained_variance,n_tokens";
 
 #[test]
 fn a_sweep_writes_a_row_per_dictionary_and_is_not_run_twice() -> Result<()> {
@@ -81,9 +82,10 @@ fn a_sweep_writes_a_row_per_dictionary_and_is_not_run_twice() -> Result<()> {
             ensure!(value.is_finite(), "{row:?}");
             Ok(value)
         };
-        let (l0, alive, ce_model, ce_spliced, increase) = (value(3)?, value(4)?, value(5)?, value(6)?, value(7)?);
+        let (l0, alive, ce_loss_without_sae, ce_loss_with_sae, increase) =
+            (value(3)?, value(4)?, value(5)?, value(6)?, value(7)?);
         ensure!(l0 > 0.0 && l0 <= alive && alive <= 64.0, "{row:?}");
-        ensure!((ce_spliced - ce_model - increase).abs() < 1e-9, "{row:?}");
+        ensure!((ce_loss_with_sae - ce_loss_without_sae - increase).abs() < 1e-9, "{row:?}");
         ensure!(value(8)? >= 0.0 && value(9)? <= 1.0 && value(10)? > 100.0, "{row:?}");
     }
 
@@ -160,7 +162,7 @@ fn settings_can_be_chosen_on_validation_text_and_no_comparison_mixes_the_texts()
     line.clone().with("--evaluate-on", "validation").expect(0)?;
     ensure!(column("evaluated_on")? == ["validation"; 2] && column("lr")? == ["0.001", "0.002"]);
     ensure!(column("kl_coefficient")? == ["0.5"; 2] && column("ds_coefficient")? == ["2.5"; 2]);
-    let on_validation = column("ce_spliced")?;
+    let on_validation = column("ce_loss_with_sae")?;
 
     let out = place.path("pareto.csv");
     let plot = Line::on(&place, &["plot"]).with("--out", out.display());
@@ -174,7 +176,7 @@ fn settings_can_be_chosen_on_validation_text_and_no_comparison_mixes_the_texts()
 
     // the same on held-out text is another run, with the same weights and other figures
     line.expect(0)?.tells(&["default: evaluate_on = held_out"])?;
-    ensure!(column("evaluated_on")? == ["held_out"; 2] && column("ce_spliced")? != on_validation);
+    ensure!(column("evaluated_on")? == ["held_out"; 2] && column("ce_loss_with_sae")? != on_validation);
     ensure!(n_plotted(&plot)? == 2);
     let held_out = fs::read_to_string(place.path("out.csv"))?;
 
@@ -188,7 +190,7 @@ fn settings_can_be_chosen_on_validation_text_and_no_comparison_mixes_the_texts()
         .nth(1)
         .and_then(|row| row.split(',').nth(6))
         .context("no row")?;
-    let ce = format!("ce_spliced: {:.6}", ce.parse::<f64>()?);
+    let ce = format!("ce_loss_with_sae: {:.6}", ce.parse::<f64>()?);
     ensure!(
         said.out.contains(&ce) && said.out.contains("not stored"),
         "expected {ce}; {said}"

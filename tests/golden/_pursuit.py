@@ -1,8 +1,9 @@
-"""Matching pursuit. A part of `kinds.py`."""
+"""Matching pursuit and gradient pursuit. A part of `kinds.py`."""
 
 import torch
 
 from _kind import D_SAE, Kind, unit_rows
+from posthoc import pursue
 
 
 class MatchingPursuit(Kind):
@@ -52,3 +53,33 @@ class MatchingPursuit(Kind):
         # some tokens end early and some do not
         assert n_fired.min() < self.settings["k"] == n_fired.max(), n_fired
         return [gap[gap.isfinite()] for gap in gaps if len(gap)]
+
+
+class Pursuit(Kind):
+    """Dictionary learning by alternation: codes by gradient pursuit (`posthoc.py`), held constant in the gradient."""
+
+    settings = dict(k=4)
+    kind = dict(pursuit=settings)
+    has_penalty = False
+
+    def __init__(self, w, x):
+        super().__init__()
+        self.own("W_dec", unit_rows(w))
+        self.own("b_dec", 0.1 * torch.randn(x.shape[1]))
+        self.state = {}
+
+    def encode(self, x):
+        with torch.no_grad():
+            return pursue(x, self.W_dec, self.b_dec, self.settings["k"])
+
+    def forward(self, x):
+        c = self.encode(x)
+        return c, c @ self.W_dec + self.b_dec, torch.tensor(0.0), torch.tensor(0.0)
+
+    def doubt(self, x):
+        gaps = []
+        for k in range(self.settings["k"]):
+            codes = pursue(x, self.W_dec, self.b_dec, k)
+            two = ((x - self.b_dec - codes @ self.W_dec) @ self.W_dec.T).topk(2, dim=1).values
+            gaps += [two[:, 0] - two[:, 1], two[:, 0]]
+        return gaps

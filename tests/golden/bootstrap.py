@@ -17,15 +17,15 @@ N_DOCUMENTS, N_RESAMPLES, D, N_FEATURES = 23, 400, 5, 60
 
 def metrics(tokens: dict[str, np.ndarray]) -> dict[str, float]:
     x, y = tokens["x"], tokens["x_hat"]
-    ce, spliced, zero = (tokens[name].mean() for name in ("ce_model", "ce_spliced", "ce_zero"))
+    ce, spliced, zero = (tokens[name].mean() for name in ("ce_loss_without_sae", "ce_loss_with_sae", "ce_zero"))
     norms, norms_hat = np.linalg.norm(x, axis=1), np.linalg.norm(y, axis=1)
     slope, intercept = np.polyfit(norms, norms_hat, 1)
     explained = 1 - ((x - y) ** 2).sum() / ((x - x.mean(0)) ** 2).sum()
     return {
-        "ce_model": ce,
+        "ce_loss_without_sae": ce,
         "ce_increase": spliced - ce,
         "ce_loss_score": (zero - spliced) / (zero - ce),
-        "perplexity_spliced": np.exp(spliced),
+        "perplexity_with_sae": np.exp(spliced),
         "mse": ((x - y) ** 2).mean(),
         "explained_variance": explained,
         "fvu": 1 - explained,
@@ -75,8 +75,8 @@ def generate(folder: Path) -> None:
         documents.append({
             "x": x,
             "x_hat": 0.8 * x + 0.3 * random.normal(size=(n, D)) + 0.1,
-            "ce_model": ce,
-            "ce_spliced": ce + 0.3 * random.exponential(size=n) * (1 + abs(level)),
+            "ce_loss_without_sae": ce,
+            "ce_loss_with_sae": ce + 0.3 * random.exponential(size=n) * (1 + abs(level)),
             "ce_zero": ce + 3 + random.normal(size=n),
         })  # fmt: skip
     documents = [{name: value.round(6) for name, value in document.items()} for document in documents]

@@ -375,19 +375,19 @@ def measure(spliced: Spliced, sae: SAE, at: str, contexts: torch.Tensor) -> list
                     add(f"average_max_{name}_cosine_sim{suffix}", cosines.max(-1).values.mean())
         has_next = mask & (position + 1 < contexts.shape[1])
         n_next = int(has_next.sum())
-        add("ce_model", ce[has_next].mean(), n_next)
-        add("ce_spliced", ce_new[has_next].mean(), n_next)
+        add("ce_loss_without_sae", ce[has_next].mean(), n_next)
+        add("ce_loss_with_sae", ce_new[has_next].mean(), n_next)
         add("ce_increase", (ce_new - ce)[has_next].mean(), n_next)
-        add("perplexity_model", ce[has_next].mean().exp(), n_next)
-        add("perplexity_spliced", ce_new[has_next].mean().exp(), n_next)
-        for name, suffix in (("zero", ""), ("mean", "_mean")):
+        add("perplexity_without_sae", ce[has_next].mean().exp(), n_next)
+        add("perplexity_with_sae", ce_new[has_next].mean().exp(), n_next)
+        for name, of, suffix in (("zero", "ablation", ""), ("mean", "mean_ablation", "_mean")):
             ce_a = ablated[name][0][has_next].mean()
-            add(f"ce_{name}_ablation", ce_a, n_next)
+            add(f"ce_loss_with_{of}", ce_a, n_next)
             recovered = (ce_a - ce_new[has_next].mean()) / (ce_a - ce[has_next].mean())
             add(f"ce_loss_score{suffix}", recovered, n_next)
-        add("kl", kl[mask].mean())
+        add("kl_div_with_sae", kl[mask].mean())
         kl_zero = ablated["zero"][1][mask].mean()
-        add("kl_zero_ablation", kl_zero)
+        add("kl_div_with_ablation", kl_zero)
         add("kl_div_score", (kl_zero - kl[mask].mean()) / kl_zero)
         x, y = clean[at][mask], x_hat[mask]
         norms, norms_hat = x.norm(dim=-1), y.norm(dim=-1)
@@ -400,7 +400,7 @@ def measure(spliced: Spliced, sae: SAE, at: str, contexts: torch.Tensor) -> list
         add("norm_intercept", solution[1])
         add("frac_variance_explained", 1 - (x - y).var(0, correction=0).sum() / x.var(0, correction=0).sum())
         add("fvu", (x - y).pow(2).sum() / (x - x.mean(0)).pow(2).sum())
-        add("norm_ratio", (x_hat.norm(dim=-1) / clean[at].norm(dim=-1))[mask].mean())
+        add("l2_ratio", (x_hat.norm(dim=-1) / clean[at].norm(dim=-1))[mask].mean())
         error = (clean[at] - x_hat).pow(2).sum(-1)
         add("explained_variance_e2e_sae", (1 - error / distance(x_hat, mask))[mask].mean())
         for name, value in clean.items():
@@ -408,7 +408,7 @@ def measure(spliced: Spliced, sae: SAE, at: str, contexts: torch.Tensor) -> list
             pooled = 1 - error[mask].sum() / (value[mask] - value[mask].mean(0)).pow(2).sum()
             for place in (None, name) if name == at else (name,):
                 add("explained_variance", pooled, place=place)
-                add("explained_variance_per_token", (1 - error / distance(value, mask))[mask].mean(), place=place)
+                add("explained_variance_legacy", (1 - error / distance(value, mask))[mask].mean(), place=place)
                 add("mse", (value - new[name])[mask].pow(2).mean(), place=place)
     return measured
 

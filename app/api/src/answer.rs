@@ -51,7 +51,8 @@ pub struct LostToken {
     /// Its index in `around`; the next one is the one whose prediction is meant, where there is one.
     pub at: u64,
     /// −log p(next) of the model, in nats; none at a context's end.
-    pub ce_model: Option<f64>,
+    #[serde(alias = "ce_model")]
+    pub ce_loss_without_sae: Option<f64>,
     /// Per dictionary: −log q(next) + log p(next), in nats; empty at a context's end.
     pub ce_increase: Vec<f64>,
     /// Per dictionary: KL(p ‖ q), in nats.
@@ -151,8 +152,14 @@ pub struct ProbePair {
     pub k: u64,
     /// The mean over labels of the accuracy on texts that were not trained on; half is chance.
     pub features: f64,
+    /// Its 95 % interval over 1,000 draws of the test texts; none in answers of earlier versions.
+    #[serde(default)]
+    pub features_interval: Option<(f64, f64)>,
     /// The same of the model's own activations.
     pub activations: f64,
+    /// Its interval.
+    #[serde(default)]
+    pub activations_interval: Option<(f64, f64)>,
     /// Texts of training, all labels together.
     pub n_train: u64,
     /// Texts of the test.

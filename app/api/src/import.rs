@@ -15,6 +15,9 @@ pub struct ImportRequest {
     pub source: String,
     /// The model.
     pub model: ModelId,
+    /// Whether the file may name another model: its owner knows that they are one.
+    #[serde(default)]
+    pub any_model: bool,
     /// The text that it is measured on.
     pub corpus: CorpusId,
     /// Its number, from 0, in a file of several.

@@ -62,7 +62,7 @@ pub use pareto::{
 };
 pub use per_objective::PerObjective;
 pub use pretrain::{ModelShape, PretrainConfig, TokenizerSource, WeightType};
-pub use question::{AskConfig, AskRequest, ProbeQuestion, Question, TokenOrder, TokensQuestion};
+pub use question::{AskConfig, AskRequest, ProbeQuestion, Question, TokenOrder, TokensQuestion, quoted};
 pub use registry::{CorpusInfo, CorpusSource, DictionaryGroup, Health, ModelInfo, ModelSource, Overview};
 pub use series::{Series, SeriesKey, SeriesSet};
 pub use sweep::{ResolvedAgainst, ResolvedSweep, SweepRequest};

@@ -86,8 +86,15 @@ const fn joined() -> [MetricDefinition; N_METRICS] {
     all
 }
 
-/// The definition of the metric called `name`.
+/// The definition of the metric called `name`, now or in earlier versions, which links may have.
 pub fn metric(name: &str) -> Option<&'static MetricDefinition> {
+    let name = match name {
+        "ce_model" => "ce_loss_without_sae",
+        "ce_spliced" => "ce_loss_with_sae",
+        "kl" => "kl_div_with_sae",
+        "norm_ratio" => "l2_ratio",
+        name => name,
+    };
     METRICS.iter().find(|m| m.name == name)
 }
 

@@ -163,11 +163,27 @@ impl PostHoc {
             let message = format!("found '{self}' of a {} dictionary; {reason}", kind.name());
             Err(ConfigError::new("by", message))
         };
-        let topk = matches!(kind.name(), KindName::TopK);
-        // the window has no use where nothing is trained; a threshold is in units of the input's size, which is 1 here
-        let jump = DictionaryKind::JumpRelu {
-            bandwidth: 0.001,
-            initial_threshold: 0.0,
+        let topk = matches!(
+            kind.name(),
+            KindName::TopK | KindName::TopKTranscoder | KindName::TopKSkipTranscoder
+        );
+        // a threshold is in units of the input's size, which is 1 here
+        let (bandwidth, initial_threshold) = (0.001, 0.0);
+        let jump = match (kind.read_at(), kind.skips()) {
+            (None, _) => DictionaryKind::JumpRelu {
+                bandwidth,
+                initial_threshold,
+            },
+            (Some(read_at), false) => DictionaryKind::JumpReluTranscoder {
+                read_at,
+                bandwidth,
+                initial_threshold,
+            },
+            (Some(read_at), true) => DictionaryKind::JumpReluSkipTranscoder {
+                read_at,
+                bandwidth,
+                initial_threshold,
+            },
         };
         match *self {
             PostHoc::Pursuit { .. } if kind.name() == KindName::TokenMean => {
@@ -179,10 +195,21 @@ impl PostHoc {
             PostHoc::Fold if kind.name() == KindName::MatchingPursuit => {
                 refused("what it finds of rows of other lengths is something else")
             }
+            PostHoc::Fold if topk && kind.read_at().is_some() => {
+                refused("the length of a row has no part in which features are the k largest, and would have one")
+            }
             PostHoc::Fold => Ok(kind),
             PostHoc::RescaleShift => match kind.name() {
-                KindName::Relu => Ok(DictionaryKind::Gated),
-                _ => refused("it undoes the shrinkage of an L1 penalty, which of these kinds relu alone has"),
+                KindName::Relu
+                | KindName::ReluUnit
+                | KindName::ReluApril
+                | KindName::ReluSaelens
+                | KindName::PAnneal
+                | KindName::Tied => Ok(DictionaryKind::Gated),
+                KindName::Transcoder | KindName::SkipTranscoder => refused("there is no gated transcoder that it could become"),
+                _ => refused(
+                    "it undoes the shrinkage of a penalty on the codes' size, which relu in its conventions, p-anneal and tied have",
+                ),
             },
             PostHoc::Prune { keep } => {
                 positive("keep", keep)?;
@@ -205,6 +232,9 @@ impl PostHoc {
                 refused("no threshold gives codes such as its; expected topk")
             }
             PostHoc::Threshold => refused("it fires by thresholds as it is; expected topk"),
+            PostHoc::Pursuit { .. } if kind.read_at().is_some() => {
+                refused("what it reads is not what its decoder writes, so that nothing could be pursued")
+            }
             PostHoc::Pursuit { k } => match k {
                 0 => Err(ConfigError::new("k", "found 0; expected 1 or more")),
                 _ => Ok(DictionaryKind::Pursuit { k }),

@@ -150,7 +150,7 @@ impl AskConfig {
 }
 
 /// A word as a shell reads it.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | ':' | '\\');
     match !word.is_empty() && word.chars().all(is_plain) {
         true => word.into(),

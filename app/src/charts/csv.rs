@@ -10,10 +10,10 @@ const FIRST: [&str; 18] = [
     "seed",
     "l0",
     "alive",
-    "ce_model",
-    "ce_spliced",
+    "ce_loss_without_sae",
+    "ce_loss_with_sae",
     "ce_increase",
-    "kl",
+    "kl_div_with_sae",
     "explained_variance",
     "n_tokens",
     "lr",
@@ -137,8 +137,8 @@ mod tests {
             "input_scale": "none", "tokens": 1228800, "n_passes": 2.6, "checksum": "", "created": 0,
             "config": {"kind": "relu", "d_sae": 1024, "lr": 0.001, "seed": 3,
                        "objective": {"name": "e2e+ds", "sparsity": 0.3, "kl": 0.5, "downstream": 2.5}},
-            "metrics": [metric("l0", 12.5), metric("alive", 900.0), metric("ce_model", 1.5), metric("ce_spliced", 1.75),
-                        metric("ce_increase", 0.25), metric("kl", 0.2), sure],
+            "metrics": [metric("l0", 12.5), metric("alive", 900.0), metric("ce_loss_without_sae", 1.5), metric("ce_loss_with_sae", 1.75),
+                        metric("ce_increase", 0.25), metric("kl_div_with_sae", 0.2), sure],
             "command": "saescope sweep --seed 0,1"
         }))
         .unwrap();
@@ -146,7 +146,7 @@ mod tests {
         let (header, row) = text.trim_end().split_once('\n').unwrap();
         assert!(
             header.starts_with(
-                "objective,coefficient,seed,l0,alive,ce_model,ce_spliced,ce_increase,kl,explained_variance,n_tokens,lr,kl_coefficient,\
+                "objective,coefficient,seed,l0,alive,ce_loss_without_sae,ce_loss_with_sae,ce_increase,kl_div_with_sae,explained_variance,n_tokens,lr,kl_coefficient,\
                  ds_coefficient,dictionary,evaluated_on,kind,k,making,d_sae,"
             ),
             "{header}"

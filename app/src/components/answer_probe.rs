@@ -21,13 +21,17 @@ pub fn AnswerProbe(
         .collect();
     let words = sentence(&answer);
     let row = |(id, pair): (api::DictionaryId, ProbePair)| {
-        let accuracy = |share: f64| format!("{:.1} %", 100.0 * share);
+        let accuracy = |share: f64, interval: Option<(f64, f64)>| {
+            let interval = interval.map(|(low, high)| format!(" [{:.1}, {:.1}]", 100.0 * low, 100.0 * high));
+            let interval = interval.map(|ends| view! { <span class="hint">{ends}</span> });
+            view! { {format!("{:.1} %", 100.0 * share)} {interval} }
+        };
         view! {
             <tr data-testid="probe-row">
                 <td><a href=link::dictionary(&id)>"#" {id.to_string()}</a></td>
                 <td>{pair.k.to_string()}</td>
-                <td data-value=pair.features.to_string()>{accuracy(pair.features)}</td>
-                <td data-value=pair.activations.to_string()>{accuracy(pair.activations)}</td>
+                <td data-value=pair.features.to_string()>{accuracy(pair.features, pair.features_interval)}</td>
+                <td data-value=pair.activations.to_string()>{accuracy(pair.activations, pair.activations_interval)}</td>
                 <td>{count(pair.n_train)}</td>
                 <td>{count(pair.n_test)}</td>
             </tr>
@@ -56,7 +60,7 @@ pub fn AnswerProbe(
                 <tbody>{rows.map(row).collect_view()}</tbody>
             </table>
         </div>
-        <p class="hint">"Each label against as many texts of the others, the mean over labels, on texts that were not trained on. Half is chance."</p>
+        <p class="hint">"Each label against as many texts of the others, the mean over labels, on texts that were not trained on; in brackets the 95 % interval over draws of these texts. Half is chance."</p>
     }
     .into_any()
 }

@@ -62,7 +62,7 @@ pub fn AnswerTokens(
                 <thead>
                     <tr>
                         <th scope="col" class="words">"the token in its context, and the next one"</th>
-                        {head(TokenOrder::CeIncrease, "ce_increase")} {head(TokenOrder::Kl, "kl")}
+                        {head(TokenOrder::CeIncrease, "ce_increase")} {head(TokenOrder::Kl, "kl_div_with_sae")}
                         <th scope="col">"CE of the model"<span class="unit">"nats"</span></th>
                         {named}
                     </tr>
@@ -121,7 +121,7 @@ fn line(row: LostToken, most: f64, columns: bool) -> impl IntoView {
             </td>
             <td class=own>{cell(increase)}</td>
             <td>{cell(row.kl.iter().copied().reduce(f64::min))}</td>
-            <td>{cell(row.ce_model)}</td>
+            <td>{cell(row.ce_loss_without_sae)}</td>
             {each}
         </tr>
     }

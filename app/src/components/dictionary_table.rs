@@ -19,7 +19,14 @@ pub struct Sort {
 }
 
 /// The metrics that are always shown; those on the axes come first.
-const USUAL: [&str; 6] = ["l0", "alive", "ce_increase", "kl", "explained_variance", "train_seconds"];
+const USUAL: [&str; 6] = [
+    "l0",
+    "alive",
+    "ce_increase",
+    "kl_div_with_sae",
+    "explained_variance",
+    "train_seconds",
+];
 
 fn columns(x: &str, y: &str) -> Vec<&'static MetricDefinition> {
     let mut columns: Vec<&'static MetricDefinition> = Vec::new();

@@ -20,6 +20,7 @@ pub fn ImportForm(
     corpora: Signal<Vec<CorpusInfo>>,
 ) -> impl IntoView {
     let [source, at, read_at, index] = [(); 4].map(|()| RwSignal::new(String::new()));
+    let any_model = RwSignal::new(false);
     let [chosen_model, chosen_corpus] = [(); 2].map(|()| RwSignal::new(None::<String>));
     let named = |ids: Vec<String>| ids.into_iter().map(|id| (id.clone(), id)).collect::<Vec<_>>();
     let model_ids = Signal::derive(move || models.with(|all| all.iter().map(|m| m.id.to_string()).collect::<Vec<_>>()));
@@ -49,6 +50,7 @@ pub fn ImportForm(
         client::import(&ImportRequest {
             source: source.get_untracked().trim().to_string(),
             model: api::ModelId(model.get_untracked()),
+            any_model: any_model.get_untracked(),
             corpus: api::CorpusId(corpus.get_untracked()),
             number: number("number", &index.get_untracked())?,
             at: point(at)?,
@@ -78,6 +80,10 @@ pub fn ImportForm(
                 <FormField label="A transcoder reads at" id="import-read-at" value=read_at placeholder="as the file says" />
                 <FormField label="Number, in a file of several" id="import-number" value=index placeholder="none" />
             </div>
+            <label class="check">
+                <input type="checkbox" data-testid="import-any-model" prop:checked=any_model on:change=move |event| any_model.set(event_target_checked(&event)) />
+                " for this model, whatever the file calls the one that it is for"
+            </label>
         </JobForm>
     }
     .into_any()

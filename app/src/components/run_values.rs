@@ -28,10 +28,10 @@ const VALIDATION: &[&str] = &[
     "validation/l0",
     "validation/alive",
     "validation/ce_increase",
-    "validation/kl",
+    "validation/kl_div_with_sae",
     "validation/explained_variance",
     "validation/mse",
-    "validation/norm_ratio",
+    "validation/l2_ratio",
 ];
 
 /// The last values by dictionary and name.

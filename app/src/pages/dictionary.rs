@@ -123,6 +123,7 @@ fn Facts(start: Start) -> impl IntoView {
         }
         .into_any()
     });
+    let null = link::random_null(&info);
     let further = (!info.config.kind.name().is_fitted()).then(|| link::train_further(&info));
     let query = ParetoQuery {
         model: Some(info.model.clone()),
@@ -136,6 +137,7 @@ fn Facts(start: Start) -> impl IntoView {
             <a class="button" href=link::run(&info.job)>"Its run"</a>
             <a class="button" href="#ask">"Ask something of it"</a>
             {further.map(|href| view! { <a class="button" href=href>"Train it further"</a> })}
+            {null.map(|href| view! { <a class="button" href=href>"A random null of it"</a> })}
         </p>
         <div class="row">
             <section class="grow" aria-labelledby="facts">

@@ -191,10 +191,10 @@ fn ablated(model: &Model<'_>, clean: &Clean<'_>, vector: &[f32]) -> candle::Resu
 
 /// Cross-entropies and KL per token; `out` is the input of the unembedding of the spliced model.
 fn compared(model: &Model<'_>, clean: &Clean<'_>, out: &Tensor) -> candle::Result<Compared> {
-    let [ce_model, ce_spliced, kl] = logits::compare(model, &clean.next, &clean.out, out)?;
+    let [ce_loss_without_sae, ce_loss_with_sae, kl] = logits::compare(model, &clean.next, &clean.out, out)?;
     Ok(Compared {
-        ce_model: numbers(&ce_model)?,
-        ce_spliced: numbers(&ce_spliced)?,
+        ce_loss_without_sae: numbers(&ce_loss_without_sae)?,
+        ce_loss_with_sae: numbers(&ce_loss_with_sae)?,
         kl: numbers(&kl)?.into_iter().map(f64::from).collect(),
     })
 }

@@ -32,8 +32,8 @@ pub fn compare(model: &Model<'_>, next: &Tensor, clean: &Tensor, spliced: &Tenso
         columns[1].push(surprise(&log_q)?);
         columns[2].push(divergence(&log_p.exp()?, &log_p, &log_q)?);
     }
-    let [ce_model, ce_spliced, kl] = columns.map(|column| Tensor::cat(&column, 0));
-    Ok([ce_model?, ce_spliced?, kl?])
+    let [ce_loss_without_sae, ce_loss_with_sae, kl] = columns.map(|column| Tensor::cat(&column, 0));
+    Ok([ce_loss_without_sae?, ce_loss_with_sae?, kl?])
 }
 
 /// Σ p (log p − log q) per row.

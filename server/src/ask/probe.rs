@@ -92,7 +92,9 @@ fn one(asked: &Asked<'_>, info: &DictionaryInfo, texts: &Texts, question: &Probe
         Ok(ProbePair {
             k: k as u64,
             features: features.accuracy,
+            features_interval: Some(features.interval),
             activations: activations.accuracy,
+            activations_interval: Some(activations.interval),
             n_train: features.n_texts[0] as u64,
             n_test: features.n_texts[1] as u64,
         })
@@ -107,18 +109,29 @@ fn csv(answer: &ProbeAnswer) -> String {
         "dictionary",
         "k",
         "sae_test_accuracy",
+        "sae_low",
+        "sae_high",
         "llm_test_accuracy",
+        "llm_low",
+        "llm_high",
         "n_train",
         "n_test",
     ];
     push_record(&mut out, head.map(String::from).into_iter());
+    let end = |interval: Option<(f64, f64)>, which: fn((f64, f64)) -> f64| {
+        interval.map(which).map(|v| v.to_string()).unwrap_or_default()
+    };
     for probed in &answer.dictionaries {
         for pair in &probed.probes {
             let fields = [
                 probed.dictionary.to_string(),
                 pair.k.to_string(),
                 pair.features.to_string(),
+                end(pair.features_interval, |(low, _)| low),
+                end(pair.features_interval, |(_, high)| high),
                 pair.activations.to_string(),
+                end(pair.activations_interval, |(low, _)| low),
+                end(pair.activations_interval, |(_, high)| high),
                 pair.n_train.to_string(),
                 pair.n_test.to_string(),
             ];

@@ -81,7 +81,7 @@ fn in_context(found: &Hardest, row: &TokenRow, pieces: Vec<String>) -> LostToken
             })
             .collect(),
         at: (row.position - first) as u64,
-        ce_model: row.ce_model,
+        ce_loss_without_sae: row.ce_loss_without_sae,
         ce_increase: row.ce_increase.clone(),
         kl: row.kl.clone(),
     }
@@ -95,7 +95,7 @@ fn csv(ids: &[DictionaryId], rows: &[TokenRow], word: impl Fn(u32) -> String) ->
         "position",
         "token",
         "next",
-        "ce_model",
+        "ce_loss_without_sae",
         "least_ce_increase",
         "least_kl",
     ];
@@ -113,7 +113,7 @@ fn csv(ids: &[DictionaryId], rows: &[TokenRow], word: impl Fn(u32) -> String) ->
             row.position.to_string(),
             word(row.token),
             row.next.map(&word).unwrap_or_default(),
-            number(row.ce_model),
+            number(row.ce_loss_without_sae),
             number(row.least(By::CeIncrease)),
             number(row.least(By::Kl)),
         ];

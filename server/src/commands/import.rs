@@ -30,6 +30,9 @@ pub struct Import {
     /// The language model: a Hugging Face folder, a registered name, or a name on the hub
     #[arg(long, value_name = "FOLDER|NAME")]
     model: String,
+    /// Take it for that model, whatever the file calls the one that it is for
+    #[arg(long)]
+    any_model: bool,
     /// The text to measure on: a file or a folder of files, or a registered name
     #[arg(long, value_name = "FILE|NAME")]
     corpus: String,
@@ -82,6 +85,7 @@ impl Import {
                 number: self.number,
                 normaliser,
                 model,
+                any_model: self.any_model,
                 corpus: corpus.id,
                 at: self.at,
                 read_at: self.read_at,
@@ -106,11 +110,8 @@ impl Import {
             if let Some(read_at) = config.dictionaries[0].kind.read_at() {
                 note!("it reads at {read_at}");
             }
-            if let Some(model) = &facts.model {
-                note!(
-                    "the file names the model '{model}'; that it is '{}' is yours to know",
-                    config.model
-                );
+            if facts.model.is_none() {
+                note!("the file names no model; that it is for '{}' is yours to know", config.model);
             }
             let ids = runs::jobs(&workspace, vec![(staged.config, staged.command)], self.fresh).await?;
             runs::to_the_end(&workspace, &ids, "saescope import", self.csv.as_deref()).await

@@ -1,7 +1,7 @@
 //! `saescope reproduce`: published dictionaries, measured here, beside the figures that were published of them.
 
 use anyhow::{Result, bail};
-use api::{BosPolicy, ConfigError, DictionaryInfo, EosPolicy, Measurement, TokenSet, TrainConfig};
+use api::{ApiError, BosPolicy, ConfigError, DictionaryInfo, EosPolicy, ErrorKind, Measurement, TokenSet, TrainConfig};
 use clap::{Args, Subcommand};
 use std::{
     path::{Path, PathBuf},
@@ -110,6 +110,8 @@ impl Reproduce {
                     number: None,
                     normaliser: None,
                     model: model.clone(),
+                    // whose figures these are is said beside them
+                    any_model: true,
                     corpus: corpus.id.clone(),
                     at: None,
                     read_at: None,
@@ -183,15 +185,26 @@ async fn checkpoint(from: &str, name: &str) -> Result<Option<(String, PathBuf)>>
         let path = PathBuf::from(&source);
         return Ok(path.is_file().then_some((source, path)));
     }
-    let path = hub::pull_dictionary(source.clone(), hub::Show::Bars).await?;
-    Ok(Some((source, path)))
+    // a repository may hold a part of them, as a folder may
+    match hub::pull_dictionary(source.clone(), hub::Show::Bars).await {
+        Ok(path) => Ok(Some((source, path))),
+        Err(error)
+            if error
+                .downcast_ref::<ApiError>()
+                .is_some_and(|said| said.kind == ErrorKind::Invalid) =>
+        {
+            note!("{error}");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// What was measured, each figure followed by the published one.
 fn line(name: &str, info: &DictionaryInfo) -> String {
     let ours = |metric: &str| info.metric(metric);
     let ratio = |tokens: TokenSet| {
-        let same = |m: &&Measurement| m.name == "norm_ratio" && m.tokens == tokens && m.at.is_none_or(|at| at == info.at);
+        let same = |m: &&Measurement| m.name == "l2_ratio" && m.tokens == tokens && m.at.is_none_or(|at| at == info.at);
         info.metrics.iter().find(same).map(|m| m.value)
     };
     let published = PUBLISHED.iter().find(|row| row.0 == name);

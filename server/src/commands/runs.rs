@@ -244,7 +244,7 @@ fn print(dictionaries: &[DictionaryInfo]) -> Result<()> {
             metric("l0"),
             metric("alive"),
             metric("ce_increase"),
-            metric("kl"),
+            metric("kl_div_with_sae"),
             metric("explained_variance")
         )?;
     }

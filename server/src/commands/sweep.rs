@@ -2,7 +2,7 @@
 //! on the same data folder shows them, and whoever has the lease runs them.
 
 use anyhow::Result;
-use api::{ConfigError, TrainConfig};
+use api::{ConfigError, DictionaryId, TrainConfig};
 use clap::Args;
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
@@ -41,7 +41,17 @@ impl Sweep {
         workspace::on(global, async |workspace| self.train(command, workspace).await)
     }
 
-    async fn train(self, command: &'static str, workspace: Arc<Workspace>) -> Result<ExitCode> {
+    async fn train(mut self, command: &'static str, workspace: Arc<Workspace>) -> Result<ExitCode> {
+        if let Some(id) = self.options.like {
+            let missing = || ConfigError::new("like", format!("there is no dictionary {id} in the registry"));
+            let other = workspace
+                .store
+                .dictionary(DictionaryId(id as i64))
+                .await?
+                .ok_or_else(missing)?;
+            let taken = self.options.imitate(&other)?;
+            taken.iter().for_each(|value| note!("default: {value}"));
+        }
         let model = workspace::model(&workspace, &self.options.model).await?;
         let corpus = workspace::corpus(&workspace, &self.options.corpus).await?;
         let request = self.options.request(model.id, corpus.id);

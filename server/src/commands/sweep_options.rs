@@ -1,8 +1,8 @@
 //! The options of `train` and `sweep`, and the request that they make.
 
 use api::{
-    BosPolicy, BufferPlace, CorpusId, DictionaryId, EosPolicy, EvaluationSplit, HookPoint, InputScale, KindName, ModelId,
-    ObjectiveKind, PerObjective, ResidualFrame, SweepRequest,
+    BosPolicy, BufferPlace, ConfigError, CorpusId, DictionaryId, DictionaryInfo, EosPolicy, EvaluationSplit, HookPoint,
+    InputScale, KindName, ModelId, ObjectiveKind, PerObjective, ResidualFrame, SweepRequest,
 };
 use clap::Args;
 use std::str::FromStr;
@@ -24,6 +24,9 @@ pub struct SweepOptions {
     pub from: Vec<u64>,
     #[arg(long, help = kinds())]
     pub kind: Option<KindName>,
+    /// The dictionary that random is the null of: as many directions as it has alive features, and as many of them active
+    #[arg(long, value_name = "ID", allow_negative_numbers = true, value_parser = whole::<u64>)]
+    pub like: Option<u64>,
     /// Objectives: local, e2e, e2e+ds, kl+mse; the baselines need none
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub objective: Vec<ObjectiveKind>,
@@ -182,10 +185,37 @@ fn kinds() -> String {
         names.map(|kind| kind.to_string()).collect::<Vec<_>>().join(", ")
     };
     let (trained, baselines) = (names(false), names(true));
-    format!("The kind of dictionary: {trained}, or a baseline: {baselines} [default: {}]", KindName::default())
+    format!(
+        "The kind of dictionary: {trained}, or a baseline: {baselines} [default: {}]",
+        KindName::default()
+    )
 }
 
 impl SweepOptions {
+    /// Takes the numbers of the dictionary that `--like` names, `other`, where they are not given. Says what it took.
+    ///
+    /// # Errors
+    /// With another kind than random, and a dictionary without alive features.
+    pub fn imitate(&mut self, other: &DictionaryInfo) -> Result<Vec<String>, ConfigError> {
+        let (id, kind) = (other.id, self.kind.unwrap_or_default());
+        if kind != KindName::Random {
+            return Err(ConfigError::new("like", format!("found with {kind}; expected --kind random")));
+        }
+        let measured = |name: &str| other.metric(name).map(|value| value.round() as usize).filter(|n| *n > 0);
+        let none = || ConfigError::new("like", format!("dictionary {id} has no alive feature; expected one that has"));
+        let (alive, l0) = (measured("alive").ok_or_else(none)?, measured("l0").ok_or_else(none)?);
+        let mut taken = Vec::new();
+        if self.d_sae.is_none() {
+            self.d_sae = Some(alive);
+            taken.push(format!("d_sae {alive}, the alive features of dictionary {id}"));
+        }
+        if self.k.is_empty() {
+            self.k.push(l0.min(alive));
+            taken.push(format!("k {}, the L0 of dictionary {id}", l0.min(alive)));
+        }
+        Ok(taken)
+    }
+
     /// The request, with the model and the corpus as the registry names them.
     pub fn request(&self, model: ModelId, corpus: CorpusId) -> SweepRequest {
         SweepRequest {

@@ -33,6 +33,7 @@ pub async fn start(State(state): State<AppState>, ApiJson(request): ApiJson<Impo
         number: request.number,
         normaliser,
         model,
+        any_model: request.any_model,
         corpus: request.corpus,
         at: request.at,
         read_at: request.read_at,

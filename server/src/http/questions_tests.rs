@@ -94,7 +94,7 @@ async fn questions_are_answered_and_the_answers_kept() {
             .reduce(f64::min);
         let next = around.get(at as usize + 1).and_then(|next| next["increase"].as_f64());
         assert_eq!(next, least, "{row}");
-        assert_eq!(row["ce_model"].is_null(), position == 15, "{row}");
+        assert_eq!(row["ce_loss_without_sae"].is_null(), position == 15, "{row}");
     }
     let (status, name, csv) = file(&app, &format!("/api/jobs/{id}/answer.csv")).await;
     assert_eq!(
@@ -103,7 +103,7 @@ async fn questions_are_answered_and_the_answers_kept() {
     );
     let csv = String::from_utf8(csv).unwrap();
     assert!(
-        csv.starts_with("context,position,token,next,ce_model,least_ce_increase,least_kl,ce_increase_1,"),
+        csv.starts_with("context,position,token,next,ce_loss_without_sae,least_ce_increase,least_kl,ce_increase_1,"),
         "{csv}"
     );
     assert_eq!(csv.lines().count(), 10);

@@ -177,19 +177,38 @@ async fn a_registry_of_the_first_schema_keeps_its_jobs_and_curves() {
         };
         query.execute(&pool).await.unwrap();
     }
-    let point = "{\"step\":1,\"tokens\":2,\"dictionary\":0,\"values\":{\"loss\":0.5}}";
+    let point = "{\"step\":1,\"tokens\":2,\"dictionary\":0,\"values\":{\"loss\":0.5,\"loss/kl\":0.1,\"validation/kl\":0.25}}";
     sqlx::query("insert into history values (6, 0, 1, ?)")
         .bind(point)
         .execute(&pool)
         .await
         .unwrap();
+    for statement in [
+        "insert into dictionary (id, job, position, model, corpus, info, checksum, created) values (1, 6, 0, 'm', 'c', '{}', 'ee', 1)",
+        "insert into metric (dictionary, position, name, version, tokens, n_tokens, value) values (1, 0, 'l0', 1, 'ordinary', 9, 3.0)",
+        "insert into metric (dictionary, position, name, version, tokens, n_tokens, value) values (1, 1, 'kl', 1, 'ordinary', 9, 0.5)",
+    ] {
+        sqlx::query(statement).execute(&pool).await.unwrap();
+    }
     pool.close().await;
 
     let store = Store::open(folder.path()).await.unwrap();
     let jobs = store.jobs().await.unwrap();
     assert_eq!(jobs.iter().map(|job| job.id.0).collect::<Vec<_>>(), [6, 5]);
     assert_eq!(jobs[0].config, common::config().into());
-    assert_eq!(store.history(jobs[0].id, 0).await.unwrap()[0].values["loss"], 0.5);
+    // metrics have other names since the seventh; terms of the loss have theirs
+    let values = &store.history(jobs[0].id, 0).await.unwrap()[0].values;
+    let expected = [("loss", 0.5), ("loss/kl", 0.1), ("validation/kl_div_with_sae", 0.25)];
+    assert_eq!(
+        values.iter().map(|(name, value)| (name.as_str(), *value)).collect::<Vec<_>>(),
+        expected
+    );
+    let pool = sqlx::SqlitePool::connect_with(sqlx::sqlite::SqliteConnectOptions::new().filename(&file));
+    let names = sqlx::query_scalar::<_, String>("select name from metric order by position");
+    assert_eq!(
+        names.fetch_all(&pool.await.unwrap()).await.unwrap(),
+        ["l0", "kl_div_with_sae"]
+    );
     // what hangs on the table works on: numbers, triggers, foreign keys
     let before = store.revision().await.unwrap();
     store.add_model(&model("new", "cc")).await.unwrap();

@@ -53,7 +53,7 @@ impl MetricDefinition {
         let is_of = |part: &[MetricDefinition]| part.iter().any(|metric| metric.name == self.name);
         match self.name {
             "l0" | "l1" => MetricGroup::Sparsity,
-            "l2_norm_in" | "l2_norm_out" | "norm_ratio" | "relative_reconstruction_bias" | "norm_slope" | "norm_intercept" => {
+            "l2_norm_in" | "l2_norm_out" | "l2_ratio" | "relative_reconstruction_bias" | "norm_slope" | "norm_intercept" => {
                 MetricGroup::Shrinkage
             }
             _ if is_of(LOSS) => MetricGroup::Behaviour,
@@ -77,7 +77,16 @@ mod tests {
         }
         let of = |name: &str| crate::metric(name).unwrap().group();
         assert_eq!(
-            ["kl", "l0", "mse", "norm_slope", "alive", "known_auc", "grad_norm"].map(of),
+            [
+                "kl_div_with_sae",
+                "l0",
+                "mse",
+                "norm_slope",
+                "alive",
+                "known_auc",
+                "grad_norm"
+            ]
+            .map(of),
             MetricGroup::ALL
         );
     }

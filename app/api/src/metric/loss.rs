@@ -8,7 +8,7 @@ use super::{
 /// In the order in which pages list them. x is the activation at the hook point; means are over tokens.
 pub(super) const LOSS: &[MetricDefinition] = &[
     MetricDefinition {
-        name: "ce_model",
+        name: "ce_loss_without_sae",
         label: "CE of the model",
         unit: "nats per token",
         direction: LowerIsBetter,
@@ -19,7 +19,7 @@ pub(super) const LOSS: &[MetricDefinition] = &[
         log: false,
     },
     MetricDefinition {
-        name: "ce_spliced",
+        name: "ce_loss_with_sae",
         label: "CE with the dictionary",
         unit: "nats per token",
         direction: LowerIsBetter,
@@ -41,7 +41,7 @@ pub(super) const LOSS: &[MetricDefinition] = &[
         log: true,
     },
     MetricDefinition {
-        name: "ce_zero_ablation",
+        name: "ce_loss_with_ablation",
         label: "CE under zero ablation",
         unit: "nats per token",
         direction: Neither,
@@ -52,7 +52,7 @@ pub(super) const LOSS: &[MetricDefinition] = &[
         log: false,
     },
     MetricDefinition {
-        name: "ce_mean_ablation",
+        name: "ce_loss_with_mean_ablation",
         label: "CE under mean ablation",
         unit: "nats per token",
         direction: Neither,
@@ -85,7 +85,7 @@ pub(super) const LOSS: &[MetricDefinition] = &[
         log: false,
     },
     MetricDefinition {
-        name: "kl",
+        name: "kl_div_with_sae",
         label: "KL(model ‖ spliced)",
         unit: "nats per token",
         direction: LowerIsBetter,
@@ -96,7 +96,7 @@ pub(super) const LOSS: &[MetricDefinition] = &[
         log: true,
     },
     MetricDefinition {
-        name: "kl_zero_ablation",
+        name: "kl_div_with_ablation",
         label: "KL under zero ablation",
         unit: "nats per token",
         direction: Neither,
@@ -118,7 +118,7 @@ pub(super) const LOSS: &[MetricDefinition] = &[
         log: false,
     },
     MetricDefinition {
-        name: "perplexity_model",
+        name: "perplexity_without_sae",
         label: "perplexity of the model",
         unit: "",
         direction: LowerIsBetter,
@@ -129,7 +129,7 @@ pub(super) const LOSS: &[MetricDefinition] = &[
         log: true,
     },
     MetricDefinition {
-        name: "perplexity_spliced",
+        name: "perplexity_with_sae",
         label: "perplexity with the dictionary",
         unit: "",
         direction: LowerIsBetter,

@@ -41,7 +41,7 @@ pub(super) const RECONSTRUCTION: &[MetricDefinition] = &[
         log: false,
     },
     MetricDefinition {
-        name: "explained_variance_per_token",
+        name: "explained_variance_legacy",
         label: "explained variance, per token",
         unit: "",
         direction: HigherIsBetter,
@@ -107,7 +107,7 @@ pub(super) const RECONSTRUCTION: &[MetricDefinition] = &[
         log: true,
     },
     MetricDefinition {
-        name: "norm_ratio",
+        name: "l2_ratio",
         label: "norm ratio",
         unit: "",
         direction: Neither,

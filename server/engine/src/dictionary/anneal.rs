@@ -82,7 +82,8 @@ impl Anneal {
             let per_token = |sum: f64| R::of(sum / seen.n_tokens.max(1) as f64);
             last.copy_from_slice(&[per_token(seen.powers.0), per_token(seen.powers.1)]);
         }
-        if moves < UPDATES && step == self.step_of(moves) {
+        // a move per step: where two fall on one, the later ones are late
+        if moves < UPDATES && step >= self.step_of(moves) {
             // those that there were no steps for are 0 in both
             let sum = |which: usize| recent.data.iter().skip(which).step_by(2).map(|v| v.f64()).sum::<f64>();
             let (now, next) = (sum(0), sum(1));
@@ -92,5 +93,30 @@ impl Anneal {
             annealing.data[MOVES] += R::ONE;
         }
         annealing.data[STEPS] += R::ONE;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p_falls_to_its_last_value_however_few_the_steps_are() {
+        for (start, end, n_steps) in [(0, 9, 10), (1, 9, 11), (5, 5, 15), (2, 40, 41)] {
+            let anneal = Anneal {
+                final_p: 0.2,
+                start,
+                end,
+            };
+            let mut state = Anneal::state::<f64>();
+            let mut before = 1.0;
+            for _ in 0..n_steps {
+                anneal.settle(&mut state, &Seen::default());
+                let (p, _) = anneal.now(&state);
+                assert!(p <= before, "{start} to {end}: {p} after {before}");
+                before = p;
+            }
+            assert!((before - 0.2).abs() < 1e-12, "{start} to {end}: {before}");
+        }
     }
 }

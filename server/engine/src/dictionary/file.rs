@@ -71,6 +71,18 @@ pub enum DictionaryError {
     },
 }
 
+/// How often each feature fired on the text that its dictionary was measured on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fired {
+    /// Tokens on which it fired [d_sae].
+    pub firings: Vec<u32>,
+    /// Of so many.
+    pub n_tokens: u64,
+}
+
+/// The names of both in a file.
+const FIRINGS: [&str; 2] = ["firings", "firings_tokens"];
+
 /// Writes `dictionary` to `path`, atomically, with its weights rounded to `weights`.
 ///
 /// # Errors
@@ -78,6 +90,29 @@ pub enum DictionaryError {
 pub fn save(
     dictionary: &Dictionary<f32>,
     file: &DictionaryFile,
+    weights: WeightType,
+    path: &Path,
+) -> Result<(), DictionaryError> {
+    write(dictionary, file, None, weights, path)
+}
+
+/// The same with whole weights, and with what it was measured to do.
+///
+/// # Errors
+/// As [`save`].
+pub fn save_measured(
+    dictionary: &Dictionary<f32>,
+    file: &DictionaryFile,
+    fired: &Fired,
+    path: &Path,
+) -> Result<(), DictionaryError> {
+    write(dictionary, file, Some(fired), WeightType::F32, path)
+}
+
+fn write(
+    dictionary: &Dictionary<f32>,
+    file: &DictionaryFile,
+    fired: Option<&Fired>,
     weights: WeightType,
     path: &Path,
 ) -> Result<(), DictionaryError> {
@@ -97,9 +132,20 @@ pub fn save(
         .iter()
         .map(|t| (t, Dtype::F32, packed(&t.data, WeightType::F32)));
     let tensors: Vec<_> = rounded.chain(whole).collect();
-    let views = tensors
+    let weights = tensors
         .iter()
-        .map(|(t, dtype, bytes)| Ok((t.name, TensorView::new(*dtype, t.shape.clone(), bytes)?)))
+        .map(|(t, dtype, bytes)| Ok((t.name, TensorView::new(*dtype, t.shape.clone(), bytes)?)));
+    let of = fired.map_or(0, |fired| fired.n_tokens).to_le_bytes();
+    let fired = fired.into_iter().flat_map(|fired| {
+        let (n, bytes) = (fired.firings.len(), bytemuck::cast_slice(&fired.firings));
+        let views = [
+            TensorView::new(Dtype::U32, vec![n], bytes),
+            TensorView::new(Dtype::U64, vec![1], &of),
+        ];
+        FIRINGS.into_iter().zip(views).map(|(name, view)| Ok((name, view?)))
+    });
+    let views = weights
+        .chain(fired)
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
         .map_err(|e| format(e.to_string()))?;
     let bytes =
@@ -196,4 +242,35 @@ pub fn load(path: &Path) -> Result<(Dictionary<f32>, DictionaryFile), Dictionary
     dictionary.update(|parameters| result = parameters.0.iter_mut().try_for_each(&read));
     result?;
     Ok((dictionary, file))
+}
+
+/// Reads how often a dictionary's features fired; none where its file does not say it.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_fired(path: &Path) -> Result<Option<Fired>, DictionaryError> {
+    let format = |message: String| DictionaryError::Format {
+        path: path.display().to_string(),
+        message,
+    };
+    let bytes = std::fs::read(path).map_err(|source| DictionaryError::Io {
+        path: path.display().to_string(),
+        source,
+    })?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|e| format(format!("not a safetensors file: {e}")))?;
+    let [Ok(firings), Ok(n_tokens)] = FIRINGS.map(|name| tensors.tensor(name)) else {
+        return Ok(None);
+    };
+    match (firings.dtype(), n_tokens.dtype(), n_tokens.data().try_into()) {
+        (Dtype::U32, Dtype::U64, Ok(n_tokens)) => Ok(Some(Fired {
+            firings: bytemuck::pod_collect_to_vec(firings.data()),
+            n_tokens: u64::from_le_bytes(n_tokens),
+        })),
+        (firings, n_tokens, _) => {
+            let [ours, theirs] = FIRINGS;
+            Err(format(format!(
+                "tensors '{ours}' and '{theirs}' are {firings:?} and {n_tokens:?}; expected U32 [d_sae] and U64 [1]"
+            )))
+        }
+    }
 }

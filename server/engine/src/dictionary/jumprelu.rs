@@ -11,7 +11,8 @@
 //!
 //! ε and θ are measured in the input's own size ρ = √E‖x‖², which is taken from the first batch and kept: a window of a thousandth
 //! would be empty for inputs a thousand times as long, and no threshold would ever move. The parameter is θ/ρ itself, which an
-//! optimiser's step moves by the learning rate; after the step it is brought back to 0 where it fell below.
+//! optimiser's step moves by the learning rate; after the step it is brought back to 0 where it fell below. A dictionary that was never
+//! trained here, another tool's or one that was derived, has a ρ of 1; where it is trained further, ρ is taken then, and θ/ρ with it.
 //!
 //! As a transcoder it reads at one hook point and writes at another, of width d_out, with or without a skip connection (`skip.rs`).
 
@@ -30,7 +31,7 @@ use super::{
     skip,
     tile::{self, Floors, Path, Scratch},
 };
-use crate::kernel::{Real, par_sum, simd, sum_squares};
+use crate::kernel::{Real, par_sum, scale, simd, sum_squares};
 
 /// Positions of the tensors in [`Parameters`].
 const W_ENC: usize = 0;
@@ -170,6 +171,16 @@ impl<R: Real> JumpRelu<R> {
     }
 }
 
+/// √E‖x‖² of `x` [n_tokens, d]; 1 of inputs that are all zero, which have no size.
+fn size_of<R: Real>(x: &[R], d: usize) -> R {
+    let rows = x.len() / d;
+    let squares = par_sum(rows, &|t| simd(|| sum_squares(&x[t * d..(t + 1) * d])).f64());
+    match (squares / rows as f64).sqrt() {
+        size if size > 0.0 => R::of(size),
+        _ => R::ONE,
+    }
+}
+
 impl<R: Real> Kind<R> for JumpRelu<R> {
     fn kind(&self) -> DictionaryKind {
         let (bandwidth, initial_threshold) = (self.bandwidth, self.initial_threshold);
@@ -231,15 +242,18 @@ impl<R: Real> Kind<R> for JumpRelu<R> {
 
     /// ρ is that of the first batch.
     fn prepare(&mut self, x: &[R]) {
-        let rows = x.len() / self.d_in;
-        let row = |t: usize| &x[t * self.d_in..(t + 1) * self.d_in];
-        let squares = par_sum(rows, &|t| simd(|| sum_squares(row(t))).f64());
-        // inputs that are all zero have no size
-        self.state[0].data[0] = match (squares / rows as f64).sqrt() {
-            size if size > 0.0 => R::of(size),
-            _ => R::ONE,
-        };
+        self.state[0].data[0] = size_of(x, self.d_in);
         self.refresh();
+    }
+
+    /// ρ, where it was never taken; the thresholds stay where they are.
+    fn prepare_trained(&mut self, x: &[R]) {
+        if self.size() == R::ONE {
+            let size = size_of(x, self.d_in);
+            scale(&mut self.parameters.0[THRESHOLD].data, R::ONE / size);
+            self.state[0].data[0] = size;
+            self.refresh();
+        }
     }
 
     fn encode(&self, x: &[R], codes: &mut SparseCodes<R>, scratch: &Scratch<R>) {

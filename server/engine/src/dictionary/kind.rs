@@ -65,7 +65,7 @@ pub trait Kind<R: Real>: Debug + Send + Sync {
     fn directions(&self) -> &[R];
 
     /// What it fires by, where that is a threshold for each feature; of a kind that takes the largest, what they are chosen
-    /// from. None where there is no encoder.
+    /// from. Its activations are those of decoder rows of length 1. None where there is no encoder.
     fn encoder(&self) -> Option<Encoder<R>>;
 
     /// What each activation is multiplied with: [d_sae, d_in].
@@ -99,6 +99,9 @@ pub trait Kind<R: Real>: Debug + Send + Sync {
     fn prepare_to(&mut self, x: &[R], _target: &[R]) {
         self.prepare(x);
     }
+
+    /// Before the first step of a dictionary that is trained already: what it takes from `x` and was never told.
+    fn prepare_trained(&mut self, _x: &[R]) {}
 
     /// Codes of `x` [n_tokens, d_in], as the trained dictionary gives them.
     fn encode(&self, x: &[R], codes: &mut SparseCodes<R>, scratch: &Scratch<R>);

@@ -38,7 +38,7 @@ use api::DictionaryKind;
 use transcoder::Between;
 
 pub use codes::{Entries, SEGMENT, Segment, SparseCodes};
-pub use file::{DictionaryError, DictionaryFile, load, save};
+pub use file::{DictionaryError, DictionaryFile, Fired, load, load_fired, save, save_measured};
 pub use forward::{Forward, Seen};
 pub use gated::Gated;
 pub use jumprelu::JumpRelu;
@@ -347,6 +347,11 @@ impl<R: Real> Dictionary<R> {
     /// The same, where x̂ is to be `target`; see [`Kind::prepare_to`].
     pub fn prepare_to(&mut self, x: &[R], target: &[R]) {
         self.of_kind_mut().prepare_to(x, target);
+    }
+
+    /// What a trained dictionary takes from the first batch of a further run; see [`Kind::prepare_trained`].
+    pub fn prepare_trained(&mut self, x: &[R]) {
+        self.of_kind_mut().prepare_trained(x);
     }
 
     /// Codes of `x` [n_tokens, d_in], as the trained dictionary gives them.

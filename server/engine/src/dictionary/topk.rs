@@ -33,7 +33,7 @@ use super::{
     skip,
     tile::{self, Floors, Path, Scratch},
 };
-use crate::kernel::{Real, axpy, dot, simd};
+use crate::kernel::{Real, axpy, dot, scale, simd};
 
 /// Positions of the tensors in [`Parameters`].
 const W_ENC: usize = 0;
@@ -316,10 +316,15 @@ impl<R: Real> Kind<R> for TopK<R> {
             return None;
         }
         let p = &self.parameters.0;
-        let bias = p[B_ENC].data.clone();
+        let (mut weights, mut bias) = (p[W_ENC].data.clone(), p[B_ENC].data.clone());
+        if let Some((_, directions)) = &self.transcodes {
+            for (j, (row, bias)) in weights.chunks_exact_mut(self.d_in).zip(&mut bias).enumerate() {
+                scale(row, directions.norm(j));
+                *bias *= directions.norm(j);
+            }
+        }
         let threshold = self.state.get(THRESHOLD).map_or(R::ZERO, |t| not_negative(t.data[0]));
         let thresholds = vec![threshold; bias.len()];
-        let weights = p[W_ENC].data.clone();
         Some(match self.centre() {
             Some(centre) => Encoder::centred(weights, bias, thresholds, centre),
             None => Encoder {

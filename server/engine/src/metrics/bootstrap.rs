@@ -211,8 +211,8 @@ mod tests {
     struct Document {
         x: Vec<Vec<f64>>,
         x_hat: Vec<Vec<f64>>,
-        ce_model: Vec<f64>,
-        ce_spliced: Vec<f64>,
+        ce_loss_without_sae: Vec<f64>,
+        ce_loss_with_sae: Vec<f64>,
         ce_zero: Vec<f64>,
     }
 
@@ -234,8 +234,8 @@ mod tests {
                 for (of, value) in [
                     (Of::Tokens, 1.0),
                     (Of::Next, 1.0),
-                    (Of::CeModel, document.ce_model[t]),
-                    (Of::CeSpliced, document.ce_spliced[t]),
+                    (Of::CeModel, document.ce_loss_without_sae[t]),
+                    (Of::CeSpliced, document.ce_loss_with_sae[t]),
                     (Of::CeZero, document.ce_zero[t]),
                     (Of::NormIn, squares_in.sqrt()),
                     (Of::NormOut, squares_out.sqrt()),
@@ -321,9 +321,9 @@ mod tests {
         let of = |name: &str| found[values.iter().position(|value| value.name == name).unwrap()].unwrap();
         let (low, high) = of("ce_increase");
         assert!((low - 0.25).abs() < 1e-12 && (high - 0.25).abs() < 1e-12, "{low} {high}");
-        let (low, high) = of("ce_model");
+        let (low, high) = of("ce_loss_without_sae");
         assert!(high - low > 1.0, "{low} {high}");
-        assert_eq!(values[KL].name, "kl");
+        assert_eq!(values[KL].name, "kl_div_with_sae");
     }
 
     #[test]

@@ -9,9 +9,9 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct Compared {
     /// −log p(next token) of the model; the last token's is not meant.
-    pub ce_model: Vec<f32>,
+    pub ce_loss_without_sae: Vec<f32>,
     /// −log q(next token) of the spliced model.
-    pub ce_spliced: Vec<f32>,
+    pub ce_loss_with_sae: Vec<f32>,
     /// KL(p ‖ q).
     pub kl: Vec<f64>,
 }
@@ -19,8 +19,8 @@ pub struct Compared {
 impl Compared {
     /// Appends the next context's.
     pub fn extend(&mut self, next: &Compared) {
-        self.ce_model.extend_from_slice(&next.ce_model);
-        self.ce_spliced.extend_from_slice(&next.ce_spliced);
+        self.ce_loss_without_sae.extend_from_slice(&next.ce_loss_without_sae);
+        self.ce_loss_with_sae.extend_from_slice(&next.ce_loss_with_sae);
         self.kl.extend_from_slice(&next.kl);
     }
 }
@@ -47,8 +47,8 @@ pub fn compare<'a>(
     let rows = model.logits_chunk();
     let mut all: Vec<(&[f32], &mut Compared)> = spliced.collect();
     for (_, out) in &mut all {
-        out.ce_model.clear();
-        out.ce_spliced.clear();
+        out.ce_loss_without_sae.clear();
+        out.ce_loss_with_sae.clear();
         out.kl.clear();
     }
     for (index, clean) in clean.chunks(rows * d).enumerate() {
@@ -75,8 +75,8 @@ pub fn compare<'a>(
                 .zip(scratch.spliced.chunks_exact(vocabulary));
             for (((p, log_p), q), next) in pairs.zip(next) {
                 let (log_q, kl) = divergence(p, *log_p, q);
-                out.ce_model.push(log_p - p[*next as usize]);
-                out.ce_spliced.push(log_q - q[*next as usize]);
+                out.ce_loss_without_sae.push(log_p - p[*next as usize]);
+                out.ce_loss_with_sae.push(log_q - q[*next as usize]);
                 out.kl.push(kl);
             }
         }

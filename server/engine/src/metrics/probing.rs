@@ -1,12 +1,13 @@
 //! k-sparse probing of labelled texts (Gurnee et al. 2023; SAEBench's sparse probing): whether a few features, averaged over a text, tell
 //! its label. The same of the model's own activations is what they are held against.
 
-use rand::{SeedableRng as _, seq::SliceRandom as _};
+use rand::{Rng as _, SeedableRng as _, seq::SliceRandom as _};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::{
     Subject,
+    bootstrap::percentiles,
     logistic::{Linear, Problem, fit},
 };
 use crate::{
@@ -20,6 +21,8 @@ use api::HookPoint;
 const BATCH: usize = 64;
 /// Texts of each side in training and in the test, at most: SAEBench's 4,000 and 1,000 of both.
 const MOST: [usize; 2] = [2000, 500];
+/// Draws of an interval.
+const N_DRAWS: usize = 1000;
 /// The share of a side that trains where there are fewer.
 const TRAIN: f64 = 0.8;
 
@@ -61,6 +64,10 @@ pub fn pool(
     for (texts, (features, activations)) in texts.chunks(BATCH).zip(rows) {
         let read = |tokens: &Vec<u32>| {
             let mut cut = Cut::default();
+            // nothing is known of an empty text: its means are 0
+            if tokens.is_empty() {
+                return Ok(cut.value);
+            }
             threads.with(|work| model.prefix(tokens, at, &mut cut, &mut NoHooks, work))?;
             Ok(cut.value)
         };
@@ -70,7 +77,7 @@ pub fn pool(
             .collect::<Result<Vec<Vec<f32>>, ModelError>>()?
             .concat();
         subject.normaliser.apply(&mut x, d, &mut Back::default());
-        subject.dictionary.encode(&x, &mut codes, &scratch);
+        subject.dictionary.encode_tokens(&texts.concat(), &x, &mut codes, &scratch);
         let mut first = 0;
         let means = features.chunks_exact_mut(d_sae).zip(activations.chunks_exact_mut(d));
         for (tokens, (features, activations)) in texts.iter().zip(means) {
@@ -99,6 +106,8 @@ pub fn pool(
 pub struct Probed {
     /// The mean over labels of the accuracy on texts that were not trained on; each label against as many texts of the others.
     pub accuracy: f64,
+    /// Its 95 % interval: from the 2.5th to the 97.5th percentile of 1,000 draws of each label's test texts, with the probes held fixed.
+    pub interval: (f64, f64),
     /// Labels that were asked for: of two labels one, as the other is its opposite.
     pub n_labels: usize,
     /// Texts of training and of the test, all labels together.
@@ -111,7 +120,7 @@ pub fn probe(values: &[f32], labels: &[usize], n_labels: usize, k: usize, seed: 
     let width = values.len() / labels.len().max(1);
     let asked = if n_labels == 2 { 0..1 } else { 0..n_labels };
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let (mut sum, mut n_asked, mut n_texts) = (0.0, 0, [0; 2]);
+    let (mut right, mut n_texts) = (Vec::new(), [0; 2]);
     for label in asked {
         let (mut yes, mut no): (Vec<usize>, Vec<usize>) = (0..labels.len()).partition(|text| labels[*text] == label);
         yes.shuffle(&mut random);
@@ -125,15 +134,36 @@ pub fn probe(values: &[f32], labels: &[usize], n_labels: usize, k: usize, seed: 
         let part = |from: usize, n: usize| [&yes[from..from + n], &no[from..from + n]].concat();
         let (train, test) = (part(0, n_train), part(n_train, n_test));
         let is_yes: Vec<bool> = labels.iter().map(|l| *l == label).collect();
-        sum += probe_on(values, width, &is_yes, [&train, &test], k).accuracy;
-        n_asked += 1;
+        right.push(probe_on(values, width, &is_yes, [&train, &test], k).right);
         n_texts = [n_texts[0] + train.len(), n_texts[1] + test.len()];
     }
-    (n_asked > 0).then(|| Probed {
-        accuracy: sum / n_asked as f64,
-        n_labels: n_asked,
+    (!right.is_empty()).then(|| Probed {
+        accuracy: right.iter().map(|right| share(right)).sum::<f64>() / right.len() as f64,
+        interval: interval(&right),
+        n_labels: right.len(),
         n_texts,
     })
+}
+
+/// The share of texts whose label was told.
+fn share(right: &[bool]) -> f64 {
+    right.iter().filter(|right| **right).count() as f64 / right.len().max(1) as f64
+}
+
+/// The interval of the mean over labels of their shares.
+fn interval(right: &[Vec<bool>]) -> (f64, f64) {
+    let mut random = ChaCha8Rng::seed_from_u64(0);
+    let mut draw = || {
+        let mut of_label = |right: &Vec<bool>| {
+            let n = (0..right.len())
+                .filter(|_| right[random.random_range(0..right.len())])
+                .count();
+            n as f64 / right.len().max(1) as f64
+        };
+        right.iter().map(&mut of_label).sum::<f64>() / right.len() as f64
+    };
+    let mut draws: Vec<f64> = (0..N_DRAWS).map(|_| draw()).collect();
+    percentiles(&mut draws)
 }
 
 /// A probe on a few columns.
@@ -142,7 +172,8 @@ struct Found {
     columns: Vec<usize>,
     #[cfg_attr(not(test), expect(dead_code, reason = "tests hold them against scikit-learn's"))]
     linear: Linear,
-    accuracy: f64,
+    /// Of each test text, whether its label was told.
+    right: Vec<bool>,
 }
 
 /// Chooses the `k` columns whose means over the training texts differ most (the first of equal ones), fits scikit-learn's
@@ -193,13 +224,9 @@ fn probe_on(values: &[f32], width: usize, yes: &[bool], [train, test]: [&[usize]
     let right = x
         .chunks_exact(columns.len())
         .zip(test)
-        .filter(|(x, text)| says_yes(x) == yes[**text]);
-    let accuracy = right.count() as f64 / test.len().max(1) as f64;
-    Found {
-        columns,
-        linear,
-        accuracy,
-    }
+        .map(|(x, text)| says_yes(x) == yes[*text]);
+    let right = right.collect();
+    Found { columns, linear, right }
 }
 
 #[cfg(test)]
@@ -247,7 +274,7 @@ mod tests {
                     "k = {k}: {ours}, scikit-learn {theirs}"
                 );
             }
-            assert_eq!(found.accuracy, probe.accuracy, "k = {k}");
+            assert_eq!(share(&found.right), probe.accuracy, "k = {k}");
         }
     }
 
@@ -269,5 +296,27 @@ mod tests {
         assert!((nothing.accuracy - 0.5).abs() < 0.12, "{nothing:?}");
         assert_eq!(probe(&[1.0, 2.0], &[0, 1], 2, 1, 0), None);
         assert_eq!(probe(&values, &labels, 3, 1, 0), Some(found));
+    }
+
+    /// The normal approximation of the binomial's, for one label and for the mean of two.
+    #[test]
+    fn intervals_are_as_wide_as_binomial_ones() {
+        let of = |n: usize, n_right: usize| (0..n).map(|i| i < n_right).collect::<Vec<bool>>();
+        let variance = |n: f64, p: f64| p * (1.0 - p) / n;
+        for (right, mean, variance) in [
+            (vec![of(400, 300)], 0.75, variance(400.0, 0.75)),
+            (
+                vec![of(400, 300), of(100, 60)],
+                0.675,
+                (variance(400.0, 0.75) + variance(100.0, 0.6)) / 4.0,
+            ),
+        ] {
+            let (low, high) = interval(&right);
+            let wanted = 1.96 * variance.sqrt();
+            for side in [mean - low, high - mean] {
+                assert!((side / wanted - 1.0).abs() < 0.12, "{side}, {wanted}");
+            }
+        }
+        assert_eq!(interval(&[of(30, 30)]), (1.0, 1.0));
     }
 }

@@ -27,7 +27,7 @@ pub struct TokenRow {
     /// The next one's; none at a context's end.
     pub next: Option<u32>,
     /// −log p(next) of the model; none at a context's end, where the next token is not known.
-    pub ce_model: Option<f64>,
+    pub ce_loss_without_sae: Option<f64>,
     /// Per dictionary: −log q(next) + log p(next); empty at a context's end.
     pub ce_increase: Vec<f64>,
     /// Per dictionary: KL(p ‖ q).
@@ -126,7 +126,10 @@ pub fn hardest(compared: &[Compared], text: Text<'_>, by: By, top: usize) -> Vec
             position: t % n_ctx,
             token: text.contexts[t / n_ctx][t % n_ctx],
             next: text.contexts[t / n_ctx].get(t % n_ctx + 1).copied(),
-            ce_model: compared.first().filter(|_| has_next).map(|c| f64::from(c.ce_model[t])),
+            ce_loss_without_sae: compared
+                .first()
+                .filter(|_| has_next)
+                .map(|c| f64::from(c.ce_loss_without_sae[t])),
             ce_increase: increases.collect(),
             kl: compared.iter().map(|c| c.kl[t]).collect(),
         }
@@ -137,7 +140,7 @@ pub fn hardest(compared: &[Compared], text: Text<'_>, by: By, top: usize) -> Vec
 impl Compared {
     /// −log q(next) + log p(next) of token `t`.
     fn ce_increase(&self, t: usize) -> f64 {
-        f64::from(self.ce_spliced[t]) - f64::from(self.ce_model[t])
+        f64::from(self.ce_loss_with_sae[t]) - f64::from(self.ce_loss_without_sae[t])
     }
 }
 
@@ -149,8 +152,8 @@ mod tests {
     #[test]
     fn what_every_dictionary_loses_comes_first() {
         let compared = |increases: [f32; 8], kl: [f64; 8]| Compared {
-            ce_model: vec![1.0; 8],
-            ce_spliced: increases.iter().map(|i| 1.0 + i).collect(),
+            ce_loss_without_sae: vec![1.0; 8],
+            ce_loss_with_sae: increases.iter().map(|i| 1.0 + i).collect(),
             kl: kl.to_vec(),
         };
         // positions 0 and 4 open contexts, 3 and 7 end them, 6 is special
@@ -188,7 +191,7 @@ mod tests {
         assert_eq!(all.least_increase(1, 0), None);
         let rows = hardest(&both, text, By::Kl, 1);
         assert_eq!(
-            (rows[0].ce_model, &rows[0].ce_increase[..], &rows[0].kl[..]),
+            (rows[0].ce_loss_without_sae, &rows[0].ce_increase[..], &rows[0].kl[..]),
             (None, &[][..], &[0.7, 0.6][..])
         );
         assert_eq!((rows[0].token, rows[0].next), (5, None));

@@ -294,7 +294,7 @@ impl Totals {
             }
             if sums.n_explained > 0 {
                 let mean = sums.explained / sums.n_explained as f64;
-                push("explained_variance_per_token", sums.n_explained, mean);
+                push("explained_variance_legacy", sums.n_explained, mean);
             }
             push("mse", n as u64, sums.squared_error / (n * self.widths[point] as f64));
         }
@@ -312,14 +312,14 @@ impl Row {
         row[Of::Kl] = answer.compared.kl[t];
         if has_next {
             row[Of::Next] = 1.0;
-            row[Of::CeModel] = f64::from(answer.compared.ce_model[t]);
-            row[Of::CeSpliced] = f64::from(answer.compared.ce_spliced[t]);
+            row[Of::CeModel] = f64::from(answer.compared.ce_loss_without_sae[t]);
+            row[Of::CeSpliced] = f64::from(answer.compared.ce_loss_with_sae[t]);
         }
         if let [zero, mean] = ablations {
             row[Of::KlZero] = zero.kl[t];
             if has_next {
-                row[Of::CeZero] = f64::from(zero.ce_spliced[t]);
-                row[Of::CeMean] = f64::from(mean.ce_spliced[t]);
+                row[Of::CeZero] = f64::from(zero.ce_loss_with_sae[t]);
+                row[Of::CeMean] = f64::from(mean.ce_loss_with_sae[t]);
             }
         }
         let squares = simd(

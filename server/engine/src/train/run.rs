@@ -2,7 +2,6 @@
 
 use api::{
     ConfigError, Density, DictionaryConfig, HistoryPoint, InputScale, Measurement, Objective, Progress, TokenSet, TrainConfig,
-    WeightType,
 };
 use std::{
     collections::BTreeMap,
@@ -22,7 +21,7 @@ use super::{
 };
 use crate::{
     corpus::{Split, TokenFile},
-    dictionary::{self, DictionaryFile, Normaliser, TokenNorm},
+    dictionary::{self, DictionaryFile, Fired, Normaliser, TokenNorm},
     metrics::Subject,
 };
 
@@ -372,12 +371,16 @@ pub(super) fn finish(
             model_hash.to_string(),
         );
         let file = folder.join(format!("dictionary-{index}.safetensors"));
-        dictionary::save(&trainees[index].dictionary, &facts, WeightType::F32, &file)?;
+        let density = Density::new(&measured.firings, measured.n_tokens);
+        let fired = Fired {
+            firings: measured.firings,
+            n_tokens: measured.n_tokens,
+        };
+        dictionary::save_measured(&trainees[index].dictionary, &facts, &fired, &file)?;
         let mut metrics = measured.metrics;
         if config.n_steps() > 0 {
             metrics.extend(of_the_run(config, state, index));
         }
-        let density = Density::new(&measured.firings, measured.n_tokens);
         trained.push(Trained {
             config: own,
             file,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::{TrainError, backend::Backend};
 use crate::{
     corpus::{Split, TokenFile},
-    dictionary::{self, Back, Dictionary, Normaliser, Scratch, SparseCodes},
+    dictionary::{self, Back, Dictionary, Normaliser, Scratch, Segment, SparseCodes},
 };
 
 /// A dictionary before its run.
@@ -111,6 +111,9 @@ pub fn common_normaliser(starts: &[Start]) -> Result<Option<Normaliser>, TrainEr
     }
 }
 
+/// Smallest length of a row that an activation and its threshold are measured in: a row that nothing was learnt for is 0.
+const MIN_LENGTH: f32 = 1e-12;
+
 /// The validation text, which thresholds are set on.
 struct Validation<'a> {
     config: &'a TrainConfig,
@@ -131,13 +134,6 @@ impl Validation<'_> {
                 ),
             )
         };
-        if dictionary.kind().read_at().is_some() {
-            let message = format!(
-                "found '{by}' of a {}, which reads elsewhere than it writes; expected a dictionary that reads where it writes",
-                dictionary.kind().name()
-            );
-            return Err(ConfigError::new("by", message).into());
-        }
         let derived = match by {
             PostHoc::Fold => {
                 let Normaliser::Scale(scale) = normaliser else {
@@ -155,17 +151,20 @@ impl Validation<'_> {
             PostHoc::RescaleShift => dictionary.as_gated().ok_or_else(missing)?,
             PostHoc::Pursuit { k } => dictionary.with_pursuit(k),
             PostHoc::Prune { keep } => {
-                let mut largest = self.largest(&dictionary, normaliser, None)?;
+                let mut largest = self.largest((&dictionary, &dictionary.lengths()), normaliser, None)?;
                 let least = least_of(&mut largest, keep);
                 dictionary.with_threshold(least).ok_or_else(missing)?
             }
             PostHoc::Threshold => {
                 let k = dictionary.kind().k().ok_or_else(missing)?;
-                // among what the k largest are chosen from, the largest k per token on average
+                // among what the k largest are chosen from, the largest k per token on average; chosen whatever the rows' lengths are
                 let all = dictionary.with_threshold(0.0).ok_or_else(missing)?;
-                let largest = self.largest(&all, normaliser, Some(k))?;
-                let least = largest.iter().copied().reduce(f32::min).unwrap_or(0.0);
-                all.with_threshold(below(least)).ok_or_else(missing)?
+                let lengths: Vec<f32> = dictionary.lengths().iter().map(|length| length.max(MIN_LENGTH)).collect();
+                let chosen_by: Vec<f32> = lengths.iter().map(|length| 1.0 / length).collect();
+                let largest = self.largest((&all, &chosen_by), normaliser, Some(k))?;
+                let least = below(largest.iter().copied().reduce(f32::min).unwrap_or(0.0));
+                let thresholds: Vec<f32> = lengths.iter().map(|length| least * length).collect();
+                all.with_thresholds(&thresholds).ok_or_else(missing)?
             }
         };
         Ok(Start {
@@ -174,10 +173,11 @@ impl Validation<'_> {
         })
     }
 
-    /// The activations of `dictionary` on the validation text: all of them, or the largest `k` per token on average.
+    /// The activations of `dictionary` on the validation text, each times its feature's `weight`: all of them, or the largest `k` per token
+    /// on average.
     fn largest(
         &mut self,
-        dictionary: &Dictionary<f32>,
+        (dictionary, weights): (&Dictionary<f32>, &[f32]),
         normaliser: Normaliser,
         k: Option<usize>,
     ) -> Result<Vec<f32>, TrainError> {
@@ -194,10 +194,17 @@ impl Validation<'_> {
         let most = k.map(|k| k * wanted * n_ctx);
         let (mut found, mut codes, scratch) = (Vec::new(), SparseCodes::default(), Scratch::new());
         for contexts in contexts.chunks(config.batch) {
-            backend.activations(config.at, contexts, x)?;
+            backend.activations(dictionary.kind().read_at().unwrap_or(config.at), contexts, x)?;
             normaliser.apply(x, dictionary.d_in(), &mut Back::default());
             dictionary.encode(x, &mut codes, &scratch);
-            found.extend(codes.segments.iter().flat_map(|s| s.values.iter().copied()));
+            let weighed = |s: &Segment<f32>| {
+                s.ids
+                    .iter()
+                    .zip(&s.values)
+                    .map(|(id, value)| value * weights[*id as usize])
+                    .collect::<Vec<_>>()
+            };
+            codes.segments.iter().for_each(|s| found.extend(weighed(s)));
             if let Some(most) = most.filter(|most| found.len() > *most) {
                 found.select_nth_unstable_by(most - 1, |a, b| b.total_cmp(a));
                 found.truncate(most);

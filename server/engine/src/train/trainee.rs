@@ -33,7 +33,7 @@ pub struct Trainee<R> {
     pub grad_norm: f64,
     /// Seconds of one thread spent on it so far, its share of what the run's dictionaries have in common included.
     pub seconds: f64,
-    /// What it begins from: only fresh weights take something from the first batch, and some origins train a part alone.
+    /// What it begins from: fresh weights take more from the first batch, and some origins train a part alone.
     origin: Origin,
     grads: Parameters<R>,
     forward: Forward<R>,
@@ -168,15 +168,16 @@ impl<R: Real> Trainee<R> {
         !matches!(self.objective, Objective::Local { .. })
     }
 
-    /// Before the first step: what the initial weights take from `x` [n_tokens, d_in], the run's first batch.
+    /// Before the first step: what the weights take from `x` [n_tokens, d_in], the run's first batch.
     pub fn prepare(&mut self, x: &[R]) {
         self.prepare_to(x, x);
     }
 
     /// As [`Trainee::prepare`], where x̂ is to be `target` [n_tokens, d_out]: x itself, but for transcoders.
     pub fn prepare_to(&mut self, x: &[R], target: &[R]) {
-        if self.origin.is_fresh() {
-            self.dictionary.prepare_to(x, target);
+        match self.origin.is_fresh() {
+            true => self.dictionary.prepare_to(x, target),
+            false => self.dictionary.prepare_trained(x),
         }
     }
 

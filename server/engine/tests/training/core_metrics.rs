@@ -113,14 +113,14 @@ fn a_dictionary_that_changes_nothing_is_perfect() {
         ("ce_increase", 0.0),
         ("ce_loss_score", 1.0),
         ("ce_loss_score_mean", 1.0),
-        ("kl", 0.0),
+        ("kl_div_with_sae", 0.0),
         ("kl_div_score", 1.0),
         ("explained_variance", 1.0),
         ("fvu", 0.0),
         ("frac_variance_explained", 1.0),
         ("mse", 0.0),
         ("cossim", 1.0),
-        ("norm_ratio", 1.0),
+        ("l2_ratio", 1.0),
         ("relative_reconstruction_bias", 1.0),
         ("norm_slope", 1.0),
         ("norm_intercept", 0.0),
@@ -128,24 +128,32 @@ fn a_dictionary_that_changes_nothing_is_perfect() {
         close(value(&measured, name), expected, 1e-5);
     }
     close(
-        value(&measured, "perplexity_spliced"),
-        value(&measured, "perplexity_model"),
+        value(&measured, "perplexity_with_sae"),
+        value(&measured, "perplexity_without_sae"),
         1e-3,
     );
-    close(value(&measured, "perplexity_model"), value(&measured, "ce_model").exp(), 1e-9);
+    close(
+        value(&measured, "perplexity_without_sae"),
+        value(&measured, "ce_loss_without_sae").exp(),
+        1e-9,
+    );
 }
 
 #[test]
 fn the_ablations_score_nothing() {
     let place = Place::new();
     let zero = place.measure(&constant(vec![0.0; place.d()]), 4, 1);
-    assert_eq!(value(&zero, "ce_spliced"), value(&zero, "ce_zero_ablation"));
+    assert_eq!(value(&zero, "ce_loss_with_sae"), value(&zero, "ce_loss_with_ablation"));
     assert_eq!(value(&zero, "ce_loss_score"), 0.0);
     assert_eq!(value(&zero, "kl_div_score"), 0.0);
     assert_eq!((value(&zero, "l0"), value(&zero, "frac_alive")), (0.0, 0.0));
     let (mean, _) = place.moments();
     let mean = place.measure(&constant(mean.iter().map(|m| *m as f32).collect()), 4, 1);
-    close(value(&mean, "ce_spliced"), value(&mean, "ce_mean_ablation"), 1e-6);
+    close(
+        value(&mean, "ce_loss_with_sae"),
+        value(&mean, "ce_loss_with_mean_ablation"),
+        1e-6,
+    );
     close(value(&mean, "explained_variance"), 0.0, 1e-5);
     close(value(&mean, "frac_variance_explained"), 0.0, 1e-5);
 }
@@ -177,7 +185,7 @@ fn the_same_text_twice_measures_the_same() {
     let dictionary = golden.dictionary::<f32>(golden.setup("gpt2_resid"));
     let once = place.measure(&dictionary, 4, 1);
     let twice = place.measure(&dictionary, 3, 2);
-    let by_batch = ["explained_variance_per_token", "explained_variance_e2e_sae", "alive_10"];
+    let by_batch = ["explained_variance_legacy", "explained_variance_e2e_sae", "alive_10"];
     let mut n = 0;
     for a in once.metrics.iter().filter(|m| !by_batch.contains(&m.name.as_str())) {
         let same = |b: &&api::Measurement| (&a.name, a.at, a.tokens) == (&b.name, b.at, b.tokens);
@@ -214,7 +222,7 @@ fn intervals_hold_their_values_and_threads_change_no_bit() {
         "frac_variance_explained",
         "l0",
         "mse",
-        "kl",
+        "kl_div_with_sae",
     ] {
         assert!(sure.iter().any(|(m, _)| m.name == name), "{name} has no interval");
     }

@@ -3,7 +3,8 @@
 
 use api::{Course, DictionaryConfig, DictionaryKind, InputScale, Objective, Origin, TrainConfig};
 use engine::{
-    dictionary::{self, Scratch, SparseCodes},
+    dictionary::{self, Dictionary, Normaliser, Scratch, SparseCodes, TokenMean},
+    metrics::{Subject, probing::pool},
     train::{Cpu, Device as _, Outcome, Trained, evaluate},
 };
 
@@ -120,16 +121,19 @@ fn what_is_complete_leaves_the_model_as_it_is() {
     let trained = done(place.run("complete", &config, 2, &mut Watch::default()).unwrap());
     let (part, complete) = trained.split_last().unwrap();
     for (trained, wanted) in complete.iter().zip(&config.dictionaries) {
-        let (model, spliced) = (metric(trained, "ce_model"), metric(trained, "ce_spliced"));
+        let (model, spliced) = (metric(trained, "ce_loss_without_sae"), metric(trained, "ce_loss_with_sae"));
         assert!(
             (spliced - model).abs() < 1e-5 * model,
             "{}: {spliced} and {model}",
             wanted.kind.name()
         );
-        assert!(metric(trained, "kl") < 1e-6, "{}", wanted.kind.name());
+        assert!(metric(trained, "kl_div_with_sae") < 1e-6, "{}", wanted.kind.name());
         assert!(metric(trained, "explained_variance") > 1.0 - 1e-6);
     }
-    assert!(metric(part, "kl") > 1e-4 && metric(part, "l0") == 2.0, "the test cannot tell");
+    assert!(
+        metric(part, "kl_div_with_sae") > 1e-4 && metric(part, "l0") == 2.0,
+        "the test cannot tell"
+    );
 }
 
 #[test]
@@ -176,4 +180,32 @@ fn fitted_and_trained_are_no_one_run() {
     config.dictionaries[0].objective = Objective::E2e { sparsity: 0.0, kl: 1.0 };
     let error = place.run("e2e", &config, 1, &mut Watch::default()).unwrap_err().to_string();
     assert!(error.contains("e2e") && error.contains("expected local"), "{error}");
+}
+
+/// The one kind whose features are tokens is asked with the tokens; and a text of none is no error.
+#[test]
+fn texts_are_pooled_by_what_their_tokens_fire() {
+    let place = Place::new();
+    let model = &place.model;
+    let (d, d_vocab) = (model.facts().d_model, model.facts().d_vocab);
+    let rows: Vec<f32> = (0..d_vocab * d)
+        .map(|i| if i % d == 0 { (i / d) as f32 } else { 0.0 })
+        .collect();
+    let dictionary = Dictionary::TokenMean(TokenMean::new(rows, vec![0.0; d]));
+    let subject = Subject {
+        dictionary: &dictionary,
+        normaliser: Normaliser::default(),
+    };
+    let texts = [vec![1, 5, 5, 9], Vec::new(), vec![3, 2]];
+    let pooled = pool(model, at(), subject, &texts, &[2], &mut |_, _| true).unwrap().unwrap();
+    // position 0 and special tokens are left out
+    let expected = |text: usize| match text {
+        0 => vec![(5, 5.0 / 3.0 + 5.0 / 3.0), (9, 9.0 / 3.0)],
+        _ => Vec::new(),
+    };
+    for (text, features) in pooled.features.chunks_exact(d_vocab).enumerate() {
+        let found: Vec<(usize, f32)> = features.iter().copied().enumerate().filter(|(_, c)| *c != 0.0).collect();
+        assert_eq!(found, expected(text), "text {text}");
+    }
+    assert!(pooled.activations[d..2 * d].iter().all(|x| *x == 0.0));
 }

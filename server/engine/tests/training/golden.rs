@@ -61,9 +61,9 @@ impl Setup {
 /// the rounding of the model's f32 by as much, and what is compared is what was divided.
 pub fn off(name: &str, value: f64, expected: f64, other: impl Fn(&str) -> f64) -> f64 {
     let denominator = match name {
-        "ce_loss_score" => other("ce_zero_ablation") - other("ce_model"),
-        "ce_loss_score_mean" => other("ce_mean_ablation") - other("ce_model"),
-        "kl_div_score" => other("kl_zero_ablation"),
+        "ce_loss_score" => other("ce_loss_with_ablation") - other("ce_loss_without_sae"),
+        "ce_loss_score_mean" => other("ce_loss_with_mean_ablation") - other("ce_loss_without_sae"),
+        "kl_div_score" => other("kl_div_with_ablation"),
         "relative_reconstruction_bias" => 1.0 / expected,
         _ => 1.0,
     };

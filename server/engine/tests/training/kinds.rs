@@ -297,6 +297,11 @@ fn abstopk_is_torchs() {
 }
 
 #[test]
+fn pursuit_is_torchs() {
+    is_torchs(KindName::Pursuit);
+}
+
+#[test]
 fn matching_pursuit_is_torchs() {
     is_torchs(KindName::MatchingPursuit);
 }
@@ -320,11 +325,11 @@ fn jumprelu_is_torchs() {
 fn every_kind_has_its_golden_numbers() {
     let golden = Golden::read();
     let names: Vec<_> = golden.about.kinds.iter().map(|entry| entry.kind.name()).collect();
-    // ReLU's are with the training's, and so are the plain transcoder's; the other transcoders' are in a file for each place; pursuit,
-    // which holds its codes constant, has its own with the origins, and what is fitted with the baselines
+    // ReLU's are with the training's, and so are the plain transcoder's; the other transcoders' are in a file for each place, and what is
+    // fitted is with the baselines
     let elsewhere = |name: &KindName| {
         let is_transcoder = name.settings().contains(&"read_at");
-        [KindName::Relu, KindName::Pursuit].contains(name) || is_transcoder || name.is_fitted()
+        *name == KindName::Relu || is_transcoder || name.is_fitted()
     };
     assert!(
         KindName::ALL.iter().all(|name| names.contains(name) != elsewhere(name)),

@@ -86,7 +86,7 @@ fn what_is_not_defined_is_left_out() {
         let names = |set: TokenSet| measured.iter().filter(move |m| m.tokens == set).map(|m| m.name.as_str());
         assert_eq!(names(TokenSet::Special).count(), 0);
         assert!(names(TokenSet::PositionZero).all(|name| !name.starts_with("explained_variance")));
-        assert!(names(TokenSet::PositionZero).any(|name| name == "kl"));
+        assert!(names(TokenSet::PositionZero).any(|name| name == "kl_div_with_sae"));
         assert_eq!(
             names(TokenSet::Ordinary).filter(|name| *name == "explained_variance").count(),
             4

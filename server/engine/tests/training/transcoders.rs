@@ -420,7 +420,7 @@ fn what_cannot_be_is_refused() {
         "blocks.2.hook_resid_pre, which comes after blocks.1.hook_mlp_out",
     );
 
-    // what is done to a trained dictionary is thought of where it reads what it writes
+    // there is no gated transcoder
     let mut config = of_kind(transcoders(HookPoint::block(1, Site::ResidMid))[0]);
     config.dictionaries.truncate(1);
     place.run("made", &config, 1, &mut Watch::default()).unwrap();
@@ -429,9 +429,5 @@ fn what_cannot_be_is_refused() {
         from: api::DictionaryId(1),
         by: PostHoc::RescaleShift,
     };
-    refused(
-        &config,
-        &[Some(file)],
-        "of a transcoder, which reads elsewhere than it writes",
-    );
+    refused(&config, &[Some(file)], "of a transcoder dictionary, which has no such form");
 }

@@ -20,8 +20,8 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// The codes of `x` [n_tokens, d_in].
-    pub fn encode(subject: &Subject<'_>, x: &[f32]) -> Self {
+    /// The codes of `x` [n_tokens, d_in], which stand at `tokens` [n_tokens].
+    pub fn encode(subject: &Subject<'_>, tokens: &[u32], x: &[f32]) -> Self {
         let d = subject.dictionary.d_in();
         let scratch = Scratch::new();
         let mut codes = SparseCodes::default();
@@ -29,10 +29,10 @@ impl Columns {
             n_tokens: x.len() / d,
             features: vec![Vec::new(); subject.dictionary.d_sae()],
         };
-        for (chunk, x) in x.chunks(CHUNK * d).enumerate() {
+        for (chunk, (x, tokens)) in x.chunks(CHUNK * d).zip(tokens.chunks(CHUNK)).enumerate() {
             let mut seen = x.to_vec();
             subject.normaliser.apply(&mut seen, d, &mut Back::default());
-            subject.dictionary.encode(&seen, &mut codes, &scratch);
+            subject.dictionary.encode_tokens(tokens, &seen, &mut codes, &scratch);
             for t in 0..codes.n_tokens() {
                 let (ids, values) = codes.row(t);
                 for (id, value) in ids.iter().zip(values).filter(|(_, value)| **value != 0.0) {

@@ -19,10 +19,10 @@ use crate::{
 
 /// Every label, and the dictionary's metrics.
 pub fn known(ground: &Ground, uses: &Uses, subject: &Subject<'_>) -> (Vec<KnownLabel>, Vec<KnownSummary>) {
-    let choose = Columns::encode(subject, &ground.choose.x);
+    let choose = Columns::encode(subject, &ground.choose.tokens(), &ground.choose.x);
     let codes = Codes {
         cuts: sweep(&choose, &ground.weights),
-        score: Columns::encode(subject, &ground.score.x),
+        score: Columns::encode(subject, &ground.score.tokens(), &ground.score.x),
         choose,
     };
     let floors = floors(ground, &codes);

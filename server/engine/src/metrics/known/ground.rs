@@ -37,6 +37,17 @@ pub struct Half {
 }
 
 impl Half {
+    /// The labelled tokens [n_tokens].
+    pub fn tokens(&self) -> Vec<u32> {
+        let of_story = |(tokens, positions): (&Vec<u32>, &Vec<usize>)| positions.iter().map(|at| tokens[*at]).collect::<Vec<_>>();
+        self.told
+            .contexts
+            .iter()
+            .zip(&self.told.positions)
+            .flat_map(of_story)
+            .collect()
+    }
+
     /// A label's answers.
     pub fn asked(&self, label: usize) -> Asked<'_> {
         Asked::new(&self.told.answers[label], &self.told.story, self.told.contexts.len())

@@ -1,0 +1,10 @@
+//! The synthetic oracle of sparse coding (Sharkey et al. 2022; Cunningham et al. 2023, `sparse_coding`): random unit directions,
+//! a sparse code that is known, and a dictionary trained on their sums. A trainer that works finds the directions again, which the
+//! mean max cosine similarity (MMCS) from the truth to the learned directions says: MMCS = mean_i max_j cos(true_i, learned_j).
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
+mod course;
+mod kinds;
+mod transcoders;
+mod world;
