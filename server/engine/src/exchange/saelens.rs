@@ -33,6 +33,8 @@ const LEAST_FREQUENCY: f32 = 1e-10;
 const RESIDUAL_THRESHOLD: f64 = 1e-2;
 /// The version whose form is written.
 const VERSION: &str = "6.0.0";
+/// The last one that is known.
+const LAST: u32 = 6;
 const ARCHITECTURES: &str = "standard, gated, jumprelu, topk, abstopk, batchtopk, matryoshka_batchtopk or matching_pursuit";
 
 /// Reads a folder.
@@ -195,10 +197,18 @@ pub fn language(config: &Fields) -> Result<Fields, DictionaryError> {
     }
 }
 
-/// Refuses what changes the output and is not done here.
+/// Refuses what changes the output and is not done here, and what may: the forms of versions that there are not yet.
 fn check_options(config: &Fields) -> Result<(), DictionaryError> {
-    let flat = config.get("metadata").is_none();
-    let language = if flat { config.clone() } else { config.object("metadata")? };
+    let language = language(config)?;
+    for fields in [config, &language] {
+        let version = fields.text("sae_lens_version")?.and_then(|version| version.split('.').next());
+        if version
+            .and_then(|major| major.parse().ok())
+            .is_some_and(|major: u32| major > LAST)
+        {
+            return Err(fields.refuse("sae_lens_version", "a version from 3 to 6"));
+        }
+    }
     for field in ["hook_head_index", "hook_point_head_index"] {
         if language.get(field).is_some() {
             return Err(language.refuse(field, "none: dictionaries of one head are not supported"));
