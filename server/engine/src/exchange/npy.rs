@@ -117,3 +117,20 @@ fn from_columns(data: &[u8], shape: &[usize], size: usize) -> Result<Vec<u8>, St
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_and_its_numbers_are_aligned() {
+        for shape in [&[][..], &[3], &[2, 3], &[1, 1, 12]] {
+            let n = shape.iter().product();
+            let numbers: Vec<f32> = (0..n).map(|i| i as f32 - 0.5).collect();
+            let array = Array::f32(shape, &numbers);
+            let bytes = write(&array);
+            assert_eq!(parse(&bytes).as_ref(), Ok(&array));
+            assert_eq!((bytes.len() - array.bytes.len()) % ALIGNMENT, 0, "{shape:?}");
+        }
+    }
+}

@@ -126,6 +126,18 @@ fn hook(path: &Path) -> Option<HookPoint> {
     Some(HookPoint::block(layer, site))
 }
 
+/// The layer of a place that they have. What enters a block has left the one before it.
+fn layer(at: HookPoint) -> Option<usize> {
+    match at {
+        HookPoint::Block {
+            layer,
+            site: Site::ResidPre,
+        } => layer.checked_sub(1),
+        HookPoint::Block { layer, site } => PLACES.iter().any(|(_, theirs)| *theirs == site).then_some(layer),
+        _ => None,
+    }
+}
+
 /// Writes a folder with one file, called by its layer as theirs are. The place is what the folder's path says, which is the caller's.
 ///
 /// # Errors
@@ -173,7 +185,7 @@ pub fn write(folder: &Path, mut coder: Coder, facts: &Facts) -> Result<(), Dicti
     let mut entries: Vec<(&str, Value<'_>)> = all.map(|(name, array)| (name, Value::Tensor(array))).collect();
     entries.push(("activation", Value::Text(activation)));
     entries.push(("activation_state_dict", Value::Ordered(state)));
-    let name = match facts.at().and_then(HookPoint::layer) {
+    let name = match facts.at().and_then(layer) {
         Some(layer) => format!("{layer}.pt"),
         None => "autoencoder.pt".into(),
     };

@@ -170,6 +170,12 @@ fn saelens_configs_that_cannot_be_used() {
         });
         let says = format!("field 'metadata.sae_lens_version' is \"{version}\"; expected a version from 3 to 6");
         assert!(error.contains(&says), "{error}");
+        // what is flat counts where there is metadata, too
+        let error = changed("saelens_standard", |config| config["sae_lens_version"] = version.into());
+        assert!(
+            error.contains(&format!("field 'sae_lens_version' is \"{version}\"")),
+            "{error}"
+        );
         let error = changed("saelens_flat", |config| config["sae_lens_version"] = version.into());
         assert!(
             error.contains(&format!("field 'sae_lens_version' is \"{version}\"")),

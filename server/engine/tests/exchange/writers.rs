@@ -44,6 +44,26 @@ fn openais_topk_is_that_under_layer_norm() {
     }
 }
 
+/// Their files are called by the layer whose output they are of.
+#[test]
+fn openais_files_are_called_by_their_layer() {
+    for (hook, name) in [
+        (AT, "3.pt"),
+        ("blocks.3.hook_resid_pre", "2.pt"),
+        ("blocks.3.mlp.hook_post", "3.pt"),
+        ("blocks.0.hook_resid_pre", "autoencoder.pt"),
+        ("blocks.3.attn.hook_z", "autoencoder.pt"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let facts = Facts {
+            hook: Some(hook.into()),
+            ..facts(Format::OpenAi, Normaliser::default())
+        };
+        write(&dictionaries()[0], &facts, None, folder.path()).unwrap();
+        assert!(folder.path().join(name).is_file(), "{hook}");
+    }
+}
+
 /// A dictionary without a bias of the decoder's is an untied one of sparse_coding's.
 #[test]
 fn sparse_codings_untied_dictionaries_have_no_bias() {
