@@ -206,7 +206,7 @@ pub async fn known(id: i64) -> Answer<KnownFeatures> {
     get(format!("/api/dictionaries/{id}/known")).await
 }
 
-/// Where a dictionary can be saved from in another tool's files; `format` is `saelens` or `dictionary_learning`.
+/// Where a dictionary can be saved from in another tool's files; `format` is one of the API's names.
 pub fn export_file(id: &DictionaryId, format: &str) -> String {
     format!("/api/dictionaries/{id}/export?format={format}")
 }

@@ -215,9 +215,18 @@ fn as_here(dictionary: Dictionary<f32>, facts: &Facts, model: &ModelInfo, residu
     if !has_gain(reads.beside) {
         return Ok(dictionary);
     }
+    let (gain, bias) = gain_at(model, residual, reads.at)?;
+    Ok(dictionary.before_gain(&gain, bias.as_deref()))
+}
+
+/// Gain and bias of the norm that `at` is of.
+///
+/// # Errors
+/// A model that cannot be loaded, and a place that is of none of its norms.
+pub fn gain_at(model: &ModelInfo, residual: ResidualFrame, at: HookPoint) -> Result<(Vec<f32>, Option<Vec<f32>>)> {
     let loaded = Model::load(Path::new(&model.folder), residual)?;
     let parts = loaded.parts();
-    let norm = match reads.at {
+    let norm = match at {
         HookPoint::FinalNorm => Some(&parts.final_norm),
         HookPoint::Block { layer, site } => parts.blocks.get(layer).and_then(|block| match site {
             Site::Ln1 => Some(&block.attention_norm),
@@ -226,8 +235,8 @@ fn as_here(dictionary: Dictionary<f32>, facts: &Facts, model: &ModelInfo, residu
         }),
         HookPoint::Embed => None,
     };
-    let norm = norm.with_context(|| format!("{} is behind no norm of '{}'", reads.at, model.id))?;
-    Ok(dictionary.before_gain(norm.gain, norm.bias))
+    let norm = norm.with_context(|| format!("{at} is behind no norm of '{}'", model.id))?;
+    Ok((norm.gain.to_vec(), norm.bias.map(<[f32]>::to_vec)))
 }
 
 /// A file's own fault is the user's to mend.
@@ -273,7 +282,7 @@ fn command(wanted: &Wanted, config: &TrainConfig) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use api::{DictionaryKind, ModelId};
     use engine::{
@@ -282,7 +291,7 @@ mod tests {
     };
 
     /// A tiny model of the golden files, as the registry has it.
-    fn model(family: &str) -> ModelInfo {
+    pub fn model(family: &str) -> ModelInfo {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../tests/golden/models")
             .join(family);
@@ -315,7 +324,8 @@ mod tests {
         }
     }
 
-    fn output(dictionary: &Dictionary<f32>, x: &[f32]) -> Vec<f32> {
+    /// What a dictionary makes of `x`.
+    pub fn output(dictionary: &Dictionary<f32>, x: &[f32]) -> Vec<f32> {
         let (mut codes, scratch) = (SparseCodes::default(), Scratch::new());
         dictionary.encode(x, &mut codes, &scratch);
         let mut out = vec![0.0; x.len() / dictionary.d_in() * dictionary.d_out()];

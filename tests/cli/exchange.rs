@@ -39,18 +39,24 @@ fn a_dictionary_goes_out_and_comes_back_with_its_figures() -> Result<()> {
         .with("--eval-tokens", 2048)
         .expect(0)?;
     let before = rows(&place, "out.csv")?.remove(0);
-    for (format, file) in [("saelens", "cfg.json"), ("dictionary_learning", "ae.pt")] {
+    let at = "blocks.1.hook_resid_pre";
+    for (format, file, says_place) in [
+        ("saelens", "cfg.json", true),
+        ("dictionary_learning", "ae.pt", true),
+        ("openai", "0.pt", false),
+        ("gemma_scope", "params.npz", false),
+    ] {
         let folder = place.path(format);
         let told = Line::on(&place, &["export", "--dictionary", "1", "--format", format])
             .with("--to", folder.display())
             .expect(0)?;
         ensure!(told.out.contains("dictionary 1, as"), "{told}");
         ensure!(folder.join(file).is_file(), "{format} has no {file}");
-        // the file itself says where its dictionary reads
         let csv = format!("{format}.csv");
-        let said = import(&place, &folder.display().to_string())
-            .with("--csv", place.path(&csv).display())
-            .expect(0)?;
+        let line = import(&place, &folder.display().to_string()).with("--csv", place.path(&csv).display());
+        // the file itself says where its dictionary reads, or the path that it was published under
+        let line = if says_place { line } else { line.with("--at", at) };
+        let said = line.expect(0)?;
         said.tells(&["blocks.1.hook_resid_pre, residual raw"])?;
         // no λ of ours is known of it: it is told by its width
         for part in ["imported", "d_sae 64"] {
@@ -102,7 +108,7 @@ fn a_transcoder_goes_out_and_comes_back_with_its_figures() -> Result<()> {
     let refused = Line::on(&place, &["export", "--dictionary", "1", "--format", "dictionary_learning"])
         .with("--to", place.path("other").display())
         .expect(2)?;
-    refused.complains(&["found a skip-transcoder", "as saelens has them"])?;
+    refused.complains(&["found a skip-transcoder", "as saelens and sparsify have them"])?;
     let source = folder.display().to_string();
     let said = import(&place, &source)
         .with("--csv", place.path("again.csv").display())
@@ -132,6 +138,44 @@ fn a_transcoder_goes_out_and_comes_back_with_its_figures() -> Result<()> {
         .with("--read-at", "blocks.0.hook_resid_pre")
         .expect(2)?
         .complains(&["read_at", "holds no transcoder"])
+}
+
+/// sparsify's transcoders read behind a norm's gain, which is taken out of one of ours and taken in again.
+#[test]
+fn a_modules_transcoder_goes_out_and_comes_back_with_its_figures() -> Result<()> {
+    let place = Place::new()?;
+    let read_at = "blocks.1.ln2.hook_normalized";
+    Line::sweep(&place)
+        .with("--at", "blocks.1.hook_mlp_out")
+        .with("--kind", "topk-skip-transcoder")
+        .with("--read-at", read_at)
+        .with("--k", 4)
+        .with("--objective", "local")
+        .without("--coefficient")
+        .without("--kl-coefficient")
+        .without("--ds-coefficient")
+        .with("--eval-tokens", 2048)
+        .expect(0)?;
+    let before = rows(&place, "out.csv")?.remove(0);
+    // the folder's name says which module it is
+    let folder = place.path("layers.1.mlp");
+    Line::on(&place, &["export", "--dictionary", "1", "--format", "sparsify"])
+        .with("--to", folder.display())
+        .expect(0)?;
+    let said = import(&place, &folder.display().to_string())
+        .with("--csv", place.path("again.csv").display())
+        .expect(0)?;
+    said.tells(&["a topk-skip-transcoder dictionary", &format!("it reads at {read_at}")])?;
+    let after = rows(&place, "again.csv")?.remove(0);
+    for column in ["l0", "ce_loss_without_sae", "ce_loss_with_sae", "ce_increase", "kl_div_with_sae", "explained_variance"] {
+        let number = |row: &HashMap<String, String>| -> Result<f64> { Ok(row.get(column).context(column)?.parse()?) };
+        let (before, after) = (number(&before)?, number(&after)?);
+        ensure!(
+            (before - after).abs() <= 1e-4 * before.abs().max(0.01),
+            "{column}: {before} and {after}"
+        );
+    }
+    Ok(())
 }
 
 #[test]

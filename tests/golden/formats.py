@@ -27,6 +27,7 @@ import torch
 from safetensors.torch import save_file
 
 from _format import AT, D_IN, D_SAE, Golden, abstopk, constant_norm, draw, layer_norm, pursue, topk, weights
+from _interrupted import interrupted
 from _layers import linears, tiny
 
 
@@ -215,6 +216,15 @@ def others(golden: Golden) -> None:
     save_file(names, module / "sae.safetensors")
     cfg = {"activation": "topk", "expansion_factor": 32, "normalize_decoder": True, "num_latents": 0, "k": 3, "multi_topk": False}
     (module / "cfg.json").write_text(json.dumps({**cfg, "skip_connection": False, "transcode": False, "d_in": D_IN}))
+    # as older versions have it
+    w = weights(204, unit=True)
+    z = (x - w["b_dec"].double()) @ w["W_enc"].double() + w["b_enc"].double()
+    module = golden.add("sparsify_signed", abstopk(z, 3), w["W_dec"].double(), w["b_dec"].double()) / "layers.1"
+    module.mkdir()
+    names = {"encoder.weight": w["W_enc"].T.contiguous(), "encoder.bias": w["b_enc"], "W_dec": w["W_dec"], "b_dec": w["b_dec"]}
+    save_file(names, module / "sae.safetensors")
+    cfg = {"expansion_factor": 32, "normalize_decoder": True, "num_latents": 0, "k": 3, "multi_topk": False, "signed": True, "d_in": D_IN}
+    (module / "cfg.json").write_text(json.dumps(cfg))
 
     w = weights(210)
     z = (x - w["b_dec"].double()) @ w["W_enc"].double() + w["b_enc"].double()
@@ -254,6 +264,14 @@ def others(golden: Golden) -> None:
         if save is np.savez_compressed:
             arrays["W_enc"] = np.asfortranarray(arrays["W_enc"])
         save(place / "params.npz", **arrays)
+    # of the embedding as the matrix has it, which is x over the model's factor
+    size = D_IN**0.5
+    z = x / size @ w["W_enc"].double() + w["b_enc"].double()
+    acts_embedding = z.relu() * (z > threshold.double())
+    folder = golden.add("gemma_scope_embedding", acts_embedding, w["W_dec"].double() * size, w["b_dec"].double() * size)
+    place = folder / "scope-2b-pt-res" / "embedding" / "width_16k" / "average_l0_5"
+    place.mkdir(parents=True)
+    np.savez(place / "params.npz", **{**{key: value.numpy() for key, value in w.items()}, "threshold": threshold.numpy()})
     folder = golden.add("gemma_scope_2", acts, w["W_dec"].double(), w["b_dec"].double())
     place = folder / "resid_post" / "layer_1_width_16k_l0_small"
     place.mkdir(parents=True)
@@ -429,6 +447,7 @@ def generate(folder: Path) -> None:
     golden = Golden(folder)
     saelens(golden)
     dictionary_learning(golden)
+    interrupted(golden)
     others(golden)
     linears(golden)
     e2e_sae(golden)

@@ -1,4 +1,4 @@
-"""The other side of `cargo xtask interop`: sae-lens and dictionary-learning as PyPI has them.
+"""The other side of `cargo xtask interop`: sae-lens and dictionary-learning as PyPI has them, and other tools' formulas (`formulas.py`).
 
 `interop.py load FOLDER` loads each dictionary in FOLDER/TOOL/NAME with its tool, and writes what the tool makes of FOLDER/x.safetensors to
 `theirs.safetensors` beside it. `interop.py save FOLDER` has each tool make, fill and save its own dictionaries there, with the same file.
@@ -13,6 +13,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+from formulas import FORMULAS
+
 D_IN, D_OUT, D_SAE = 7, 5, 12
 TRANSCODERS = ("transcoder", "skip_transcoder", "jumprelu_transcoder", "jumprelu_skip_transcoder")
 
@@ -24,7 +26,11 @@ def write(folder: Path, coder, x) -> None:
     # what takes a token's own scale back is known behind an encode alone
     is_per_token = getattr(getattr(coder, "cfg", None), "normalize_activations", "none") != "none"
     rows = coder.W_dec if is_per_token else coder.decode(torch.eye(D_SAE)) - coder.decode(torch.zeros(1, D_SAE))
-    tensors = {"acts": acts, "x_hat": coder(x), "lengths": rows.norm(dim=1)}
+    keep(folder, acts, coder(x), rows)
+
+
+def keep(folder: Path, acts, x_hat, rows) -> None:
+    tensors = {"acts": acts, "x_hat": x_hat, "lengths": rows.norm(dim=1)}
     save_file({name: value.detach().float().contiguous().clone() for name, value in tensors.items()}, folder / "theirs.safetensors")
 
 
@@ -175,8 +181,11 @@ def main() -> None:
                 (folder / tool).mkdir()
                 save(folder / tool, x)
                 continue
-            for path in sorted((folder / tool).iterdir()):
+            for path in sorted((folder / tool).glob("*")):
                 load(path, x)
+        for tool, formula in FORMULAS.items():
+            for path in sorted((folder / tool).glob("*")):
+                keep(path, *formula(path, x))
 
 
 if __name__ == "__main__":

@@ -210,7 +210,15 @@ fn Exports(id: DictionaryId) -> impl IntoView {
             <a class="button" href=client::export_file(&id, format) rel="external" download="" data-testid=format!("export-{format}")>{name}</a>
         }
     };
-    let files = [("saelens", "SAELens"), ("dictionary_learning", "dictionary_learning")];
+    let files = [
+        ("saelens", "SAELens"),
+        ("dictionary_learning", "dictionary_learning"),
+        ("sparsify", "sparsify"),
+        ("openai", "OpenAI"),
+        ("gemma_scope", "Gemma Scope"),
+        ("e2e_sae", "e2e_sae"),
+        ("sparse_coding", "sparse_coding"),
+    ];
     view! {
         <div class="sheet job-form">
             <h3>"Export"</h3>

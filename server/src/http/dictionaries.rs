@@ -34,7 +34,7 @@ pub fn slow_router() -> Router<AppState> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ExportQuery {
-    /// `saelens` or `dictionary_learning`.
+    /// `saelens`, `dictionary_learning`, `sparsify`, `openai`, `gemma_scope`, `e2e_sae` or `sparse_coding`.
     format: String,
 }
 
@@ -79,7 +79,7 @@ pub async fn export(
 ) -> Result<([(HeaderName, String); 2], Vec<u8>), Failure> {
     let written = WRITTEN.into_iter().find(|(name, _)| *name == query.format);
     let unknown = || {
-        let known = WRITTEN.map(|(name, _)| name).join(" or ");
+        let known = WRITTEN.map(|(name, _)| name).join(", ");
         ConfigError::new("format", format!("found '{}'; expected {known}", query.format))
     };
     let (format, of) = written.ok_or_else(unknown)?;

@@ -232,7 +232,7 @@ async fn what_cannot_be_asked_is_refused_before_a_job_is_made() {
 async fn a_dictionary_goes_out_and_comes_in_again() {
     let app = TestApp::new().await;
     trained(&app).await;
-    for format in ["saelens", "dictionary_learning"] {
+    for format in ["saelens", "dictionary_learning", "openai", "gemma_scope"] {
         let (status, name, zip) = file(&app, &format!("/api/dictionaries/1/export?format={format}")).await;
         assert_eq!(status, StatusCode::OK);
         assert_eq!(name, format!("attachment; filename=\"dictionary_1_{format}.zip\""));
@@ -240,7 +240,23 @@ async fn a_dictionary_goes_out_and_comes_in_again() {
     }
     let (status, error) = app.get("/api/dictionaries/1/export?format=onnx").await;
     assert_eq!((status, &error["field"]), (StatusCode::BAD_REQUEST, &json!("format")));
-    assert!(error["message"].as_str().unwrap().contains("'onnx'"), "{error}");
+    let message = error["message"].as_str().unwrap();
+    let known = crate::exported::WRITTEN.map(|(name, _)| name);
+    assert!(
+        message.contains("'onnx'") && known.iter().all(|name| message.contains(name)),
+        "{error}"
+    );
+    for (format, says) in [
+        (
+            "sparsify",
+            "cannot be written as sparsify's: found a relu dictionary; sparsify has topk",
+        ),
+        ("sparse_coding", "found a bias of the decoder"),
+    ] {
+        let (status, error) = app.get(&format!("/api/dictionaries/1/export?format={format}")).await;
+        assert_eq!((status, &error["field"]), (StatusCode::BAD_REQUEST, &json!("format")));
+        assert!(error["message"].as_str().unwrap().contains(says), "{error}");
+    }
     assert_eq!(
         app.get("/api/dictionaries/77/export?format=saelens").await.0,
         StatusCode::NOT_FOUND

@@ -62,7 +62,8 @@ pub fn read(path: &Path, layer: usize, choice: &Choice) -> Result<Imported, Dict
     };
     let [from, to] = [text("feature_input_hook")?, text("feature_output_hook")?];
     let [from, to] = [from, to].map(|site| site.map(|site| format!("blocks.{layer}.{site}")));
-    let from = reading(path, None, from.as_deref(), choice)?;
+    // its config names points of TransformerLens', and without one there is nothing to say that it is another
+    let from = reading(path, None, from.as_deref(), choice, Beside::Nothing)?;
     let coder = Coder {
         w_enc: tensors.take("W_enc", &[d_sae, d_in])?,
         b_enc: tensors.take("b_enc", &[d_sae])?,

@@ -215,6 +215,22 @@ impl Coder {
         self
     }
 
+    /// The same of x itself, where this one sees x / s and x̂ is its output times s: what has a size is taken s times, activations too.
+    #[must_use]
+    pub fn of_divided(mut self, s: f64) -> Self {
+        let all = |values: &mut [f32]| values.iter_mut().for_each(|v| *v = (f64::from(*v) * s) as f32);
+        all(&mut self.b_enc);
+        all(&mut self.b_dec);
+        match &mut self.rule {
+            Rule::Gated { b_mag, .. } => all(b_mag),
+            Rule::Jump { threshold } => all(threshold),
+            Rule::BatchTopK { threshold, .. } => *threshold *= s,
+            Rule::MatchingPursuit(ends) => ends.residual_threshold *= s,
+            Rule::Relu | Rule::TopK { .. } | Rule::AbsTopK { .. } => {}
+        }
+        self
+    }
+
     /// ReLU has a kind for each convention.
     fn relu(mut self) -> Dictionary<f32> {
         let d_in = self.d_in();
@@ -247,6 +263,18 @@ impl Coder {
             _ => lengths.iter().map(|n| 1.0 / n).collect(),
         };
         scale_rows(&mut self.w_dec, &inverse);
+    }
+
+    /// The same with rows of length 1, for a method that divides by their lengths: activations are taken times those. Rows that are so up
+    /// to rounding stay as they are.
+    #[must_use]
+    pub fn with_unit_rows(mut self) -> Self {
+        let about_one = |n: f64| if (n - 1.0).abs() <= ROUNDING { 1.0 } else { n };
+        let lengths: Vec<f64> = self.lengths().into_iter().map(about_one).collect();
+        scale_rows(&mut self.w_enc, &lengths);
+        scale(&mut self.b_enc, &lengths);
+        self.divide_decoder(&lengths);
+        self
     }
 
     pub(super) fn jump(mut self, mut threshold: Vec<f32>, lengths: &[f64]) -> JumpRelu<f32> {

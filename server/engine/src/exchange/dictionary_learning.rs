@@ -3,9 +3,13 @@
 //!
 //! Biases are in the model's units (they are rescaled before saving). `AutoEncoder` has unit columns by construction only: a file's
 //! columns are taken as they are, as `decode` does.
+//!
+//! While a run goes on with `backup_steps`, and after one that was interrupted, the file holds what it takes to resume: `step`, `ae` (the
+//! state dict), `optimizer`, `config` and, where activations are normalised, `norm_factor`, by which they are divided. The biases of `ae`
+//! are those of divided activations: they are taken `norm_factor` times, as `scale_biases` does at a run's end.
 
 use api::{HookPoint, Site};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
 
 use super::{
@@ -13,14 +17,12 @@ use super::{
     coder::{Coder, Rows, Rule},
     errors::{io, refuse},
     fields::Fields,
-    folder::write_json,
+    folder::{write_archive, write_json},
+    pickle::{Id, Node},
     tensors::{Array, Tensors, transposed},
     torch::{Saved, state_dict_file},
 };
-use crate::{
-    dictionary::{DictionaryError, Normaliser},
-    file::write_atomic,
-};
+use crate::dictionary::{DictionaryError, Normaliser};
 
 /// The weights' file.
 pub const WEIGHTS: &str = "ae.pt";
@@ -45,17 +47,82 @@ fn class_of(tensors: &Tensors) -> Option<&'static str> {
     CLASSES.iter().find(|(_, names)| has_all(names)).map(|(class, _)| *class)
 }
 
-/// Reads `ae.pt` at `path`, and the config beside it.
+/// Whether a file is what a run leaves that was interrupted.
+pub fn is_interrupted(saved: &Saved) -> bool {
+    inside(saved, "ae").is_some()
+}
+
+/// A dictionary inside a file's.
+fn inside<'a>(saved: &'a Saved, name: &str) -> Option<&'a [(Id, Id)]> {
+    match member(saved, name)? {
+        Node::Dict(entries) => Some(entries),
+        _ => None,
+    }
+}
+
+fn member<'a>(saved: &'a Saved, name: &str) -> Option<&'a Node> {
+    let Node::Dict(entries) = saved.pickle().root() else {
+        return None;
+    };
+    let mut entries = saved.pickle().entries(entries);
+    entries.find(|(found, _)| *found == name).map(|(_, value)| value)
+}
+
+/// The config inside an interrupted run's file, which is the `trainer` of `config.json`.
+fn own_config(saved: &Saved) -> Option<Fields> {
+    let field = |(name, node): (&str, &Node)| {
+        let value = match node {
+            Node::Text(text) => json!(text),
+            Node::Int(n) => json!(n),
+            Node::Float(number) => json!(number),
+            Node::Bool(flag) => json!(flag),
+            _ => Value::Null,
+        };
+        (name.to_owned(), value)
+    };
+    let fields = saved.pickle().entries(inside(saved, "config")?).map(field);
+    Some(Fields::new(saved.path(), fields.collect()))
+}
+
+/// What an interrupted run divides activations by.
+fn norm_factor(saved: &Saved) -> Result<f64, DictionaryError> {
+    let found = match member(saved, "norm_factor") {
+        None | Some(Node::None) => return Ok(1.0),
+        Some(Node::Float(number)) => Some(*number),
+        Some(Node::Int(n)) => Some(*n as f64),
+        Some(_) => None,
+    };
+    if member(saved, "optimizer").is_none() {
+        // what goes on has its optimiser; a file without may be of a run that is done, whose biases are scaled already
+        let message = "has a norm_factor beside 'ae' and no optimizer: whether its biases are taken times it already is not said; \
+                       expected what a run leaves that was interrupted, or the state dict alone";
+        return Err(refuse(saved.path(), message));
+    }
+    let is_size = |number: &f64| number.is_finite() && *number > 0.0;
+    found.filter(is_size).ok_or_else(|| {
+        let found = found.map_or_else(|| "no number".to_owned(), |number| number.to_string());
+        refuse(
+            saved.path(),
+            format!("its norm_factor, by which its run divides activations, is {found}; expected a number above 0"),
+        )
+    })
+}
+
+/// Reads `ae.pt` at `path`, and the config beside it, or inside it where its run was interrupted.
 ///
 /// # Errors
 /// Unknown classes, and tensors that do not fit.
 pub fn read(path: &Path) -> Result<Imported, DictionaryError> {
     let saved = Saved::open(path)?;
-    let tensors = saved.tensors(saved.state_dict()?)?;
+    let (state, divisor) = match inside(&saved, "ae") {
+        Some(state) => (state, norm_factor(&saved)?),
+        None => (saved.state_dict()?, 1.0),
+    };
+    let tensors = saved.tensors(state)?;
     let config_path = path.with_file_name(CONFIG);
     let config = match config_path.is_file() {
         true => Some(Fields::open(&config_path)?.object("trainer")?),
-        false => None,
+        false => own_config(&saved),
     };
     let named = config.as_ref().map(|config| config.text("dict_class")).transpose()?.flatten();
     let names = || CLASSES.iter().map(|(class, _)| *class).collect::<Vec<_>>().join(", ") + ", AutoEncoderTopK";
@@ -105,9 +172,10 @@ pub fn read(path: &Path) -> Result<Imported, DictionaryError> {
         }
         other => {
             let message = format!("field 'trainer.dict_class' is '{other}'; expected {}", names());
-            return Err(refuse(&config_path, message));
+            return Err(refuse(if config_path.is_file() { &config_path } else { path }, message));
         }
     };
+    let coder = if divisor == 1.0 { coder } else { coder.of_divided(divisor) };
     let dictionary = coder.into_dictionary().map_err(|message| refuse(path, message))?;
     let facts = match config {
         None => Facts::new(Format::DictionaryLearning),
@@ -305,8 +373,6 @@ pub fn write(folder: &Path, coder: &Coder, facts: &Facts) -> Result<(), Dictiona
         }
     };
     std::fs::create_dir_all(folder).map_err(|e| io(folder, e))?;
-    let path = folder.join(WEIGHTS);
-    let bytes = state_dict_file(&tensors).ok_or_else(|| refuse(&path, "would be of 4 GiB or more, which is not written"))?;
-    write_atomic(&path, &bytes).map_err(|e| io(&path, e))?;
+    write_archive(&folder.join(WEIGHTS), state_dict_file(&tensors))?;
     write_json(&folder.join(CONFIG), &json!({"trainer": trainer, "buffer": {}}))
 }

@@ -6,6 +6,7 @@
 //! TransformerLens', so that the residual stream is the centred one. λ and the other coefficients are in our units.
 
 use api::{HookPoint, Objective, ResidualFrame};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 use super::{
@@ -13,11 +14,13 @@ use super::{
     coder::{Coder, Rows, Rule},
     errors::{io, refuse},
     fields::Fields,
-    tensors::Tensors,
-    torch::Saved,
+    folder::write_archive,
+    limits,
+    tensors::{Array, Tensors, transposed},
+    torch::{Saved, state_dict_file},
     yaml,
 };
-use crate::dictionary::DictionaryError;
+use crate::{dictionary::DictionaryError, file::write_atomic};
 
 /// The config of a run's folder.
 pub const CONFIG: &str = "final_config.yaml";
@@ -131,7 +134,7 @@ fn facts(config: &Fields) -> Result<Facts, DictionaryError> {
     let saes = config.object("saes")?;
     // one, or a list of them
     let position = match saes.get("sae_positions") {
-        Some(serde_json::Value::Array(all)) if all.len() == 1 => all[0].as_str(),
+        Some(Value::Array(all)) if all.len() == 1 => all[0].as_str(),
         Some(value) => value.as_str(),
         None => None,
     };
@@ -167,5 +170,87 @@ fn objective(loss: &Fields) -> Result<Option<Objective>, DictionaryError> {
             downstream,
         }),
         _ => None,
+    })
+}
+
+/// Writes a run's folder, with one dictionary.
+///
+/// # Errors
+/// What they have not: other rules, input scales and residual streams; a place that nobody says, as it is in the tensors' names; and files
+/// that cannot be written, or would be of 4 GiB or more.
+pub fn write(folder: &Path, mut coder: Coder, facts: &Facts) -> Result<(), DictionaryError> {
+    if coder.rule != Rule::Relu {
+        return Err(limits::other_kind(folder, facts, &coder.rule, "relu"));
+    }
+    limits::sees_activations(folder, facts)?;
+    limits::residual(folder, facts, ResidualFrame::Centred)?;
+    let unplaced = || refuse(folder, "found no hook point; e2e_sae's tensors are called by theirs");
+    let hook = facts.at().ok_or_else(unplaced)?.to_string();
+    coder.centre(false);
+    let coder = coder.with_unit_rows();
+    let (d_in, d_sae) = (coder.b_dec.len(), coder.b_enc.len());
+    let names = ["encoder.0.weight", "encoder.0.bias", "decoder.weight", "decoder.bias"];
+    let names = names.map(|name| format!("{}.{name}", hook.replace('.', "-")));
+    let arrays = [
+        Array::f32(&[d_sae, d_in], &coder.w_enc),
+        Array::f32(&[d_sae], &coder.b_enc),
+        Array::f32(&[d_in, d_sae], &transposed(&coder.w_dec, d_in)),
+        Array::f32(&[d_in], &coder.b_dec),
+    ];
+    let tensors: Vec<_> = names.iter().map(String::as_str).zip(arrays).collect();
+    // they count text in contexts
+    let samples = facts
+        .tokens
+        .zip(facts.n_ctx)
+        .map(|(tokens, n_ctx)| tokens / n_ctx.max(1) as u64);
+    let config = json!({
+        "seed": facts.seed,
+        "tlens_model_name": facts.model,
+        "tlens_model_path": null,
+        "n_samples": samples,
+        "lr": facts.lr,
+        "loss": facts.objective.map(loss),
+        "train_data": {"n_ctx": facts.n_ctx},
+        "saes": {
+            "dict_size_to_input_ratio": ratio(d_sae, d_in),
+            "pretrained_sae_paths": null,
+            "retrain_saes": false,
+            "sae_positions": [hook],
+        },
+    });
+    std::fs::create_dir_all(folder).map_err(|e| io(folder, e))?;
+    let path = folder.join(format!("samples_{}.pt", samples.unwrap_or(0)));
+    write_archive(&path, state_dict_file(&tensors))?;
+    let path = folder.join(CONFIG);
+    let text = config.as_object().map(yaml::text).unwrap_or_default();
+    write_atomic(&path, text.as_bytes()).map_err(|e| io(&path, e))
+}
+
+/// The number that their code takes times the width, cut to a whole one, for the number of features.
+fn ratio(d_sae: usize, d_in: usize) -> f64 {
+    let ratio = d_sae as f64 / d_in as f64;
+    // where the product is rounded down to below d_sae, it would be cut to one less
+    if (ratio * d_in as f64) < d_sae as f64 {
+        ratio.next_up()
+    } else {
+        ratio
+    }
+}
+
+/// The coefficients of an objective; those of one that they have not are none.
+fn loss(objective: Objective) -> Value {
+    let (kl, reconstruction, downstream) = match objective {
+        Objective::Local { .. } => (None, 1.0, None),
+        Objective::E2e { kl, .. } => (Some(kl), 0.0, None),
+        Objective::E2eDs { kl, downstream, .. } => (Some(kl), 0.0, Some(downstream)),
+        Objective::KlMse { .. } => return Value::Null,
+    };
+    json!({
+        "sparsity": {"p_norm": 1.0, "coeff": objective.sparsity()},
+        "out_to_in": {"coeff": reconstruction},
+        "logits_kl": kl.map(|coeff| json!({"coeff": coeff})),
+        // which blocks come later is the model's to say
+        "in_to_orig": downstream.map(|coeff| json!({"hook_positions": [], "total_coeff": coeff})),
+        "out_to_orig": null,
     })
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{
     errors::{io, refuse},
+    limits::too_large,
     tensors::Array,
 };
 use crate::{dictionary::DictionaryError, file::write_atomic};
@@ -19,6 +20,13 @@ pub fn in_folder(folder: &Path, name: &str) -> Result<PathBuf, DictionaryError> 
         return Ok(path);
     }
     Err(refuse(folder, format!("'{name}' is missing; found {}", names(folder))))
+}
+
+/// The `.pt` of `folder`, where it has just one: what it is of is told by what is in it.
+pub fn only_torch(folder: &Path) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(folder).ok()?.flatten().map(|e| e.path());
+    let mut found = entries.filter(|path| path.is_file() && path.extension().is_some_and(|e| e == "pt"));
+    found.next().filter(|_| found.next().is_none())
 }
 
 /// The names of what lies in `folder`, as messages list them.
@@ -50,6 +58,15 @@ pub fn write_safetensors(path: &Path, tensors: &[(&str, Array)]) -> Result<(), D
         views.push((*name, view.map_err(|e| refuse(path, e.to_string()))?));
     }
     let bytes = safetensors::serialize(views, None).map_err(|e| refuse(path, e.to_string()))?;
+    write_atomic(path, &bytes).map_err(|e| io(path, e))
+}
+
+/// Writes `bytes`, an archive, where there are any.
+///
+/// # Errors
+/// Where there are none, as the archive would be of 4 GiB or more, and when the file cannot be written.
+pub fn write_archive(path: &Path, bytes: Option<Vec<u8>>) -> Result<(), DictionaryError> {
+    let bytes = bytes.ok_or_else(|| too_large(path))?;
     write_atomic(path, &bytes).map_err(|e| io(path, e))
 }
 

@@ -1,7 +1,8 @@
 //! Gemma Scope: a folder with `params.npz`, or, in its second release, with `params.safetensors`, whose names are in lower case.
 //!
 //! encode: z = x W_enc + b_enc, c = ReLU(z) · 1[z > threshold]; the decoder's bias is not subtracted from the input.
-//! The place is in the folder's path: `…-res/layer_20/width_16k/average_l0_71`.
+//! The place is in the folder's path: `…-res/layer_20/width_16k/average_l0_71`. Those of `…-res/embedding/…` see the embedding e as the matrix
+//! has it; `hook_embed` is behind the model's factor √d, at √d e: of that they are a dictionary with W_enc / √d, √d W_dec and √d b_dec.
 //!
 //! Transcoders (`…-transcoders`, `transcoder/…`) read in front of the MLP and write behind it. The first release has the norm's gain folded
 //! into the model (its paper, "Language model technical details" of the transcoders), so that they read before the gain; the second's read the output of the model's own
@@ -13,11 +14,13 @@ use std::{collections::BTreeMap, path::Path};
 use super::{
     Choice, Facts, Format, Imported,
     coder::{Coder, Rows, Rule},
-    errors::refuse,
+    errors::{io, refuse},
     fields::Fields,
-    npy::read_npz,
+    folder::write_archive,
+    limits,
+    npy::{npz_file, read_npz},
     place::{Beside, Place, reading},
-    tensors::{Tensors, transposed},
+    tensors::{Array, Tensors, transposed},
     transcoder::Transcoder,
 };
 use crate::dictionary::DictionaryError;
@@ -68,7 +71,10 @@ pub fn read(path: &Path, choice: &Choice) -> Result<Imported, DictionaryError> {
     };
     if is_transcoder {
         let layer = layer(&parts);
-        let from = reading(path, layer.and_then(|layer| before_mlp(path, layer, is_npz)), None, choice)?;
+        let said = layer.and_then(|layer| before_mlp(path, layer, is_npz));
+        // the first release has the gain folded into the model
+        let at_norms = if is_npz { Beside::Nothing } else { Beside::Gain };
+        let from = reading(path, said, None, choice, at_norms)?;
         let skip = tensors.has(SKIP).then(|| tensors.take(SKIP, &[d_in, d_out]));
         let transcoder = Transcoder {
             read_at: from.at,
@@ -84,9 +90,14 @@ pub fn read(path: &Path, choice: &Choice) -> Result<Imported, DictionaryError> {
         };
         return Ok(Imported { dictionary, facts });
     }
+    let at = hook(&parts);
+    let coder = match at {
+        Some(HookPoint::Embed) => coder.of_scaled(1.0 / (d_in as f64).sqrt()),
+        _ => coder,
+    };
     let dictionary = coder.into_dictionary().map_err(|message| refuse(path, message))?;
     let facts = Facts {
-        hook: hook(&parts).map(|at| at.to_string()),
+        hook: at.map(|at| at.to_string()),
         residual: Some(ResidualFrame::Raw),
         ..Facts::new(Format::GemmaScope)
     };
@@ -131,8 +142,16 @@ fn before_mlp(path: &Path, layer: usize, is_first: bool) -> Option<Place> {
 }
 
 /// The layer and the site, where the path says both: the repository's name ends in `-res`, `-mlp` or `-att`, and in the second
-/// release a folder is called `resid_post`, `mlp_out` or `attn_out`, with the layer in the next one's name.
+/// release a folder is called `resid_post`, `mlp_out` or `attn_out`, with the layer in the next one's name. `attn_out` are the heads' outputs
+/// as well: their configs say `self_attn.o_proj.input`. What is of the embedding lies in a folder of that name in the layer's place.
 fn hook(parts: &[String]) -> Option<HookPoint> {
+    let is_of_embedding = |part: &String| match part.as_str() {
+        "embedding" => Some(true),
+        _ => part.contains("layer_").then_some(false),
+    };
+    if parts.iter().rev().find_map(is_of_embedding) == Some(true) {
+        return Some(HookPoint::Embed);
+    }
     let layer = layer(parts)?;
     let site = parts.iter().rev().find_map(|part| site(part))?;
     Some(HookPoint::block(layer, site))
@@ -142,7 +161,7 @@ fn site(part: &str) -> Option<Site> {
     match part {
         _ if part.ends_with("-res") || part.starts_with("resid_post") => Some(Site::ResidPost),
         _ if part.ends_with("-mlp") || part.starts_with("mlp_out") => Some(Site::MlpOut),
-        _ if part.ends_with("-att") => Some(Site::Z),
+        _ if part.ends_with("-att") || part.starts_with("attn_out") => Some(Site::Z),
         _ => None,
     }
 }
@@ -155,4 +174,53 @@ fn is_of_transcoders(parts: &[String]) -> bool {
         if is_theirs { Some(true) } else { site(part).map(|_| false) }
     };
     parts.iter().rev().find_map(says).unwrap_or(false)
+}
+
+/// Writes a folder with `params.npz`. The place is what the folder's path says, which is the caller's. ReLU is JumpReLU with thresholds of 0,
+/// and one threshold for all features is the same for each.
+///
+/// # Errors
+/// What they have not: other rules, input scales and residual streams, an embedding's in a folder that does not say it; and a file that
+/// cannot be written, or would be of 4 GiB or more.
+pub fn write(folder: &Path, mut coder: Coder, facts: &Facts) -> Result<(), DictionaryError> {
+    let d_sae = coder.b_enc.len();
+    let threshold = match &coder.rule {
+        Rule::Jump { threshold } => threshold.clone(),
+        Rule::Relu => vec![0.0; d_sae],
+        Rule::BatchTopK { threshold, .. } => vec![threshold.max(0.0) as f32; d_sae],
+        rule => {
+            return Err(limits::other_kind(
+                folder,
+                facts,
+                rule,
+                "jumprelu, of which relu and batchtopk are cases",
+            ));
+        }
+    };
+    limits::sees_activations(folder, facts)?;
+    limits::residual(folder, facts, ResidualFrame::Raw)?;
+    let is_of_embedding = facts.at() == Some(HookPoint::Embed);
+    if is_of_embedding != (hook(&parts(folder)) == Some(HookPoint::Embed)) {
+        let found = if is_of_embedding { "hook_embed" } else { "another place" };
+        let message = format!(
+            "found a dictionary at {found}; Gemma Scope's of the embedding lie in a folder 'embedding', by which they are told, and others do not"
+        );
+        return Err(refuse(folder, message));
+    }
+    if is_of_embedding {
+        // to them the embedding is without the model's factor
+        let size = (coder.b_dec.len() as f64).sqrt();
+        coder = coder.of_scaled(size);
+    }
+    coder.centre(false);
+    let d_in = coder.b_dec.len();
+    let tensors = [
+        ("W_enc", Array::f32(&[d_in, d_sae], &transposed(&coder.w_enc, d_in))),
+        ("W_dec", Array::f32(&[d_sae, d_in], &coder.w_dec)),
+        ("b_enc", Array::f32(&[d_sae], &coder.b_enc)),
+        ("b_dec", Array::f32(&[d_in], &coder.b_dec)),
+        ("threshold", Array::f32(&[d_sae], &threshold)),
+    ];
+    std::fs::create_dir_all(folder).map_err(|e| io(folder, e))?;
+    write_archive(&folder.join(WEIGHTS[0]), npz_file(&tensors))
 }

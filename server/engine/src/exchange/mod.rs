@@ -14,6 +14,7 @@ mod folder;
 mod four_matrices;
 mod gemma_scope;
 mod goodfire;
+mod limits;
 mod llama_scope;
 mod npy;
 mod openai;
@@ -75,8 +76,8 @@ pub enum Format {
 /// What can be read, as messages list it.
 const READ: &str = "a folder with cfg.json and sae_weights.safetensors (SAELens) or sae.safetensors (sparsify), ae.pt \
                     (dictionary_learning), params.npz or params.safetensors (Gemma Scope), final_config.yaml and samples_N.pt (e2e_sae), \
-                    learned_dicts.pt (sparse_coding), hyperparams.json and checkpoints/final.safetensors (Llama Scope), or one of these \
-                    files, or a .pt of e2e_sae, OpenAI, Goodfire or Qwen Scope, or a layer_N.safetensors (circuit-tracer)";
+                    learned_dicts.pt (sparse_coding), hyperparams.json and checkpoints/final.safetensors (Llama Scope) or a single .pt, \
+                    or one of these files, or a .pt of e2e_sae, OpenAI, Goodfire or Qwen Scope, or a layer_N.safetensors (circuit-tracer)";
 
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -231,7 +232,7 @@ pub fn weights_file(path: &Path) -> Result<PathBuf, DictionaryError> {
     match found {
         Some(file) => Ok(file),
         None if path.join(e2e_sae::CONFIG).is_file() => e2e_sae::latest(path),
-        None => Err(refuse(path, format!("holds {}; expected {READ}", folder::names(path)))),
+        None => folder::only_torch(path).ok_or_else(|| refuse(path, format!("holds {}; expected {READ}", folder::names(path)))),
     }
 }
 
@@ -240,6 +241,9 @@ fn read_torch(path: &Path, choice: &Choice) -> Result<Imported, DictionaryError>
     let saved = torch::Saved::open(path)?;
     if sparse_coding::is_known(&saved) {
         return sparse_coding::read(path, choice);
+    }
+    if dictionary_learning::is_interrupted(&saved) {
+        return dictionary_learning::read(path);
     }
     let tensors = saved.tensors(saved.state_dict()?)?;
     if openai::is_known(&tensors) {
@@ -282,11 +286,12 @@ pub fn write(
     let message = |message| refuse(folder, message);
     if let Some(transcoder) = Transcoder::of(dictionary, scale).map_err(message)? {
         return match facts.format {
-            Format::SaeLens => saelens::write_transcoder(folder, &transcoder, facts),
+            Format::SaeLens => saelens::write_transcoder(folder, &transcoder, facts, frequencies),
+            Format::Sparsify => sparsify::write_transcoder(folder, &transcoder, facts),
             other => Err(refuse(
                 folder,
                 format!(
-                    "found a {}; transcoders are written as saelens has them, not as {other}",
+                    "found a {}; transcoders are written as saelens and sparsify have them, not as {other}",
                     dictionary.kind().name()
                 ),
             )),
@@ -296,9 +301,17 @@ pub fn write(
     match facts.format {
         Format::SaeLens => saelens::write(folder, &coder, facts, frequencies),
         Format::DictionaryLearning => dictionary_learning::write(folder, &coder, facts),
+        Format::Sparsify => sparsify::write(folder, coder, facts),
+        Format::OpenAi => openai::write(folder, coder, facts),
+        Format::GemmaScope => gemma_scope::write(folder, coder, facts),
+        Format::E2eSae => e2e_sae::write(folder, coder, facts),
+        Format::SparseCoding => sparse_coding::write(folder, coder, facts),
         other => Err(refuse(
             folder,
-            format!("{other}'s files are read, not written; expected saelens or dictionary_learning"),
+            format!(
+                "{other}'s files are read, not written; expected saelens, dictionary_learning, sparsify, openai, gemma_scope, e2e_sae \
+                 or sparse_coding"
+            ),
         )),
     }
 }

@@ -4,7 +4,7 @@ use safetensors::Dtype;
 use std::{collections::BTreeMap, path::Path};
 
 use super::{
-    archive::Archive,
+    archive::{Archive, pack},
     errors::refuse,
     tensors::{Array, Tensors},
 };
@@ -12,6 +12,8 @@ use crate::dictionary::DictionaryError;
 
 /// What a file begins with.
 const MAGIC: &[u8] = b"\x93NUMPY";
+/// Where numbers begin is a multiple of this.
+const ALIGNMENT: usize = 64;
 
 /// The tensors of an `.npz`.
 ///
@@ -26,6 +28,29 @@ pub fn read_npz(path: &Path) -> Result<Tensors, DictionaryError> {
         arrays.insert(name.strip_suffix(".npy").unwrap_or(name).to_owned(), array);
     }
     Ok(Tensors::new(path, arrays))
+}
+
+/// The bytes of an `.npz` of `tensors`, as `numpy.savez` writes them; none where it would be of 4 GiB or more.
+pub fn npz_file(tensors: &[(&str, Array)]) -> Option<Vec<u8>> {
+    let file = |(name, array): &(&str, Array)| (format!("{name}.npy"), write(array));
+    pack(&tensors.iter().map(file).collect::<Vec<_>>())
+}
+
+/// A tensor of f32 as an `.npy` of version 1.
+fn write(array: &Array) -> Vec<u8> {
+    let shape = match &array.shape[..] {
+        [n] => format!("({n},)"),
+        all => format!("({})", all.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
+    };
+    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+    // behind the magic: the version, and the header's length, which counts its padding and the line's end
+    let before = MAGIC.len() + 4;
+    let length = (before + header.len() + 1).next_multiple_of(ALIGNMENT) - before;
+    let mut bytes = [MAGIC, &[1, 0]].concat();
+    bytes.extend((length as u16).to_le_bytes());
+    bytes.extend(format!("{header:<width$}\n", width = length - 1).bytes());
+    bytes.extend(&array.bytes);
+    bytes
 }
 
 fn parse(bytes: &[u8]) -> Result<Array, String> {
@@ -90,5 +115,22 @@ fn from_columns(data: &[u8], shape: &[usize], size: usize) -> Result<Vec<u8>, St
         _ => Err(format!(
             "has the shape {shape:?} in Fortran's order; expected a matrix at most"
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_and_its_numbers_are_aligned() {
+        for shape in [&[][..], &[3], &[2, 3], &[1, 1, 12]] {
+            let n = shape.iter().product();
+            let numbers: Vec<f32> = (0..n).map(|i| i as f32 - 0.5).collect();
+            let array = Array::f32(shape, &numbers);
+            let bytes = write(&array);
+            assert_eq!(parse(&bytes).as_ref(), Ok(&array));
+            assert_eq!((bytes.len() - array.bytes.len()) % ALIGNMENT, 0, "{shape:?}");
+        }
     }
 }

@@ -3,6 +3,8 @@
 //! encode: z = W (x − pre_bias) + latent_bias; the decoder's matrix is [d_in, d_sae]. Where the activation is TopK, their code normalises
 //! each token, and takes that back in the output (`normalize = activation_class_name == "TopK"`). The place is in the path that the file
 //! was published under: `gpt2-small/resid_post_mlp_v5_32k/autoencoders/8.pt`. Their models are read without centring.
+//!
+//! As normalisation goes by the activation's name, a topk dictionary can be said under layer norm alone, and a ReLU one without it.
 
 use api::{HookPoint, ResidualFrame, Site};
 use std::path::Path;
@@ -10,10 +12,12 @@ use std::path::Path;
 use super::{
     Facts, Format, Imported,
     coder::{Coder, Rows, Rule},
-    errors::refuse,
+    errors::{io, refuse},
+    folder::write_archive,
+    limits,
     pickle::{Id, Node},
-    tensors::Tensors,
-    torch::Saved,
+    tensors::{Array, Tensors, transposed},
+    torch::{Saved, Value, file_of},
 };
 use crate::dictionary::{DictionaryError, Normaliser, TokenNorm};
 
@@ -120,4 +124,71 @@ fn hook(path: &Path) -> Option<HookPoint> {
         PLACES.iter().find(|(name, _)| is_there(name)).map(|(_, site)| *site)
     })?;
     Some(HookPoint::block(layer, site))
+}
+
+/// The layer of a place that they have. What enters a block has left the one before it.
+fn layer(at: HookPoint) -> Option<usize> {
+    match at {
+        HookPoint::Block {
+            layer,
+            site: Site::ResidPre,
+        } => layer.checked_sub(1),
+        HookPoint::Block { layer, site } => PLACES.iter().any(|(_, theirs)| *theirs == site).then_some(layer),
+        _ => None,
+    }
+}
+
+/// Writes a folder with one file, called by its layer as theirs are. The place is what the folder's path says, which is the caller's.
+///
+/// # Errors
+/// What they have not: other rules, other input scales for them, other residual streams; and a file that cannot be written, or would be of
+/// 4 GiB or more.
+pub fn write(folder: &Path, mut coder: Coder, facts: &Facts) -> Result<(), DictionaryError> {
+    let (activation, state, expected) = match coder.rule {
+        Rule::Relu => ("ReLU", Vec::new(), Normaliser::default()),
+        Rule::TopK { k } => (
+            "TopK",
+            vec![("k", Value::Int(k)), ("postact_fn", Value::Text("ReLU"))],
+            Normaliser::Token(TokenNorm::Layer),
+        ),
+        _ => return Err(limits::other_kind(folder, facts, &coder.rule, "relu and topk")),
+    };
+    let is_as_expected = match expected {
+        // one number is in the weights
+        Normaliser::Scale(_) => matches!(facts.normaliser, Normaliser::Scale(_)),
+        each @ Normaliser::Token(_) => facts.normaliser == each,
+    };
+    if !is_as_expected {
+        let (found, expected) = (facts.normaliser.input_scale(), expected.input_scale());
+        let message = format!("found the input scale {found}; OpenAI's dictionaries with {activation} have {expected}");
+        return Err(refuse(folder, message));
+    }
+    limits::residual(folder, facts, ResidualFrame::Raw)?;
+    coder.centre(true);
+    let (d_in, d_sae) = (coder.b_dec.len(), coder.b_enc.len());
+    let statistics = [
+        Array::i64(&vec![0; d_sae]),
+        Array::f32(&[d_sae], &vec![1.0; d_sae]),
+        Array::f32(&[d_sae], &vec![0.0; d_sae]),
+    ];
+    let tensors = [
+        ("pre_bias", Array::f32(&[d_in], &coder.b_dec)),
+        ("latent_bias", Array::f32(&[d_sae], &coder.b_enc)),
+        ("encoder.weight", Array::f32(&[d_sae, d_in], &coder.w_enc)),
+        ("decoder.weight", Array::f32(&[d_in, d_sae], &transposed(&coder.w_dec, d_in))),
+    ];
+    // their code loads strictly: what training counts has to be there, and begins as theirs does
+    let all = tensors
+        .iter()
+        .map(|(name, array)| (*name, array))
+        .chain(STATISTICS.into_iter().zip(&statistics));
+    let mut entries: Vec<(&str, Value<'_>)> = all.map(|(name, array)| (name, Value::Tensor(array))).collect();
+    entries.push(("activation", Value::Text(activation)));
+    entries.push(("activation_state_dict", Value::Ordered(state)));
+    let name = match facts.at().and_then(layer) {
+        Some(layer) => format!("{layer}.pt"),
+        None => "autoencoder.pt".into(),
+    };
+    std::fs::create_dir_all(folder).map_err(|e| io(folder, e))?;
+    write_archive(&folder.join(name), file_of(&Value::Ordered(entries)))
 }

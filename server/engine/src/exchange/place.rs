@@ -52,11 +52,18 @@ pub fn place(name: &str) -> Option<Place> {
     Some(Place { at, beside })
 }
 
-/// Where a transcoder of the file `path` reads: as the file says, by a name of [`place`] or otherwise, or as is chosen.
+/// Where a transcoder of the file `path` reads: as the file says, by a name of [`place`] or otherwise, or as is chosen. `at_norms` is what
+/// lies between a norm's point and the tool's: the choice names ours, and the weights are the tool's.
 ///
 /// # Errors
 /// Where neither says it, and where they say different things.
-pub fn reading(path: &Path, said: Option<Place>, named: Option<&str>, choice: &Choice) -> Result<Place, DictionaryError> {
+pub fn reading(
+    path: &Path,
+    said: Option<Place>,
+    named: Option<&str>,
+    choice: &Choice,
+    at_norms: Beside,
+) -> Result<Place, DictionaryError> {
     let said = said.or_else(|| place(named?));
     match (said, choice.read_at, named) {
         (Some(said), Some(chosen), _) if said.at != chosen => Err(refuse(
@@ -69,7 +76,7 @@ pub fn reading(path: &Path, said: Option<Place>, named: Option<&str>, choice: &C
         (Some(said), ..) => Ok(said),
         (None, Some(at), _) => Ok(Place {
             at,
-            beside: Beside::Nothing,
+            beside: if at.is_norm() { at_norms } else { Beside::Nothing },
         }),
         (None, None, Some(name)) => Err(refuse(
             path,

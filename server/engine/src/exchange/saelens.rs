@@ -33,6 +33,8 @@ const LEAST_FREQUENCY: f32 = 1e-10;
 const RESIDUAL_THRESHOLD: f64 = 1e-2;
 /// The version whose form is written.
 const VERSION: &str = "6.0.0";
+/// The last one that is known.
+const LAST: u32 = 6;
 const ARCHITECTURES: &str = "standard, gated, jumprelu, topk, abstopk, batchtopk, matryoshka_batchtopk or matching_pursuit";
 
 /// Reads a folder.
@@ -195,10 +197,18 @@ pub fn language(config: &Fields) -> Result<Fields, DictionaryError> {
     }
 }
 
-/// Refuses what changes the output and is not done here.
+/// Refuses what changes the output and is not done here, and what may: the forms of versions that there are not yet.
 fn check_options(config: &Fields) -> Result<(), DictionaryError> {
-    let flat = config.get("metadata").is_none();
-    let language = if flat { config.clone() } else { config.object("metadata")? };
+    let language = language(config)?;
+    for fields in [config, &language] {
+        let version = fields.text("sae_lens_version")?.and_then(|version| version.split('.').next());
+        if version
+            .and_then(|major| major.parse().ok())
+            .is_some_and(|major: u32| major > LAST)
+        {
+            return Err(fields.refuse("sae_lens_version", "a version from 3 to 6"));
+        }
+    }
     for field in ["hook_head_index", "hook_point_head_index"] {
         if language.get(field).is_some() {
             return Err(language.refuse(field, "none: dictionaries of one head are not supported"));
@@ -379,10 +389,7 @@ pub fn write(folder: &Path, coder: &Coder, facts: &Facts, frequencies: Option<&[
     tensors.extend(own);
     std::fs::create_dir_all(folder).map_err(|e| io(folder, e))?;
     write_safetensors(&folder.join(WEIGHTS), &tensors)?;
-    if let Some(frequencies) = frequencies {
-        let logarithms: Vec<f32> = frequencies.iter().map(|f| (f + LEAST_FREQUENCY).log10()).collect();
-        write_safetensors(&folder.join(SPARSITY), &[("sparsity", vector(&logarithms))])?;
-    }
+    write_sparsity(folder, frequencies)?;
     super::folder::write_json(&folder.join(CONFIG), &config)
 }
 
@@ -390,8 +397,21 @@ pub fn write(folder: &Path, coder: &Coder, facts: &Facts, frequencies: Option<&[
 ///
 /// # Errors
 /// As [`saelens_transcoder::write`].
-pub fn write_transcoder(folder: &Path, transcoder: &Transcoder, facts: &Facts) -> Result<(), DictionaryError> {
-    saelens_transcoder::write(folder, transcoder, facts, config_of(&transcoder.coder, facts))
+pub fn write_transcoder(
+    folder: &Path,
+    transcoder: &Transcoder,
+    facts: &Facts,
+    frequencies: Option<&[f32]>,
+) -> Result<(), DictionaryError> {
+    saelens_transcoder::write(folder, transcoder, facts, config_of(&transcoder.coder, facts))?;
+    write_sparsity(folder, frequencies)
+}
+
+/// Writes how often features fire, where it is known.
+fn write_sparsity(folder: &Path, frequencies: Option<&[f32]>) -> Result<(), DictionaryError> {
+    let Some(frequencies) = frequencies else { return Ok(()) };
+    let logarithms: Vec<f32> = frequencies.iter().map(|f| (f + LEAST_FREQUENCY).log10()).collect();
+    write_safetensors(&folder.join(SPARSITY), &[("sparsity", vector(&logarithms))])
 }
 
 /// What a config says of a dictionary of any architecture.

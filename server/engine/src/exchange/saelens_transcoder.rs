@@ -63,7 +63,8 @@ pub fn read(folder: &Path, config: &Fields, facts: Facts, choice: &Choice) -> Re
         },
         _ => place,
     });
-    let from = reading(&path, said, named, choice)?;
+    let at_norms = if is_folded { Beside::Nothing } else { Beside::GainOfLayerNorm };
+    let from = reading(&path, said, named, choice, at_norms)?;
     let coder = Coder {
         w_enc: tensors.take_transposed("W_enc", [d_in, d_sae])?,
         b_enc: tensors.take("b_enc", &[d_sae])?,

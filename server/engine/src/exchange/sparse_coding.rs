@@ -3,6 +3,8 @@
 //!
 //! Tied: x' = s ∘ R (x − t), c = ReLU(M̂ x' + b), x̂ = Rᵀ (M̂ᵀ c / s) + t, with unit rows M̂; R, s and t are the identity unless the run
 //! whitened its activations. Untied: c = ReLU(W x + b), x̂ = D̂ᵀ c.
+//!
+//! Only the tied class has a bias of the decoder's (t), so that what is written is tied, or has none.
 
 use api::Objective;
 use std::path::Path;
@@ -10,10 +12,12 @@ use std::path::Path;
 use super::{
     Choice, Facts, Format, Imported,
     coder::{Coder, Rows, Rule},
-    errors::refuse,
+    errors::{io, refuse},
+    folder::write_archive,
+    limits,
     pickle::{Id, Node, Pickle},
-    tensors::Tensors,
-    torch::Saved,
+    tensors::{Array, Tensors},
+    torch::{Saved, Value, file_of},
 };
 use crate::{
     dictionary::{Dictionary, DictionaryError, Tied},
@@ -24,6 +28,8 @@ use crate::{
 pub const WEIGHTS: &str = "learned_dicts.pt";
 /// Smallest norm that a row is divided by.
 const MIN_NORM: f32 = 1e-8;
+/// Where their classes are, as pickles name them.
+const MODULE: &str = "autoencoders.learned_dict";
 
 /// A dictionary of the list: its class, its attributes, its hyperparameters.
 type Learned<'a> = (&'static str, &'a [(Id, Id)], &'a [(Id, Id)]);
@@ -115,6 +121,11 @@ fn untied(tensors: &Tensors) -> Result<Dictionary<f32>, DictionaryError> {
     coder.into_dictionary().map_err(|message| refuse(tensors.path(), message))
 }
 
+/// [d, d].
+fn identity(d: usize) -> Vec<f32> {
+    (0..d * d).map(|i| if i / d == i % d { 1.0 } else { 0.0 }).collect()
+}
+
 fn tied(tensors: &Tensors, normalises: bool) -> Result<Dictionary<f32>, DictionaryError> {
     tensors.only(&["encoder", "encoder_bias", "center_trans", "center_rot", "center_scale"])?;
     let [d_sae, d_in] = tensors.dims("encoder")?;
@@ -126,11 +137,7 @@ fn tied(tensors: &Tensors, normalises: bool) -> Result<Dictionary<f32>, Dictiona
         true => tensors.take(name, shape),
         false => Ok(default()),
     };
-    let identity = || {
-        (0..d_in * d_in)
-            .map(|i| if i / d_in == i % d_in { 1.0 } else { 0.0 })
-            .collect()
-    };
+    let identity = || identity(d_in);
     let shift = or_else("center_trans", &[d_in], &|| vec![0.0; d_in])?;
     let rotation = or_else("center_rot", &[d_in, d_in], &identity)?;
     let scale = or_else("center_scale", &[d_in], &|| vec![1.0; d_in])?;
@@ -176,4 +183,54 @@ fn tied(tensors: &Tensors, normalises: bool) -> Result<Dictionary<f32>, Dictiona
         rule: Rule::Relu,
     };
     coder.into_dictionary().map_err(|message| refuse(tensors.path(), message))
+}
+
+/// Writes a folder with a list of one dictionary.
+///
+/// # Errors
+/// What they have not: other rules and input scales, and a decoder's bias where the encoder is not the decoder; and a file that cannot be
+/// written, or would be of 4 GiB or more.
+pub fn write(folder: &Path, mut coder: Coder, facts: &Facts) -> Result<(), DictionaryError> {
+    if coder.rule != Rule::Relu {
+        return Err(limits::other_kind(folder, facts, &coder.rule, "relu"));
+    }
+    limits::sees_activations(folder, facts)?;
+    let (d_in, d_sae) = (coder.b_dec.len(), coder.b_enc.len());
+    let has_bias = |coder: &Coder| coder.b_dec.iter().any(|b| *b != 0.0);
+    let is_tied = coder.w_enc == coder.w_dec && coder.clone().with_unit_rows().w_dec == coder.w_dec;
+    let is_tied = is_tied && (coder.subtracts || !has_bias(&coder));
+    if !is_tied {
+        coder.centre(false);
+        if has_bias(&coder) {
+            let message = "found a bias of the decoder; sparse_coding's UntiedSAE has none, and its TiedSAE subtracts it from the input of \
+                           an encoder that is the decoder";
+            return Err(refuse(folder, message));
+        }
+        coder = coder.with_unit_rows();
+    }
+    let rows = |rows: &[f32]| Array::f32(&[d_sae, d_in], rows);
+    let mut arrays = vec![
+        ("encoder", rows(&coder.w_enc)),
+        ("encoder_bias", Array::f32(&[d_sae], &coder.b_enc)),
+    ];
+    if is_tied {
+        arrays.push(("center_trans", Array::f32(&[d_in], &coder.b_dec)));
+        arrays.push(("center_rot", Array::f32(&[d_in, d_in], &identity(d_in))));
+        arrays.push(("center_scale", Array::f32(&[d_in], &vec![1.0; d_in])));
+    } else {
+        arrays.push(("decoder", rows(&coder.w_dec)));
+    }
+    let mut attributes: Vec<_> = arrays.iter().map(|(name, array)| (*name, Value::Tensor(array))).collect();
+    attributes.extend(is_tied.then_some(("norm_encoder", Value::Flag(true))));
+    attributes.push(("n_feats", Value::Int(d_sae)));
+    attributes.push(("activation_size", Value::Int(d_in)));
+    let class = if is_tied { "TiedSAE" } else { "UntiedSAE" };
+    let mut hyperparameters = vec![("dict_size", Value::Int(d_sae))];
+    // as it is read: theirs is not divided by the width
+    if let Some(Objective::Local { sparsity }) = facts.objective {
+        hyperparameters.push(("l1_alpha", Value::Float(sparsity / d_in as f64)));
+    }
+    let pair = Value::Tuple(vec![Value::Object([MODULE, class], attributes), Value::Dict(hyperparameters)]);
+    std::fs::create_dir_all(folder).map_err(|e| io(folder, e))?;
+    write_archive(&folder.join(WEIGHTS), file_of(&Value::List(vec![pair])))
 }

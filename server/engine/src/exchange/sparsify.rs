@@ -1,34 +1,38 @@
 //! sparsify's folders: `cfg.json` and `sae.safetensors`, one per hook point, named as the module is: `layers.5`, `layers.5.mlp`.
 //!
-//! encode: the k largest of ReLU(W (x − b_dec) + b); both matrices are [d_sae, d_in].
+//! encode: the k largest of ReLU(W (x − b_dec) + b); both matrices are [d_sae, d_in]. Older versions had `signed`: no ReLU, and the k of
+//! largest size with their signs. Later ones pass over that field, so that it is read and not written.
 //!
 //! A transcoder (`transcode`) reads a module's input and writes its output, takes no bias from the input, and may have a skip connection
 //! W_skip [d_out, d_in]. An MLP's input is what the norm before it gives, gain and bias included.
 
 use api::{HookPoint, ResidualFrame, Site};
+use serde_json::json;
 use std::path::Path;
 
 use super::{
     Choice, Facts, Format, Imported,
     coder::{Coder, Rows, Rule},
-    errors::refuse,
+    errors::{io, refuse},
     fields::Fields,
-    folder::in_folder,
+    folder::{in_folder, write_json, write_safetensors},
+    limits,
     place::{Beside, Place, reading},
-    tensors::Tensors,
+    tensors::{Array, Tensors},
     transcoder::Transcoder,
 };
 use crate::dictionary::DictionaryError;
 
 /// The weights' file.
 pub const WEIGHTS: &str = "sae.safetensors";
+const CONFIG: &str = "cfg.json";
 
 /// Reads a folder.
 ///
 /// # Errors
 /// Options that change the output in a way that is not done here, and tensors that do not fit.
 pub fn read(folder: &Path, choice: &Choice) -> Result<Imported, DictionaryError> {
-    let path = in_folder(folder, "cfg.json")?;
+    let path = in_folder(folder, CONFIG)?;
     let config = Fields::open(&path)?;
     match config.text("activation")? {
         None | Some("topk") => {}
@@ -48,6 +52,13 @@ pub fn read(folder: &Path, choice: &Choice) -> Result<Imported, DictionaryError>
         )?;
     }
     let skips = config.flag("skip_connection", false)?;
+    if transcodes {
+        config.off(
+            "signed",
+            "a transcoder of the k largest sizes with their signs is none of ours",
+        )?;
+    }
+    let signed = config.flag("signed", false)?;
     let tensors = Tensors::open(&in_folder(folder, WEIGHTS)?)?;
     let mut known = vec!["encoder.weight", "encoder.bias", "W_dec", "b_dec"];
     known.extend(skips.then_some("W_skip"));
@@ -73,7 +84,7 @@ pub fn read(folder: &Path, choice: &Choice) -> Result<Imported, DictionaryError>
         b_dec: tensors.take("b_dec", &[d_in])?,
         subtracts: !transcodes,
         rows: Rows::Free,
-        rule: Rule::TopK { k },
+        rule: if signed { Rule::AbsTopK { k } } else { Rule::TopK { k } },
     };
     let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
     let module = name.as_deref().and_then(module);
@@ -86,7 +97,8 @@ pub fn read(folder: &Path, choice: &Choice) -> Result<Imported, DictionaryError>
                 _ => (HookPoint::resid_pre(layer), Beside::Nothing),
             });
             let said = said.map(|(at, beside)| Place { at, beside });
-            let from = reading(folder, said, name.as_deref(), choice)?;
+            // what a norm gives to a module is behind its gain, whoever says at which norm
+            let from = reading(folder, said, name.as_deref(), choice, Beside::Gain)?;
             let transcoder = Transcoder {
                 read_at: from.at,
                 // theirs are as wide on both sides
@@ -108,6 +120,99 @@ pub fn read(folder: &Path, choice: &Choice) -> Result<Imported, DictionaryError>
         ..Facts::new(Format::Sparsify)
     };
     Ok(Imported { dictionary, facts })
+}
+
+/// Writes a folder, whose name says the place (`layers.5`) and is the caller's.
+///
+/// # Errors
+/// What they have not: other rules, input scales and residual streams, and places before a norm's gain; and files that cannot be written.
+pub fn write(folder: &Path, mut coder: Coder, facts: &Facts) -> Result<(), DictionaryError> {
+    let Rule::TopK { k } = coder.rule else {
+        return Err(limits::other_kind(folder, facts, &coder.rule, "topk"));
+    };
+    limits::sees_activations(folder, facts)?;
+    limits::residual(folder, facts, ResidualFrame::Raw)?;
+    if let Some(at) = facts.at().filter(|at| at.is_norm()) {
+        let message =
+            format!("found a dictionary at {at}, before the norm's gain; sparsify's read what a module gives, behind it");
+        return Err(refuse(folder, message));
+    }
+    coder.centre(true);
+    save(folder, &coder, k, None, false)
+}
+
+/// As [`write`], of a transcoder, which `facts` say to read behind the norm's gain where it reads at a norm.
+///
+/// # Errors
+/// As [`write`]; and places that are not the input and the output of one module, and widths that differ.
+pub fn write_transcoder(folder: &Path, transcoder: &Transcoder, facts: &Facts) -> Result<(), DictionaryError> {
+    let Transcoder { read_at, w_skip, coder } = transcoder;
+    let Rule::TopK { k } = coder.rule else {
+        return Err(limits::other_kind(folder, facts, &coder.rule, "topk"));
+    };
+    limits::sees_activations(folder, facts)?;
+    limits::residual(folder, facts, ResidualFrame::Raw)?;
+    let (d_in, d_out) = (coder.w_enc.len() / coder.b_enc.len(), coder.b_dec.len());
+    if d_in != d_out {
+        let message = format!("found a transcoder from {d_in} dimensions to {d_out}; sparsify's are as wide on both sides");
+        return Err(refuse(folder, message));
+    }
+    let behind = Place {
+        at: *read_at,
+        beside: Beside::Gain,
+    };
+    if read_at.is_norm() && facts.reads != Some(behind) {
+        let message = format!("found a transcoder that reads {read_at}, before the norm's gain; sparsify's read behind it");
+        return Err(refuse(folder, message));
+    }
+    let of_module = |layer| {
+        let modules = [
+            (Site::Ln2, Site::MlpOut),
+            (Site::Ln1, Site::AttnOut),
+            (Site::ResidPre, Site::ResidPost),
+        ];
+        modules.map(|(from, to)| (HookPoint::block(layer, from), HookPoint::block(layer, to)))
+    };
+    let to = facts.at();
+    let is_one = read_at.layer().map(of_module).is_some_and(|modules| {
+        let mut modules = modules.into_iter().filter(|(from, _)| from == read_at);
+        modules.any(|(_, written)| to.is_none_or(|to| to == written))
+    });
+    if !is_one {
+        let to = to.map_or_else(|| "another place".to_owned(), |to| to.to_string());
+        let message = format!(
+            "found a transcoder from {read_at} to {to}; sparsify's are of one module: from ln2.hook_normalized to hook_mlp_out, from \
+             ln1.hook_normalized to hook_attn_out or from hook_resid_pre to hook_resid_post of a block"
+        );
+        return Err(refuse(folder, message));
+    }
+    save(folder, coder, k, w_skip.as_deref(), true)
+}
+
+fn save(folder: &Path, coder: &Coder, k: usize, w_skip: Option<&[f32]>, transcodes: bool) -> Result<(), DictionaryError> {
+    let (d_in, d_sae) = (coder.b_dec.len(), coder.b_enc.len());
+    let mut tensors = vec![
+        ("encoder.weight", Array::f32(&[d_sae, d_in], &coder.w_enc)),
+        ("encoder.bias", Array::f32(&[d_sae], &coder.b_enc)),
+        ("W_dec", Array::f32(&[d_sae, d_in], &coder.w_dec)),
+        ("b_dec", Array::f32(&[d_in], &coder.b_dec)),
+    ];
+    tensors.extend(w_skip.map(|rows| ("W_skip", Array::f32(&[d_in, d_in], rows))));
+    let config = json!({
+        "activation": "topk",
+        "expansion_factor": d_sae.div_ceil(d_in),
+        // it is of training alone
+        "normalize_decoder": !transcodes,
+        "num_latents": d_sae,
+        "k": k,
+        "multi_topk": false,
+        "skip_connection": w_skip.is_some(),
+        "transcode": transcodes,
+        "d_in": d_in,
+    });
+    std::fs::create_dir_all(folder).map_err(|e| io(folder, e))?;
+    write_safetensors(&folder.join(WEIGHTS), &tensors)?;
+    write_json(&folder.join(CONFIG), &config)
 }
 
 /// The block of a module, and where its output is: `layers.5` or `h.5` is a block, with `.mlp`, `.attn` or `.self_attn` a part of it.

@@ -135,37 +135,130 @@ impl Saved {
     }
 }
 
+/// What is written into a file as `torch.save` does it. Only names are written of classes: nothing here knows what they do.
+#[derive(Clone, Debug)]
+pub enum Value<'a> {
+    /// A tensor.
+    Tensor(&'a Array),
+    /// A string.
+    Text(&'a str),
+    /// `True` or `False`.
+    Flag(bool),
+    /// A whole number.
+    Int(usize),
+    /// A number.
+    Float(f64),
+    /// A list.
+    List(Vec<Value<'a>>),
+    /// A tuple.
+    Tuple(Vec<Value<'a>>),
+    /// A dictionary.
+    Dict(Vec<(&'a str, Value<'a>)>),
+    /// An `OrderedDict`, which a state dict is.
+    Ordered(Vec<(&'a str, Value<'a>)>),
+    /// An object of the class `module`, `name`, with its attributes.
+    Object([&'a str; 2], Vec<(&'a str, Value<'a>)>),
+}
+
 /// The bytes of a file as `torch.save` writes a state dict of `tensors`; none where it would be of 4 GiB or more.
 pub fn state_dict_file(tensors: &[(&str, Array)]) -> Option<Vec<u8>> {
-    // protocol 2; OrderedDict()
-    let mut pickle = b"\x80\x02ccollections\nOrderedDict\n)R(".to_vec();
-    let mut files = Vec::new();
-    for (key, (name, array)) in tensors.iter().enumerate() {
+    let entries = tensors.iter().map(|(name, array)| (*name, Value::Tensor(array)));
+    file_of(&Value::Ordered(entries.collect()))
+}
+
+/// The bytes of a file as `torch.save` writes `value`; none where it would be of 4 GiB or more.
+pub fn file_of(value: &Value<'_>) -> Option<Vec<u8>> {
+    let mut writer = Writer {
+        // protocol 2
+        pickle: b"\x80\x02".to_vec(),
+        files: Vec::new(),
+    };
+    writer.push(value);
+    let Writer { mut pickle, mut files } = writer;
+    pickle.push(b'.');
+    files.insert(0, ("archive/data.pkl".into(), pickle));
+    files.insert(1, ("archive/byteorder".into(), b"little".to_vec()));
+    files.push(("archive/version".into(), b"3\n".to_vec()));
+    pack(&files)
+}
+
+/// A pickle in the making, and the storages of its tensors.
+struct Writer {
+    pickle: Vec<u8>,
+    files: Vec<(String, Vec<u8>)>,
+}
+
+impl Writer {
+    fn push(&mut self, value: &Value<'_>) {
+        match value {
+            Value::Tensor(array) => self.tensor(array),
+            Value::Text(text) => push_text(&mut self.pickle, text),
+            Value::Flag(flag) => self.pickle.push(0x89 - u8::from(*flag)),
+            Value::Int(n) => push_int(&mut self.pickle, *n),
+            Value::Float(number) => {
+                self.pickle.push(b'G');
+                self.pickle.extend(number.to_be_bytes());
+            }
+            Value::List(items) => {
+                self.pickle.extend(b"](");
+                items.iter().for_each(|item| self.push(item));
+                self.pickle.push(b'e');
+            }
+            Value::Tuple(items) => {
+                self.pickle.push(b'(');
+                items.iter().for_each(|item| self.push(item));
+                self.pickle.push(b't');
+            }
+            Value::Dict(entries) => {
+                self.pickle.push(b'}');
+                self.entries(entries);
+            }
+            Value::Ordered(entries) => {
+                self.pickle.extend(b"ccollections\nOrderedDict\n)R");
+                self.entries(entries);
+            }
+            Value::Object([module, class], attributes) => {
+                // made without its own constructor, and given its attributes
+                self.pickle.extend(format!("c{module}\n{class}\n").bytes());
+                self.pickle.extend(b")\x81}");
+                self.entries(attributes);
+                self.pickle.push(b'b');
+            }
+        }
+    }
+
+    /// Sets entries of the dictionary that has just been made.
+    fn entries(&mut self, entries: &[(&str, Value<'_>)]) {
+        self.pickle.push(b'(');
+        for (name, value) in entries {
+            push_text(&mut self.pickle, name);
+            self.push(value);
+        }
+        self.pickle.push(b'u');
+    }
+
+    fn tensor(&mut self, array: &Array) {
+        let key = self.files.len();
         let size = array.dtype.bitsize() / 8;
         let storage = match array.dtype {
             Dtype::I32 => "IntStorage",
             Dtype::I64 => "LongStorage",
             _ => "FloatStorage",
         };
-        push_text(&mut pickle, name);
+        let pickle = &mut self.pickle;
         pickle.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((");
-        push_text(&mut pickle, "storage");
+        push_text(pickle, "storage");
         pickle.extend(format!("ctorch\n{storage}\n").bytes());
-        push_text(&mut pickle, &key.to_string());
-        push_text(&mut pickle, "cpu");
-        push_int(&mut pickle, array.bytes.len() / size);
+        push_text(pickle, &key.to_string());
+        push_text(pickle, "cpu");
+        push_int(pickle, array.bytes.len() / size);
         pickle.extend(b"tQK\x00");
-        push_tuple(&mut pickle, &array.shape);
-        push_tuple(&mut pickle, &row_major(&array.shape));
+        push_tuple(pickle, &array.shape);
+        push_tuple(pickle, &row_major(&array.shape));
         // requires no gradient, has no hooks
         pickle.extend(b"\x89ccollections\nOrderedDict\n)RtR");
-        files.push((format!("archive/data/{key}"), array.bytes.clone()));
+        self.files.push((format!("archive/data/{key}"), array.bytes.clone()));
     }
-    pickle.extend(b"u.");
-    files.insert(0, ("archive/data.pkl".into(), pickle));
-    files.insert(1, ("archive/byteorder".into(), b"little".to_vec()));
-    files.push(("archive/version".into(), b"3\n".to_vec()));
-    pack(&files)
 }
 
 /// How far the next element is, per dimension, when rows follow each other.

@@ -1,5 +1,5 @@
 //! The YAML that e2e_sae writes beside its checkpoints: nested mappings, lists of scalars, plain and quoted scalars, comments. What is
-//! beyond that (anchors, blocks of text, several documents) is refused with its line.
+//! beyond that (anchors, blocks of text, several documents) is refused with its line. What is written has nothing beyond it either.
 
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -154,6 +154,61 @@ fn scalar(text: &str, number: usize) -> Result<Value, String> {
     })
 }
 
+/// A mapping, as PyYAML and [`open`] read it.
+pub fn text(fields: &Map<String, Value>) -> String {
+    let mut out = String::new();
+    push(&mut out, fields, "");
+    out
+}
+
+fn push(out: &mut String, fields: &Map<String, Value>, indent: &str) {
+    for (name, value) in fields {
+        match value {
+            Value::Object(inner) if !inner.is_empty() => {
+                *out += &format!("{indent}{name}:\n");
+                push(out, inner, &format!("{indent}  "));
+            }
+            Value::Array(items) if !items.is_empty() => {
+                *out += &format!("{indent}{name}:\n");
+                for item in items {
+                    *out += &format!("{indent}- {}\n", plain(item));
+                }
+            }
+            _ => *out += &format!("{indent}{name}: {}\n", plain(value)),
+        }
+    }
+}
+
+/// A scalar, or an empty list or mapping.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => {
+            let is_word = text.starts_with(|c: char| c.is_ascii_alphabetic())
+                && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c));
+            // what would be another value without quotes; PyYAML knows more of them than `scalar` does
+            let is_taken = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"].contains(&&*text.to_lowercase());
+            match is_word && !is_taken {
+                true => text.clone(),
+                false if text.contains('\'') => format!("\"{text}\""),
+                false => format!("'{text}'"),
+            }
+        }
+        // to PyYAML a number without a point, or an exponent without a sign, is a string
+        Value::Number(number) => {
+            let text = number.to_string();
+            match text.split_once('e') {
+                None => text,
+                Some((mantissa, exponent)) => {
+                    let point = if mantissa.contains('.') { "" } else { ".0" };
+                    let sign = if exponent.starts_with(['-', '+']) { "" } else { "+" };
+                    format!("{mantissa}{point}e{sign}{exponent}")
+                }
+            }
+        }
+        other => other.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,5 +240,27 @@ mod tests {
             let error = parse(text).unwrap_err();
             assert!(error.contains(says), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let fields = json!({
+            "lr": 1e-7, "large": 1e21, "half": 0.5, "seed": 3, "name": "a: b", "quoted": "it's", "word": "tiny/gpt2", "switch": "Yes",
+            "digits": "400", "none": null, "flag": true, "empty": {}, "nothing": [],
+            "loss": {"in_to_orig": {"total_coeff": 2.5}, "out_to_orig": null}, "list": ["blocks.6.hook_resid_pre", "two"],
+        });
+        let text = text(fields.as_object().unwrap());
+        for line in [
+            "lr: 1.0e-7\n",
+            "large: 1.0e+21\n",
+            "word: tiny/gpt2\n",
+            "switch: 'Yes'\n",
+            "    total_coeff: 2.5\n",
+        ] {
+            assert!(text.contains(line), "{line}: {text}");
+        }
+        let mut expected = fields;
+        expected["seed"] = json!(3.0);
+        assert_eq!(Value::Object(parse(&text).unwrap()), expected);
     }
 }

@@ -206,6 +206,31 @@ fn dictionary_learning_classes() {
 }
 
 #[test]
+fn what_an_interrupted_run_of_dictionary_learning_leaves() {
+    let all = checked(&[
+        ("dictionary_learning_interrupted", "", KindName::ReluSaelens),
+        ("dictionary_learning_interrupted", "ae.pt", KindName::ReluSaelens),
+        // without a config.json the one inside says the class and the place
+        ("dictionary_learning_interrupted_gated", "", KindName::Gated),
+        ("dictionary_learning_interrupted_jumprelu", "", KindName::JumpRelu),
+        ("dictionary_learning_interrupted_topk", "checkpoint_5.pt", KindName::TopK),
+        (
+            "dictionary_learning_interrupted_batchtopk",
+            "checkpoint_5.pt",
+            KindName::BatchTopK,
+        ),
+    ]);
+    for imported in &all {
+        let facts = &imported.facts;
+        assert_eq!(facts.format, Format::DictionaryLearning);
+        assert_eq!(facts.at(), Some("blocks.1.hook_resid_post".parse().unwrap()));
+        assert_eq!((facts.lr, facts.model.as_deref()), (Some(3e-4), Some("tiny")));
+        // its number is in the weights
+        assert_eq!(facts.normaliser, Normaliser::default());
+    }
+}
+
+#[test]
 fn sparsify_openai_and_gemma_scope() {
     let at = |imported: &Imported| imported.facts.at().map(|at| at.to_string());
     let all = checked(&[
@@ -227,13 +252,21 @@ fn sparsify_openai_and_gemma_scope() {
             KindName::JumpRelu,
         ),
         ("gemma_scope_2", "resid_post/layer_1_width_16k_l0_small", KindName::JumpRelu),
+        (
+            "gemma_scope_embedding",
+            "scope-2b-pt-res/embedding/width_16k/average_l0_5",
+            KindName::JumpRelu,
+        ),
+        ("sparsify_signed", "layers.1", KindName::AbsTopK),
     ]);
     assert_eq!(at(&all[0]).as_deref(), Some("blocks.1.hook_mlp_out"));
     assert_eq!(at(&all[2]).as_deref(), Some("blocks.4.hook_resid_post"));
     assert_eq!(all[2].facts.normaliser.input_scale(), InputScale::LayerNorm);
-    for gemma in &all[3..] {
+    for gemma in &all[3..6] {
         assert_eq!(at(gemma).as_deref(), Some("blocks.1.hook_resid_post"));
     }
+    assert_eq!(at(&all[6]).as_deref(), Some("hook_embed"));
+    assert_eq!(at(&all[7]).as_deref(), Some("blocks.1.hook_resid_post"));
 }
 
 #[test]
@@ -307,4 +340,17 @@ fn a_path_says_where_a_dictionary_is() {
     let from = folder().join("gemma_scope/scope-2b-pt-res/layer_1/width_16k/average_l0_5/params.npz");
     std::fs::copy(from, copy.path().join("params.npz")).unwrap();
     assert_eq!(read_any(Path::new(copy.path())).facts.at(), None);
+    // in the second release a folder says which part of the block it is; attention's are the heads' outputs
+    let from = folder().join("gemma_scope_2/resid_post/layer_1_width_16k_l0_small/params.safetensors");
+    for (name, site) in [
+        ("resid_post", Site::ResidPost),
+        ("mlp_out", Site::MlpOut),
+        ("attn_out", Site::Z),
+        ("attn_out_all", Site::Z),
+    ] {
+        let place = copy.path().join(name).join("layer_12_width_16k_l0_small");
+        std::fs::create_dir_all(&place).unwrap();
+        std::fs::copy(&from, place.join("params.safetensors")).unwrap();
+        assert_eq!(read_any(&place).facts.at(), Some(HookPoint::block(12, site)), "{name}");
+    }
 }

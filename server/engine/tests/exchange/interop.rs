@@ -1,4 +1,5 @@
-//! sae-lens and dictionary-learning as PyPI has them: what we write they load to the same numbers, and what they write we do.
+//! sae-lens and dictionary-learning as PyPI has them: what we write they load to the same numbers, and what they write we do. Other tools'
+//! files are read in Python, with what the tools read them with, and their formulas give the same on what we write.
 //! Run by `cargo xtask interop`, which makes their Python; without that there is nothing to run.
 
 use api::{HookPoint, KindName, ResidualFrame, Site};
@@ -14,8 +15,9 @@ use std::{
 };
 
 use crate::{
+    module_transcoders::{of_module, topk_transcoders},
     outputs_through, read_any, relative,
-    round_trip::{D_IN, N, dictionaries, tokens, written},
+    round_trip::{D_IN, N, contributions, dictionaries, facts, lengths, tokens, written},
     transcoders::transcoders,
 };
 
@@ -42,26 +44,6 @@ fn other_side(python: &Path, what: &str, folder: &Path) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop/interop.py");
     let done = Command::new(python).arg(script).arg(what).arg(folder).output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-}
-
-/// What each feature contributes to x̂, as a length: activations times what one of 1 writes, which no convention changes.
-fn contributions(acts: &[f32], lengths: &[f32]) -> Vec<f32> {
-    acts.iter().zip(lengths.iter().cycle()).map(|(a, n)| a * n).collect()
-}
-
-/// The lengths of ours: those of the rows, which some of ReLU's conventions keep.
-fn lengths(dictionary: &Dictionary<f32>) -> Vec<f32> {
-    let rows = dictionary.parameters().0.iter().find(|t| t.name == "W_dec");
-    match (dictionary.kind().name(), rows) {
-        (
-            KindName::ReluUnit | KindName::ReluApril | KindName::ReluSaelens | KindName::PAnneal | KindName::MatchingPursuit,
-            Some(rows),
-        ) => {
-            let rows = rows.data.chunks_exact(dictionary.d_in());
-            rows.map(|row| row.iter().map(|w| w * w).sum::<f32>().sqrt()).collect()
-        }
-        _ => vec![1.0; dictionary.d_sae()],
-    }
 }
 
 fn theirs(folder: &Path, name: &str) -> Vec<f32> {
@@ -172,4 +154,83 @@ fn we_load_what_they_write() {
         }
     }
     assert!(n >= 44, "only {n} dictionaries were written");
+}
+
+/// The tools of which there is no package, by the names of their folders.
+const FORMULAS: [(&str, Format); 5] = [
+    ("sparsify", Format::Sparsify),
+    ("openai", Format::OpenAi),
+    ("gemma_scope", Format::GemmaScope),
+    ("e2e_sae", Format::E2eSae),
+    ("sparse_coding", Format::SparseCoding),
+];
+
+#[test]
+fn their_formulas_give_the_same_on_what_we_write() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut cases: Vec<(String, Dictionary<f32>, Facts)> = Vec::new();
+    for (tool, format) in FORMULAS {
+        let mut add = |dictionary: &Dictionary<f32>, facts: Facts| {
+            let (name, number) = (dictionary.kind().name(), cases.len());
+            cases.push((format!("{tool}/{number}_{name}"), dictionary.clone(), facts));
+        };
+        for mut dictionary in dictionaries() {
+            let (says, kind) = (written(&dictionary).contains(&format), dictionary.kind().name());
+            for scale in [1.0, 0.25].into_iter().filter(|_| says) {
+                add(&dictionary, facts(format, Normaliser::Scale(scale)));
+            }
+            if format == Format::OpenAi && kind == KindName::TopK {
+                add(&dictionary, facts(format, Normaliser::Token(TokenNorm::Layer)));
+            }
+            // what has no bias is one of its untied dictionaries
+            if format == Format::SparseCoding && !says && written(&dictionary).contains(&Format::E2eSae) {
+                dictionary.update(|parameters| {
+                    let biases = parameters.0.iter_mut().filter(|tensor| tensor.name == "b_dec");
+                    biases.for_each(|tensor| tensor.data.fill(0.0));
+                });
+                add(&dictionary, facts(format, Normaliser::default()));
+            }
+        }
+        if format == Format::Sparsify {
+            let [from, to] = [Site::Ln2, Site::MlpOut].map(|site| HookPoint::block(3, site));
+            topk_transcoders(from).iter().for_each(|one| add(one, of_module(from, to)));
+        }
+    }
+    for (path, dictionary, facts) in &cases {
+        write(dictionary, facts, None, &folder.path().join(path)).unwrap();
+    }
+    other_side(&python, "load", folder.path());
+    let mut most = 0.0f64;
+    for (path, dictionary, facts) in &cases {
+        let (codes, x_hat) = outputs_through(facts.normaliser, dictionary, &tokens());
+        let scale = match facts.normaliser {
+            Normaliser::Scale(scale) => scale as f32,
+            Normaliser::Token(_) => 1.0,
+        };
+        let codes: Vec<f32> = codes.iter().map(|c| c / scale).collect();
+        let ours = match dictionary.kind().read_at() {
+            Some(_) => codes,
+            None => contributions(&codes, &lengths(dictionary)),
+        };
+        let path = folder.path().join(path);
+        let acts = theirs(&path, "acts");
+        let each = match dictionary.kind().read_at() {
+            // the rows of these keep their lengths
+            Some(_) => acts,
+            None => contributions(&acts, &theirs(&path, "lengths")),
+        };
+        let off = [relative(&each, &ours), relative(&theirs(&path, "x_hat"), &x_hat)];
+        let name = path.strip_prefix(folder.path()).unwrap().display().to_string();
+        println!(
+            "formulas on our {name} ({}): activations {:.1e} off, reconstructions {:.1e}",
+            facts.normaliser.name(),
+            off[0],
+            off[1]
+        );
+        assert!(off.iter().all(|off| *off <= 1e-6), "{name}: {off:?}");
+        most = most.max(off[0]).max(off[1]);
+    }
+    println!("{} dictionaries; {most:.1e} off at most", cases.len());
+    assert!(cases.len() >= 40, "only {} dictionaries were written", cases.len());
 }

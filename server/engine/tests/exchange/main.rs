@@ -7,10 +7,12 @@
 
 mod golden;
 mod interop;
+mod module_transcoders;
 mod real;
 mod refused;
 mod round_trip;
 mod transcoders;
+mod writers;
 
 use engine::{
     dictionary::{Back, Dictionary, Normaliser, Path as Passes, Scratch, SparseCodes},

@@ -1,9 +1,16 @@
 //! Files that are refused: each with one clear error, none with anything executed.
 
-use engine::exchange::{Choice, read};
+use api::{KindName, ResidualFrame};
+use engine::{
+    dictionary::Normaliser,
+    exchange::{Choice, Facts, Format, read, write},
+};
 use std::{fs, path::Path};
 
-use crate::folder;
+use crate::{
+    folder,
+    round_trip::{dictionaries, facts},
+};
 
 fn error_of(path: &Path) -> String {
     read(path, &Choice::default()).map(|_| ()).unwrap_err().to_string()
@@ -46,6 +53,11 @@ fn torch_files_that_cannot_be_used() {
             "postact_fn is 'Identity'; expected ReLU, without which codes may be negative",
         ),
         ("openai_k.pt", "k is no number of features; expected 1 to 10"),
+        (
+            "norm_factor.pt",
+            "its norm_factor, by which its run divides activations, is -2.5; expected a number above 0",
+        ),
+        ("done.pt", "a norm_factor beside 'ae' and no optimizer"),
         ("openai_other.pt", "its activation is 'Identity'; expected ReLU or TopK"),
         ("named/layer1.sae.pt", "no folder above it says how many features fire"),
         ("objects.npz", "holds '|O'"),
@@ -152,6 +164,24 @@ fn saelens_configs_that_cannot_be_used() {
     assert!(error.contains("field 'max_iterations' is 0; expected"), "{error}");
     let error = changed("saelens_standard", |config| config["metadata"]["hook_head_index"] = 3.into());
     assert!(error.contains("'metadata.hook_head_index' is 3"), "{error}");
+    for version in ["7.0.0", "9.0", "10.2.0-rc.1"] {
+        let error = changed("saelens_standard", |config| {
+            config["metadata"]["sae_lens_version"] = version.into()
+        });
+        let says = format!("field 'metadata.sae_lens_version' is \"{version}\"; expected a version from 3 to 6");
+        assert!(error.contains(&says), "{error}");
+        // what is flat counts where there is metadata, too
+        let error = changed("saelens_standard", |config| config["sae_lens_version"] = version.into());
+        assert!(
+            error.contains(&format!("field 'sae_lens_version' is \"{version}\"")),
+            "{error}"
+        );
+        let error = changed("saelens_flat", |config| config["sae_lens_version"] = version.into());
+        assert!(
+            error.contains(&format!("field 'sae_lens_version' is \"{version}\"")),
+            "{error}"
+        );
+    }
     let error = changed("saelens_topk", |config| config["k"] = 11.into());
     assert!(
         error.contains("field 'k' is 11; expected features per token, 1 to 10"),
@@ -247,6 +277,13 @@ fn other_configs_that_cannot_be_used() {
         let error = changed("sparsify/layers.1.mlp", |config| config[field] = value.clone());
         assert!(error.contains(says), "{field}: {error}");
     }
+    let error = changed("sparsify/layers.1.mlp", |config| {
+        (config["signed"], config["transcode"]) = (true.into(), true.into());
+    });
+    assert!(
+        error.contains("field 'signed' is true; expected false: a transcoder"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -262,4 +299,86 @@ fn places_that_hold_no_dictionary() {
     assert!(error_of(&empty.path().join("notes.txt")).contains("a file of no known format"));
     fs::write(empty.path().join("final_config.yaml"), "seed: 0\n").unwrap();
     assert!(error_of(empty.path()).contains("no samples_N.pt"));
+}
+
+#[test]
+fn what_a_format_cannot_say_is_refused_by_name() {
+    let all = dictionaries();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("unwritten");
+    let refused = |kind: KindName, facts: &Facts| {
+        let dictionary = all.iter().find(|one| one.kind().name() == kind).unwrap();
+        let error = write(dictionary, facts, None, &path).unwrap_err().to_string();
+        assert!(!path.exists(), "{kind}: something is written");
+        error
+    };
+    let plain = |format| facts(format, Normaliser::default());
+    let relu = [
+        KindName::Relu,
+        KindName::ReluApril,
+        KindName::ReluSaelens,
+        KindName::Tied,
+        KindName::PAnneal,
+    ];
+    let others = [
+        (KindName::Gated, "a gated"),
+        (KindName::TopK, "a topk"),
+        (KindName::BatchTopK, "a batchtopk"),
+        (KindName::Matryoshka, "a matryoshka"),
+        (KindName::JumpRelu, "a jumprelu"),
+        (KindName::AbsTopK, "an abstopk"),
+        (KindName::MatchingPursuit, "a matching-pursuit"),
+    ];
+    let kinds: Vec<_> = relu.map(|kind| (kind, "a relu")).into_iter().chain(others).collect();
+    let (thresholds, topk) = (
+        [KindName::BatchTopK, KindName::Matryoshka, KindName::JumpRelu],
+        [KindName::TopK],
+    );
+    for (format, said, has) in [
+        (Format::Sparsify, &topk[..], "sparsify has topk"),
+        (Format::OpenAi, &[&relu[..], &topk].concat(), "OpenAI has relu and topk"),
+        (
+            Format::GemmaScope,
+            &[&relu[..], &thresholds].concat(),
+            "Gemma Scope has jumprelu, of which",
+        ),
+        (Format::E2eSae, &relu, "e2e_sae has relu"),
+        (Format::SparseCoding, &relu, "sparse_coding has relu"),
+    ] {
+        for (kind, name) in kinds.iter().filter(|(kind, _)| !said.contains(kind)) {
+            let error = refused(*kind, &plain(format));
+            assert!(error.contains(&format!("found {name} dictionary; {has}")), "{error}");
+        }
+        // the stream is read one way or the other; at the heads' outputs there is no other
+        let kind = said[0];
+        let (other, found) = match format {
+            Format::E2eSae => (ResidualFrame::Raw, "raw"),
+            _ => (ResidualFrame::Centred, "centred"),
+        };
+        let framed = |hook: &str| Facts {
+            residual: Some(other),
+            hook: Some(hook.into()),
+            ..plain(format)
+        };
+        if format == Format::SparseCoding || kind == KindName::TopK && format == Format::OpenAi {
+            continue;
+        }
+        for at in ["hook_embed", "blocks.3.hook_resid_mid", "blocks.3.hook_mlp_out"] {
+            let error = refused(kind, &framed(at));
+            let says = format!("found the residual stream {found}; {format}'s dictionaries see it");
+            assert!(error.contains(&says), "{error}");
+        }
+        let dictionary = all.iter().find(|one| one.kind().name() == kind).unwrap();
+        let elsewhere = folder.path().join(format.to_string());
+        write(dictionary, &framed("blocks.3.attn.hook_z"), None, &elsewhere).unwrap();
+    }
+    let before_gain = Facts {
+        hook: Some("blocks.3.ln2.hook_normalized".into()),
+        ..plain(Format::Sparsify)
+    };
+    let error = refused(KindName::TopK, &before_gain);
+    assert!(
+        error.contains("found a dictionary at blocks.3.ln2.hook_normalized, before the norm's gain"),
+        "{error}"
+    );
 }

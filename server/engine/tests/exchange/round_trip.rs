@@ -11,7 +11,8 @@ use crate::{outputs, outputs_through, read_any, relative};
 
 /// Width.
 pub const D_IN: usize = 7;
-const D_SAE: usize = 12;
+/// Features.
+pub const D_SAE: usize = 12;
 /// Tokens.
 pub const N: usize = 40;
 
@@ -85,11 +86,64 @@ pub fn dictionaries() -> Vec<Dictionary<f32>> {
     kinds.map(&mut made).into()
 }
 
-/// The formats that have a form for `dictionary`.
+/// The formats that have a form for `dictionary`, where all tokens are seen at one scale.
 pub fn written(dictionary: &Dictionary<f32>) -> Vec<Format> {
-    match dictionary.kind().name() {
-        KindName::AbsTopK | KindName::MatchingPursuit => vec![Format::SaeLens],
-        _ => vec![Format::SaeLens, Format::DictionaryLearning],
+    let others: &[Format] = match dictionary.kind().name() {
+        KindName::AbsTopK | KindName::MatchingPursuit => return vec![Format::SaeLens],
+        KindName::TopK => &[Format::Sparsify],
+        KindName::BatchTopK | KindName::Matryoshka | KindName::JumpRelu => &[Format::GemmaScope],
+        KindName::Gated => &[],
+        KindName::Tied => &[Format::OpenAi, Format::GemmaScope, Format::E2eSae, Format::SparseCoding],
+        _ => &[Format::OpenAi, Format::GemmaScope, Format::E2eSae],
+    };
+    [&[Format::SaeLens, Format::DictionaryLearning], others].concat()
+}
+
+/// Where a dictionary at [`AT`] lies as `format` has it, in a folder of its own.
+pub fn place(format: Format) -> &'static str {
+    match format {
+        Format::Sparsify => "layers.3",
+        Format::OpenAi => "resid_post_mlp_v5_4k/autoencoders",
+        Format::GemmaScope => "scope-2b-pt-res/layer_3/width_16k/average_l0_5",
+        _ => "",
+    }
+}
+
+/// The place of all of them.
+pub const AT: &str = "blocks.3.hook_resid_post";
+
+/// What is said of a dictionary that is written.
+pub fn facts(format: Format, normaliser: Normaliser) -> Facts {
+    let residual = match format {
+        Format::E2eSae => ResidualFrame::Centred,
+        _ => ResidualFrame::Raw,
+    };
+    Facts {
+        hook: Some(AT.into()),
+        model: Some("tiny".into()),
+        residual: Some(residual),
+        normaliser,
+        ..Facts::new(format)
+    }
+}
+
+/// What each feature contributes to x̂, as a length: activations times what one of 1 writes, which no convention changes.
+pub fn contributions(acts: &[f32], lengths: &[f32]) -> Vec<f32> {
+    acts.iter().zip(lengths.iter().cycle()).map(|(a, n)| a * n).collect()
+}
+
+/// The lengths of ours: those of the rows, which some of ReLU's conventions keep.
+pub fn lengths(dictionary: &Dictionary<f32>) -> Vec<f32> {
+    let rows = dictionary.parameters().0.iter().find(|t| t.name == "W_dec");
+    match (dictionary.kind().name(), rows) {
+        (
+            KindName::ReluUnit | KindName::ReluApril | KindName::ReluSaelens | KindName::PAnneal | KindName::MatchingPursuit,
+            Some(rows),
+        ) => {
+            let rows = rows.data.chunks_exact(dictionary.d_in());
+            rows.map(|row| row.iter().map(|w| w * w).sum::<f32>().sqrt()).collect()
+        }
+        _ => vec![1.0; dictionary.d_sae()],
     }
 }
 
@@ -112,37 +166,57 @@ fn every_kind_in_every_format_that_is_written() {
             let [codes, x_hat] = [codes, x_hat].map(|all| all.iter().map(|v| v / scale as f32).collect::<Vec<_>>());
             for format in written(&dictionary) {
                 let folder = tempfile::tempdir().unwrap();
-                let at = "blocks.3.hook_resid_post";
-                let facts = Facts {
-                    hook: Some(at.into()),
-                    model: Some("tiny".into()),
-                    residual: Some(ResidualFrame::Raw),
-                    normaliser: Normaliser::Scale(scale),
-                    ..Facts::new(format)
-                };
-                write(&dictionary, &facts, Some(&[0.5; D_SAE]), folder.path()).unwrap();
-                let again = read_any(folder.path());
+                let facts = facts(format, Normaliser::Scale(scale));
+                let path = folder.path().join(place(format));
+                write(&dictionary, &facts, Some(&[0.5; D_SAE]), &path).unwrap();
+                let again = read_any(&path);
                 let name = dictionary.kind().name();
                 let (codes_again, x_hat_again) = outputs(&again.dictionary, &x);
-                let off = [relative(&codes_again, &codes), relative(&x_hat_again, &x_hat)];
+                let each = contributions(&codes, &lengths(&dictionary));
+                let each_again = contributions(&codes_again, &lengths(&again.dictionary));
+                let off = [relative(&each_again, &each), relative(&x_hat_again, &x_hat)];
                 assert!(
-                    off.iter().all(|off| *off < 1e-5),
+                    off.iter().all(|off| *off < 1e-6),
                     "{name} as {format}, scale {scale}: {off:?}"
                 );
+                // these have rows of length 1, which free ones become
+                let has_unit_rows = matches!(format, Format::GemmaScope | Format::E2eSae);
+                if !has_unit_rows || lengths(&dictionary).iter().all(|n| (n - 1.0).abs() < 1e-6) {
+                    let off = relative(&codes_again, &codes);
+                    assert!(off < 1e-6, "{name} as {format}, scale {scale}: {off:.1e}");
+                }
+                let is_as_it_was = matches!(
+                    (format, name),
+                    (Format::Sparsify, _) | (Format::OpenAi, KindName::ReluSaelens) | (Format::E2eSae, KindName::Relu)
+                );
+                if is_as_it_was && scale == 1.0 {
+                    assert_eq!(codes_again, codes, "{name} as {format}");
+                    // its method divides rows by their lengths, which ours did before they were written
+                    let is_same = x_hat_again == x_hat || format == Format::E2eSae;
+                    assert!(is_same, "{name} as {format}: other reconstructions");
+                }
+                let subtracts = matches!(format, Format::DictionaryLearning | Format::OpenAi);
                 let expected = match (name, format) {
-                    (KindName::Relu | KindName::Tied, Format::DictionaryLearning) | (KindName::PAnneal, _) => KindName::ReluUnit,
+                    (_, Format::GemmaScope) => KindName::JumpRelu,
+                    (_, Format::E2eSae) => KindName::Relu,
+                    (_, Format::SparseCoding) => KindName::Tied,
+                    (KindName::Relu | KindName::Tied, _) if subtracts => KindName::ReluUnit,
+                    (KindName::PAnneal, _) => KindName::ReluUnit,
                     (KindName::Tied, _) => KindName::Relu,
-                    // its class subtracts the bias, which the encoder's takes in
-                    (KindName::ReluApril, Format::DictionaryLearning) => KindName::ReluSaelens,
+                    // their classes subtract the bias, which the encoder's takes in
+                    (KindName::ReluApril, _) if subtracts => KindName::ReluSaelens,
                     // SAELens exports it so
                     (KindName::BatchTopK | KindName::Matryoshka, Format::SaeLens) => KindName::JumpRelu,
                     (name, _) => name,
                 };
                 assert_eq!(again.dictionary.kind().name(), expected, "{format}");
-                assert_eq!(again.facts.model.as_deref(), Some("tiny"));
-                assert_eq!(again.facts.residual, Some(ResidualFrame::Raw));
+                assert_eq!(again.facts.format, format);
+                let names_model = matches!(format, Format::SaeLens | Format::DictionaryLearning | Format::E2eSae);
+                assert_eq!(again.facts.model.as_deref(), names_model.then_some("tiny"));
+                let is_known = format != Format::SparseCoding;
+                assert_eq!(again.facts.residual, facts.residual.filter(|_| is_known), "{format}");
+                assert_eq!(again.facts.hook.as_deref(), is_known.then_some(AT), "{format}");
                 if format == Format::SaeLens {
-                    assert_eq!(again.facts.hook.as_deref(), Some(at));
                     let sparsity = again.facts.log_sparsity.unwrap();
                     assert!(sparsity.iter().all(|s| (s - 0.5f32.log10()).abs() < 1e-6));
                 }
@@ -169,9 +243,21 @@ fn each_tokens_own_scale_is_written_by_name() {
             let off = [relative(&b.0, &a.0), relative(&b.1, &a.1)];
             assert!(off.iter().all(|off| *off < 1e-5), "{}: {off:?}", dictionary.kind().name());
         }
-        let folder = tempfile::tempdir().unwrap();
-        let error = write(&dictionaries()[0], &facts(Format::DictionaryLearning), None, folder.path()).unwrap_err();
-        assert!(error.to_string().contains("see the activations themselves"), "{error}");
+        for dictionary in dictionaries() {
+            for format in written(&dictionary).into_iter().filter(|format| *format != Format::SaeLens) {
+                let folder = tempfile::tempdir().unwrap();
+                let error = write(&dictionary, &self::facts(format, normaliser), None, folder.path()).unwrap_err();
+                let expected = match format {
+                    Format::OpenAi => "OpenAI's dictionaries with ReLU have none",
+                    _ => "dictionaries see the activations themselves",
+                };
+                let error = error.to_string();
+                assert!(
+                    error.contains(expected) && error.contains(&normaliser.input_scale().to_string()),
+                    "{error}"
+                );
+            }
+        }
     }
 }
 
@@ -204,12 +290,22 @@ fn scores_with_signs_are_written_as_abstopk() {
 fn the_same_bytes_each_time() {
     let bytes = |format: Format| {
         let folder = tempfile::tempdir().unwrap();
-        write(&dictionaries()[3], &Facts::new(format), None, folder.path()).unwrap();
+        let all = dictionaries();
+        let dictionary = all.iter().find(|one| written(one).contains(&format)).unwrap();
+        write(dictionary, &facts(format, Normaliser::default()), None, folder.path()).unwrap();
         let mut files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().path()).collect();
         files.sort();
         files.iter().map(|file| std::fs::read(file).unwrap()).collect::<Vec<_>>()
     };
-    for format in [Format::SaeLens, Format::DictionaryLearning] {
+    for format in [
+        Format::SaeLens,
+        Format::DictionaryLearning,
+        Format::Sparsify,
+        Format::OpenAi,
+        Format::GemmaScope,
+        Format::E2eSae,
+        Format::SparseCoding,
+    ] {
         assert_eq!(bytes(format), bytes(format), "{format}");
     }
 }
@@ -217,7 +313,7 @@ fn the_same_bytes_each_time() {
 #[test]
 fn what_is_only_read_is_not_written() {
     let folder = tempfile::tempdir().unwrap();
-    let error = write(&dictionaries()[0], &Facts::new(Format::OpenAi), None, folder.path()).unwrap_err();
+    let error = write(&dictionaries()[0], &Facts::new(Format::LlamaScope), None, folder.path()).unwrap_err();
     assert!(error.to_string().contains("read, not written"), "{error}");
     for dictionary in dictionaries().iter().filter(|dictionary| written(dictionary).len() == 1) {
         let facts = Facts::new(Format::DictionaryLearning);

@@ -20,14 +20,16 @@ use crate::{
 };
 
 /// Width of what they write.
-const D_OUT: usize = 5;
+pub const D_OUT: usize = 5;
 const D_SAE: usize = 12;
 
-fn folder() -> PathBuf {
+/// The golden files' folder.
+pub fn folder() -> PathBuf {
     crate::folder().join("../transcoder_formats")
 }
 
-fn read_at() -> HookPoint {
+/// Where they read.
+pub fn read_at() -> HookPoint {
     HookPoint::block(1, Site::Ln2)
 }
 
@@ -238,7 +240,7 @@ fn refused(path: &Path, choice: &Choice) -> String {
 }
 
 /// A copy of a case's folder with its config changed.
-fn changed(case: &str, change: impl Fn(&mut serde_json::Value)) -> tempfile::TempDir {
+pub fn changed(case: &str, change: impl Fn(&mut serde_json::Value)) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(folder().join(case)).unwrap() {
         let path = entry.unwrap().path();
@@ -363,7 +365,7 @@ fn what_cannot_be_used_is_refused() {
     };
     let error = written(&transcoders(read_at())[1], Format::DictionaryLearning);
     assert!(
-        error.contains("found a skip-transcoder; transcoders are written as saelens has them"),
+        error.contains("found a skip-transcoder; transcoders are written as saelens and sparsify have them"),
         "{error}"
     );
     let kind = DictionaryKind::TopKTranscoder {
