@@ -52,6 +52,9 @@ fn a_dictionary_goes_out_and_comes_back_with_its_figures() -> Result<()> {
             .expect(0)?;
         ensure!(told.out.contains("dictionary 1, as"), "{told}");
         ensure!(folder.join(file).is_file(), "{format} has no {file}");
+        // how often features fired is kept in the dictionary's file
+        let says_frequencies = folder.join("sparsity.safetensors").is_file();
+        ensure!(says_frequencies == (format == "saelens"), "{format}: {says_frequencies}");
         let csv = format!("{format}.csv");
         let line = import(&place, &folder.display().to_string()).with("--csv", place.path(&csv).display());
         // the file itself says where its dictionary reads, or the path that it was published under
@@ -167,7 +170,14 @@ fn a_modules_transcoder_goes_out_and_comes_back_with_its_figures() -> Result<()>
         .expect(0)?;
     said.tells(&["a topk-skip-transcoder dictionary", &format!("it reads at {read_at}")])?;
     let after = rows(&place, "again.csv")?.remove(0);
-    for column in ["l0", "ce_loss_without_sae", "ce_loss_with_sae", "ce_increase", "kl_div_with_sae", "explained_variance"] {
+    for column in [
+        "l0",
+        "ce_loss_without_sae",
+        "ce_loss_with_sae",
+        "ce_increase",
+        "kl_div_with_sae",
+        "explained_variance",
+    ] {
         let number = |row: &HashMap<String, String>| -> Result<f64> { Ok(row.get(column).context(column)?.parse()?) };
         let (before, after) = (number(&before)?, number(&after)?);
         ensure!(

@@ -411,7 +411,10 @@ pub fn write_transcoder(
 fn write_sparsity(folder: &Path, frequencies: Option<&[f32]>) -> Result<(), DictionaryError> {
     let Some(frequencies) = frequencies else { return Ok(()) };
     let logarithms: Vec<f32> = frequencies.iter().map(|f| (f + LEAST_FREQUENCY).log10()).collect();
-    write_safetensors(&folder.join(SPARSITY), &[("sparsity", vector(&logarithms))])
+    write_safetensors(
+        &folder.join(SPARSITY),
+        &[("sparsity", Array::f32(&[logarithms.len()], &logarithms))],
+    )
 }
 
 /// What a config says of a dictionary of any architecture.
