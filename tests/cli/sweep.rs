@@ -5,8 +5,7 @@ use anyhow::{Context, Result, ensure};
 use std::fs;
 
 /// The columns that scripts rely on.
-const COLUMNS: &str =
-    "objective,coefficient,seed,l0,alive,ce_loss_without_sae,ce_loss_with_sae,ce_increase,kl,explained_variance,n_tokens";
+const COLUMNS: &str = "objective,coefficient,seed,l0,alive,ce_model,ce_spliced,ce_increase,kl,explained_variance,n_tokens";
 
 #[test]
 fn a_sweep_writes_a_row_per_dictionary_and_is_not_run_twice() -> Result<()> {

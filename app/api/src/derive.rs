@@ -269,17 +269,17 @@ mod tests {
                 "which relu in its conventions",
             ),
             (
-                serde_json::json!({"kind": "transcoder", "coefficient": "0.5", "read_at": "blocks.1.hook_resid_mid"}),
+                serde_json::json!({"kind": "transcoder", "coefficient": "0.5", "read_at": "blocks.0.hook_resid_mid"}),
                 PostHoc::RescaleShift,
                 "no gated transcoder",
             ),
             (
-                serde_json::json!({"kind": "topk-transcoder", "k": [4], "read_at": "blocks.1.hook_resid_mid"}),
+                serde_json::json!({"kind": "topk-transcoder", "k": [4], "read_at": "blocks.0.hook_resid_mid"}),
                 PostHoc::Fold,
                 "which features are the k largest",
             ),
             (
-                serde_json::json!({"kind": "skip-transcoder", "coefficient": "0.5", "read_at": "blocks.1.hook_resid_mid"}),
+                serde_json::json!({"kind": "skip-transcoder", "coefficient": "0.5", "read_at": "blocks.0.hook_resid_mid"}),
                 PostHoc::Pursuit { k: 4 },
                 "is not what its decoder writes",
             ),

@@ -1,19 +1,19 @@
 //! Dictionaries as a table for other programs: comma-separated values, fields quoted after RFC 4180, lines that end in LF as the shell's
 //! tools have them. The page's file and what the commands write are this one.
 
-use api::{DictionaryInfo, METRICS, MetricDefinition};
+use api::{DictionaryInfo, METRICS, MetricDefinition, metric};
 
-/// What stands first, and stays there for scripts that count columns.
+/// What stands first, and stays there for scripts that count columns; three metrics under the names that they had then.
 const FIRST: [&str; 18] = [
     "objective",
     "coefficient",
     "seed",
     "l0",
     "alive",
-    "ce_loss_without_sae",
-    "ce_loss_with_sae",
+    "ce_model",
+    "ce_spliced",
     "ce_increase",
-    "kl_div_with_sae",
+    "kl",
     "explained_variance",
     "n_tokens",
     "lr",
@@ -80,7 +80,10 @@ fn first(d: &DictionaryInfo, column: &str) -> String {
         "evaluated_on" => d.evaluated_on.to_string(),
         "kind" => c.kind.name().to_string(),
         "k" => c.kind.k().map(|k| k.to_string()).unwrap_or_default(),
-        metric => d.metric(metric).map(|value| value.to_string()).unwrap_or_default(),
+        name => metric(name)
+            .and_then(|metric| d.metric(metric.name))
+            .map(|value| value.to_string())
+            .unwrap_or_default(),
     }
 }
 
@@ -146,7 +149,7 @@ mod tests {
         let (header, row) = text.trim_end().split_once('\n').unwrap();
         assert!(
             header.starts_with(
-                "objective,coefficient,seed,l0,alive,ce_loss_without_sae,ce_loss_with_sae,ce_increase,kl_div_with_sae,explained_variance,n_tokens,lr,kl_coefficient,\
+                "objective,coefficient,seed,l0,alive,ce_model,ce_spliced,ce_increase,kl,explained_variance,n_tokens,lr,kl_coefficient,\
                  ds_coefficient,dictionary,evaluated_on,kind,k,making,d_sae,"
             ),
             "{header}"
@@ -168,6 +171,8 @@ mod tests {
             ("mse_n_tokens", "65000"),
             ("mse_version", "2"),
             ("l0_low", ""),
+            ("ce_loss_with_sae", "1.75"),
+            ("kl_div_with_sae", "0.2"),
             ("l0_version", "1"),
         ] {
             assert!(cells.contains(&cell), "{cell:?} in {cells:?}");
