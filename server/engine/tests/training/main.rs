@@ -14,6 +14,7 @@ mod kinds;
 mod laws;
 mod metrics;
 mod origins;
+mod posthoc;
 mod pursuit_laws;
 mod runs;
 mod sites;

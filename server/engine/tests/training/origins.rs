@@ -1,9 +1,6 @@
 //! Dictionaries that do not begin from fresh weights: changed after their training, trained further, read from a file.
 
-use api::{
-    DictionaryConfig, DictionaryId, DictionaryKind, HookPoint, InputScale, Objective, Origin, PostHoc, Site, TrainConfig,
-    WeightType,
-};
+use api::{DictionaryConfig, DictionaryId, DictionaryKind, InputScale, Objective, Origin, PostHoc, TrainConfig, WeightType};
 use engine::{
     dictionary::{self, Dictionary, DictionaryFile, Normaliser, Path, Scratch, SparseCodes},
     kernel::Real,
@@ -21,7 +18,7 @@ use crate::{
 
 const WIDTH: usize = 12;
 
-fn codes_of<R: Real>(dictionary: &Dictionary<R>, x: &[R]) -> SparseCodes<R> {
+pub fn codes_of<R: Real>(dictionary: &Dictionary<R>, x: &[R]) -> SparseCodes<R> {
     let mut codes = SparseCodes::default();
     dictionary.encode(x, &mut codes, &Scratch::new());
     codes
@@ -33,14 +30,14 @@ fn output_of(dictionary: &Dictionary<f64>, x: &[f64]) -> Vec<f64> {
     out
 }
 
-fn some_inputs(n: usize) -> Vec<f64> {
+pub fn some_inputs(n: usize) -> Vec<f64> {
     (0..n * WIDTH)
         .map(|i| ((i * 7919 % 1013) as f64 / 506.5 - 1.0) * 2.0)
         .collect()
 }
 
 /// A dictionary of each kind that has seen some data, with biases, gains and thresholds that are not 0.
-fn used(kind: DictionaryKind) -> Dictionary<f64> {
+pub fn used(kind: DictionaryKind) -> Dictionary<f64> {
     let mut dictionary = Dictionary::random(kind, WIDTH, 40, 3);
     dictionary.prepare(&some_inputs(50));
     dictionary.update(|parameters| {
@@ -165,7 +162,7 @@ fn pursuit_of_an_orthonormal_decoder_is_exact() {
 }
 
 /// A trained dictionary of `kind` in a file, with the config of its run.
-fn parent(place: &Place, kind: DictionaryKind, scale: InputScale) -> (TrainConfig, PathBuf) {
+pub fn parent(place: &Place, kind: DictionaryKind, scale: InputScale) -> (TrainConfig, PathBuf) {
     let mut config = TrainConfig {
         input_scale: scale,
         ..config(at())
@@ -183,7 +180,7 @@ fn parent(place: &Place, kind: DictionaryKind, scale: InputScale) -> (TrainConfi
 }
 
 /// The config of what is made of it.
-fn derived(config: &TrainConfig, by: PostHoc) -> TrainConfig {
+pub fn derived(config: &TrainConfig, by: PostHoc) -> TrainConfig {
     let own = &config.dictionaries[0];
     let kind = by.kind(own.kind).unwrap();
     let sparsity = if kind.name().has_penalty() && by != PostHoc::RescaleShift {
@@ -211,12 +208,12 @@ fn derived(config: &TrainConfig, by: PostHoc) -> TrainConfig {
     }
 }
 
-fn metric(trained: &Trained, name: &str) -> f64 {
+pub fn metric(trained: &Trained, name: &str) -> f64 {
     let of = |m: &&api::Measurement| m.name == name && m.at.is_none_or(|point| point == at());
     trained.metrics.iter().find(of).unwrap().value
 }
 
-fn done(outcome: Outcome) -> Trained {
+pub fn done(outcome: Outcome) -> Trained {
     let Outcome::Done(mut trained) = outcome else {
         panic!("{outcome:?}")
     };
@@ -297,135 +294,6 @@ fn what_is_derived_is_measured_and_does_what_it_says() {
     assert!((l0 - k as f64).abs() < 0.15 * k as f64, "{l0}");
     let (jump, _) = dictionary::load(&thresholded.file).unwrap();
     assert_eq!(jump.kind(), PostHoc::Threshold.kind(kind).unwrap());
-}
-
-/// What is cut is what features write, whatever the lengths of the decoder's rows are, and wherever the dictionary reads.
-#[test]
-fn pruning_leaves_the_share_that_it_says() {
-    let place = Place::new();
-    let read_at = HookPoint::block(0, Site::Ln2);
-    let topk = DictionaryKind::TopKTranscoder {
-        read_at,
-        k: 3,
-        aux_coefficient: 0.03,
-        dead_tokens: 1000,
-    };
-    let l0 = |name: &str, config: &TrainConfig, file: &PathBuf| {
-        let outcome = place.run_from(name, config, &[Some(file.clone())], 2, &mut Watch::default());
-        let trained = done(outcome.unwrap());
-        (metric(&trained, "l0"), dictionary::load(&trained.file).unwrap().0)
-    };
-    for kind in [
-        DictionaryKind::ReluApril,
-        DictionaryKind::ReluSaelens,
-        DictionaryKind::SkipTranscoder { read_at },
-    ] {
-        let (config, file) = parent(&place, kind, InputScale::UnitNorm);
-        let [(whole, _), (pruned, made)] = [1.0, 0.4].map(|keep| {
-            let by = PostHoc::Prune { keep };
-            l0(&format!("{} {keep}", kind.name()), &derived(&config, by), &file)
-        });
-        assert!(
-            (pruned - 0.4 * whole).abs() < 0.1 * 0.4 * whole,
-            "{}: {pruned} of {whole}",
-            kind.name()
-        );
-        assert_eq!(made.kind(), PostHoc::Prune { keep: 0.4 }.kind(kind).unwrap());
-    }
-    let (config, file) = parent(&place, topk, InputScale::None);
-    let (found, made) = l0("topk", &derived(&config, PostHoc::Threshold), &file);
-    assert!((found - 3.0).abs() < 0.15 * 3.0, "{found}");
-    assert_eq!(made.kind(), PostHoc::Threshold.kind(topk).unwrap());
-}
-
-/// The threshold form of a transcoder gives what it gives.
-#[test]
-fn transcoders_by_thresholds_are_what_they_were() {
-    let x = some_inputs(60);
-    let read_at = HookPoint::resid_pre(0);
-    let (bandwidth, initial_threshold) = (0.05, 0.001);
-    for kind in [
-        DictionaryKind::Transcoder { read_at },
-        DictionaryKind::SkipTranscoder { read_at },
-        DictionaryKind::JumpReluSkipTranscoder {
-            read_at,
-            bandwidth,
-            initial_threshold,
-        },
-        DictionaryKind::TopKSkipTranscoder {
-            read_at,
-            k: 40,
-            aux_coefficient: 0.03,
-            dead_tokens: 1000,
-        },
-    ] {
-        let mut own = used(kind);
-        own.update(|parameters| {
-            for tensor in parameters.0.iter_mut().filter(|t| matches!(t.name, "W_dec" | "W_skip")) {
-                // rows of different lengths, where they may have them
-                let wave = tensor.data.iter_mut().enumerate();
-                wave.for_each(|(i, w)| *w += 0.3 * ((i * 29 % 23) as f64 - 11.0) / 11.0);
-            }
-        });
-        let jump = own.with_threshold(0.0).unwrap();
-        let (mut expected, mut found) = (vec![0.0; x.len()], vec![0.0; x.len()]);
-        for (dictionary, out) in [(&own, &mut expected), (&jump, &mut found)] {
-            dictionary.reconstruct(&codes_of(dictionary, &x), &x, out, Path::default(), &Scratch::new());
-        }
-        let name = kind.name();
-        // JumpReLU keeps its rows at length 1 in training alone
-        assert!(
-            relative(&found, &expected) < 1e-12,
-            "{name}: {:.1e}",
-            relative(&found, &expected)
-        );
-        assert!(
-            PostHoc::Prune { keep: 0.5 }.kind(kind).is_ok() != kind.name().settings().contains(&"k"),
-            "{name}"
-        );
-    }
-}
-
-/// A window of a thousandth of nothing would hold every threshold where it is.
-#[test]
-fn thresholds_of_what_was_not_trained_here_move_when_it_is_trained_further() {
-    let x: Vec<f64> = some_inputs(200).iter().map(|v| 50.0 * v).collect();
-    let imported = used(DictionaryKind::Relu).with_threshold(3.0).unwrap();
-    let config = DictionaryConfig {
-        kind: imported.kind(),
-        d_sae: 40,
-        objective: Objective::Local { sparsity: 0.1 },
-        lr: 1e-3,
-        seed: 0,
-        origin: Origin::Finetuned { from: DictionaryId(1) },
-        course: api::Course::default(),
-    };
-    let mut trainee = engine::train::Trainee::new(config.objective, config.lr, imported.clone(), api::Adam::default())
-        .from_origin(config.origin);
-    trainee.prepare(&x);
-    let off = relative(
-        &codes_of(&trainee.dictionary, &x).to_dense(),
-        &codes_of(&imported, &x).to_dense(),
-    );
-    assert!(off < 1e-12, "the same codes: {off:.1e}");
-    let threshold = |dictionary: &Dictionary<f64>| {
-        let all = &dictionary.parameters().0;
-        all.iter().find(|t| t.name == "threshold").unwrap().data.clone()
-    };
-    let before = threshold(&trainee.dictionary);
-    for _ in 0..3 {
-        trainee.begin();
-        trainee.forward(&x, 1.0, &Scratch::new());
-        trainee.backward(&x, 1.0, &Scratch::new());
-        trainee.complete();
-        trainee.update(1.0, 10.0);
-    }
-    let moved = threshold(&trainee.dictionary)
-        .iter()
-        .zip(&before)
-        .filter(|(a, b)| a != b)
-        .count();
-    assert!(moved > 5, "{moved} of 40 thresholds moved");
 }
 
 #[test]
