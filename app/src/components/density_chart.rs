@@ -14,7 +14,7 @@ use crate::{
 fn chart(density: &Density, size: (u32, u32)) -> BarChart {
     BarChart {
         x: Axis {
-            title: "log₁₀ of the share of tokens on which a feature fires".into(),
+            title: "log₁₀ of a feature's share of tokens".into(),
             log: false,
         },
         y: Axis {
