@@ -28,6 +28,26 @@ fn rows(place: &Place, file: &str) -> Result<Vec<HashMap<String, String>>> {
     Ok(lines.map(|row| head.iter().cloned().zip(row).collect()).collect())
 }
 
+/// Whether two rows have the same metrics, to 1e-4 of them.
+fn same_figures(before: &HashMap<String, String>, after: &HashMap<String, String>) -> Result<()> {
+    for column in [
+        "l0",
+        "ce_loss_without_sae",
+        "ce_loss_with_sae",
+        "ce_increase",
+        "kl_div_with_sae",
+        "explained_variance",
+    ] {
+        let number = |row: &HashMap<String, String>| -> Result<f64> { Ok(row.get(column).context(column)?.parse()?) };
+        let (before, after) = (number(before)?, number(after)?);
+        ensure!(
+            (before - after).abs() <= 1e-4 * before.abs().max(0.01),
+            "{column}: {before} and {after}"
+        );
+    }
+    Ok(())
+}
+
 #[test]
 fn a_dictionary_goes_out_and_comes_back_with_its_figures() -> Result<()> {
     let place = Place::new()?;
@@ -66,21 +86,7 @@ fn a_dictionary_goes_out_and_comes_back_with_its_figures() -> Result<()> {
             ensure!(said.out.contains(part), "{part} is not in {said}");
         }
         let after = rows(&place, &csv)?.remove(0);
-        for column in [
-            "l0",
-            "ce_loss_without_sae",
-            "ce_loss_with_sae",
-            "ce_increase",
-            "kl_div_with_sae",
-            "explained_variance",
-        ] {
-            let number = |row: &HashMap<String, String>| -> Result<f64> { Ok(row.get(column).context(column)?.parse()?) };
-            let (before, after) = (number(&before)?, number(&after)?);
-            ensure!(
-                (before - after).abs() <= 1e-4 * before.abs().max(0.01),
-                "{format}, {column}: {before} and {after}"
-            );
-        }
+        same_figures(&before, &after).context(format)?;
     }
     // it is one like any other: its stored figures are computed again from its weights
     Line::on(&place, &["verify", "--dictionary", "2,3"]).expect(0)?;
@@ -118,21 +124,7 @@ fn a_transcoder_goes_out_and_comes_back_with_its_figures() -> Result<()> {
         .expect(0)?;
     said.tells(&["a skip-transcoder dictionary", &format!("it reads at {read_at}")])?;
     let after = rows(&place, "again.csv")?.remove(0);
-    for column in [
-        "l0",
-        "ce_loss_without_sae",
-        "ce_loss_with_sae",
-        "ce_increase",
-        "kl_div_with_sae",
-        "explained_variance",
-    ] {
-        let number = |row: &HashMap<String, String>| -> Result<f64> { Ok(row.get(column).context(column)?.parse()?) };
-        let (before, after) = (number(&before)?, number(&after)?);
-        ensure!(
-            (before - after).abs() <= 1e-4 * before.abs().max(0.01),
-            "{column}: {before} and {after}"
-        );
-    }
+    same_figures(&before, &after)?;
     import(&place, &source)
         .with("--read-at", "blocks.0.hook_resid_pre")
         .expect(2)?
@@ -170,21 +162,7 @@ fn a_modules_transcoder_goes_out_and_comes_back_with_its_figures() -> Result<()>
         .expect(0)?;
     said.tells(&["a topk-skip-transcoder dictionary", &format!("it reads at {read_at}")])?;
     let after = rows(&place, "again.csv")?.remove(0);
-    for column in [
-        "l0",
-        "ce_loss_without_sae",
-        "ce_loss_with_sae",
-        "ce_increase",
-        "kl_div_with_sae",
-        "explained_variance",
-    ] {
-        let number = |row: &HashMap<String, String>| -> Result<f64> { Ok(row.get(column).context(column)?.parse()?) };
-        let (before, after) = (number(&before)?, number(&after)?);
-        ensure!(
-            (before - after).abs() <= 1e-4 * before.abs().max(0.01),
-            "{column}: {before} and {after}"
-        );
-    }
+    same_figures(&before, &after)?;
     Ok(())
 }
 

@@ -91,8 +91,14 @@ pub fn metric(name: &str) -> Option<&'static MetricDefinition> {
     let name = match name {
         "ce_model" => "ce_loss_without_sae",
         "ce_spliced" => "ce_loss_with_sae",
+        "ce_zero_ablation" => "ce_loss_with_ablation",
+        "ce_mean_ablation" => "ce_loss_with_mean_ablation",
         "kl" => "kl_div_with_sae",
+        "kl_zero_ablation" => "kl_div_with_ablation",
+        "perplexity_model" => "perplexity_without_sae",
+        "perplexity_spliced" => "perplexity_with_sae",
         "norm_ratio" => "l2_ratio",
+        "explained_variance_per_token" => "explained_variance_legacy",
         name => name,
     };
     METRICS.iter().find(|m| m.name == name)

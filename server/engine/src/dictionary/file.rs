@@ -116,10 +116,7 @@ fn write(
     weights: WeightType,
     path: &Path,
 ) -> Result<(), DictionaryError> {
-    let format = |message: String| DictionaryError::Format {
-        path: path.display().to_string(),
-        message,
-    };
+    let format = |message: String| refuse(path, message);
     let json = serde_json::to_string(file).map_err(|e| format(e.to_string()))?;
     let dtype = match weights {
         WeightType::F32 => Dtype::F32,
@@ -164,19 +161,27 @@ fn packed(numbers: &[f32], weights: WeightType) -> Vec<u8> {
     }
 }
 
+fn refuse(path: &Path, message: String) -> DictionaryError {
+    DictionaryError::Format {
+        path: path.display().to_string(),
+        message,
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, DictionaryError> {
+    std::fs::read(path).map_err(|source| DictionaryError::Io {
+        path: path.display().to_string(),
+        source,
+    })
+}
+
 /// Reads a dictionary.
 ///
 /// # Errors
 /// When the file is missing, damaged, or not a dictionary's of a version this program knows.
 pub fn load(path: &Path) -> Result<(Dictionary<f32>, DictionaryFile), DictionaryError> {
-    let format = |message: String| DictionaryError::Format {
-        path: path.display().to_string(),
-        message,
-    };
-    let bytes = std::fs::read(path).map_err(|source| DictionaryError::Io {
-        path: path.display().to_string(),
-        source,
-    })?;
+    let format = |message: String| refuse(path, message);
+    let bytes = read(path)?;
     let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| format(format!("not a safetensors file: {e}")))?;
     let json = metadata.metadata().as_ref().and_then(|m| m.get(KEY)).ok_or_else(|| {
         format(format!(
@@ -195,7 +200,7 @@ pub fn load(path: &Path) -> Result<(Dictionary<f32>, DictionaryFile), Dictionary
         let found = tensors.tensor(name);
         found.map_err(|_| format(format!("tensor '{name}' is missing")))
     };
-    let read = |tensor: &mut Tensor<f32>| -> Result<(), DictionaryError> {
+    let fill = |tensor: &mut Tensor<f32>| -> Result<(), DictionaryError> {
         let (name, shape) = (tensor.name, &tensor.shape[..]);
         let view = view(name)?;
         let values: Vec<f32> = match view.dtype() {
@@ -236,10 +241,10 @@ pub fn load(path: &Path) -> Result<(Dictionary<f32>, DictionaryFile), Dictionary
     };
     let mut dictionary = Dictionary::zeros(file.config.kind, (d_in, d_out), file.config.d_sae);
     let mut result = Ok(());
-    dictionary.update_state(|state| result = state.iter_mut().try_for_each(&read));
+    dictionary.update_state(|state| result = state.iter_mut().try_for_each(&fill));
     result?;
     let mut result = Ok(());
-    dictionary.update(|parameters| result = parameters.0.iter_mut().try_for_each(&read));
+    dictionary.update(|parameters| result = parameters.0.iter_mut().try_for_each(&fill));
     result?;
     Ok((dictionary, file))
 }
@@ -249,14 +254,8 @@ pub fn load(path: &Path) -> Result<(Dictionary<f32>, DictionaryFile), Dictionary
 /// # Errors
 /// As [`load`].
 pub fn load_fired(path: &Path) -> Result<Option<Fired>, DictionaryError> {
-    let format = |message: String| DictionaryError::Format {
-        path: path.display().to_string(),
-        message,
-    };
-    let bytes = std::fs::read(path).map_err(|source| DictionaryError::Io {
-        path: path.display().to_string(),
-        source,
-    })?;
+    let format = |message: String| refuse(path, message);
+    let bytes = read(path)?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|e| format(format!("not a safetensors file: {e}")))?;
     let [Ok(firings), Ok(n_tokens)] = FIRINGS.map(|name| tensors.tensor(name)) else {
         return Ok(None);

@@ -6,7 +6,7 @@ use engine::{
     train::Trainee,
 };
 
-use crate::world::{D, LEARNED, TRUE, World, directions, mmcs};
+use crate::world::{D, LEARNED, TRUE, World, directions, mmcs, take_gradient};
 
 /// What a run with a course comes to.
 struct Run {
@@ -27,14 +27,7 @@ fn run(dictionary: Dictionary<f32>, sparsity: f64, course: api::Course) -> Run {
     let mut trainee = trainee.with_course(&course, 1, COURSE_STEPS);
     let (scratch, mut path) = (Scratch::new(), Vec::new());
     for step in 0..COURSE_STEPS {
-        let x = world.batch();
-        if step == 0 {
-            trainee.prepare(&x);
-        }
-        trainee.begin();
-        trainee.forward(&x, 1.0, &scratch);
-        trainee.backward(&x, 1.0, &scratch);
-        trainee.complete();
+        take_gradient(&mut world, &mut trainee, &scratch, step);
         path.push((trainee.objective.sparsity(), trainee.l0));
         let left = 1.0 - step as f64 / COURSE_STEPS as f64;
         trainee.update(left, 10.0);

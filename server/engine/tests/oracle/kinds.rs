@@ -8,7 +8,7 @@ use engine::{
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::world::{ACTIVE, BATCH, D, LEARNED, SEEDS, STEPS, World, directions, mmcs, unit_rows};
+use crate::world::{ACTIVE, BATCH, D, LEARNED, SEEDS, STEPS, World, directions, mmcs, take_gradient, unit_rows};
 
 /// Peak learning rate; it falls linearly to 0.
 const LR: f64 = 1e-2;
@@ -71,16 +71,8 @@ fn find(kind: DictionaryKind, sparsity: f64, n_steps: usize, seed: u64) -> Found
     let mut trainee = Trainee::new(Objective::Local { sparsity }, LR, dictionary, Adam::default());
     let scratch = Scratch::new();
     for step in 0..n_steps {
-        let x = world.batch();
-        if step == 0 {
-            trainee.prepare(&x);
-        }
-        trainee.begin();
-        trainee.forward(&x, 1.0, &scratch);
-        trainee.backward(&x, 1.0, &scratch);
-        trainee.complete();
-        let left = 1.0 - step as f64 / n_steps as f64;
-        trainee.update(left, 10.0);
+        take_gradient(&mut world, &mut trainee, &scratch, step);
+        trainee.update(1.0 - step as f64 / n_steps as f64, 10.0);
     }
     let (mut codes, x) = (SparseCodes::default(), world.batch());
     trainee.dictionary.encode(&x, &mut codes, &scratch);

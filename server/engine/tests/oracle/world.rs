@@ -1,7 +1,10 @@
 //! The world that dictionaries are trained on, and how near they come to it.
 
 use api::KindName;
-use engine::dictionary::Dictionary;
+use engine::{
+    dictionary::{Dictionary, Scratch},
+    train::Trainee,
+};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -50,6 +53,18 @@ impl World {
         }
         x
     }
+}
+
+/// The gradient of `trainee` on a batch of the world, which before the first step, 0, its weights are prepared on.
+pub fn take_gradient(world: &mut World, trainee: &mut Trainee<f32>, scratch: &Scratch<f32>, step: usize) {
+    let x = world.batch();
+    if step == 0 {
+        trainee.prepare(&x);
+    }
+    trainee.begin();
+    trainee.forward(&x, 1.0, scratch);
+    trainee.backward(&x, 1.0, scratch);
+    trainee.complete();
 }
 
 pub fn unit_rows(rng: &mut ChaCha8Rng, n: usize) -> Vec<f32> {
