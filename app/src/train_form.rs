@@ -10,14 +10,13 @@ use api::{
 
 mod fields;
 
-pub use fields::{BUFFER, COEFFICIENTS, KIND_SETTINGS, MEASUREMENT, OPTIMISER, SIZES, TextField};
+pub use fields::{BUFFER, COEFFICIENTS, KIND_SETTINGS, MEASUREMENT, OPTIMISER, PENALTY, SIZES, TextField};
 
 /// The form's values by field; a field that is left empty has none.
 pub type Values = BTreeMap<String, String>;
 
-/// Fills in what a form must have to begin with: a model, a corpus, a hook point in the middle, objectives and coefficients.
+/// Fills in what a form must have to begin with: a model, a corpus, a hook point in the middle and objectives.
 pub fn prefill(values: &mut Values, models: &[ModelInfo], corpora: &[CorpusInfo]) {
-    // what is trained further keeps its λ
     let begun = values.get("from").is_some_and(|from| !from.is_empty());
     let mut missing = |name: &str, value: Option<String>| {
         if let (false, Some(value)) = (values.contains_key(name), value) {
@@ -27,7 +26,10 @@ pub fn prefill(values: &mut Values, models: &[ModelInfo], corpora: &[CorpusInfo]
     missing("model", models.first().map(|model| model.id.to_string()));
     missing("corpus", corpora.first().map(|corpus| corpus.id.to_string()));
     missing("objective", Some(if begun { "kl+mse" } else { "local,e2e,e2e+ds" }.into()));
-    missing("coefficient", (!begun).then(|| "0.1,0.3,1".into()));
+    // forms used to fill in coefficients, and addresses still have them, for which a target did not ask
+    if values.contains_key("target_l0") {
+        values.remove("coefficient");
+    }
     prefill_kind(values);
     let model = models.iter().find(|model| values.get("model") == Some(&model.id.0));
     if let (Some(model), None) = (model, values.get("at")) {
@@ -35,12 +37,23 @@ pub fn prefill(values: &mut Values, models: &[ModelInfo], corpora: &[CorpusInfo]
     }
 }
 
-/// Fills in what the chosen kind has no default for.
+/// After another kind was chosen: features per token that were typed are this kind's too, whatever the request calls them, and a
+/// baseline has one objective.
 pub fn prefill_kind(values: &mut Values) {
-    if kind(values).settings().contains(&"k") && !values.contains_key("k") {
-        values.insert("k".into(), "8,16,32".into());
+    let kind = kind(values);
+    let typed = match kind.features_per_token() {
+        Some("k") => Some(("target_l0", "k")),
+        // who typed coefficients wants those
+        Some("target_l0") if !values.contains_key("coefficient") => Some(("k", "target_l0")),
+        _ => None,
+    };
+    if let Some((other, own)) = typed
+        && !values.contains_key(own)
+        && let Some(numbers) = values.remove(other)
+    {
+        values.insert(own.into(), numbers);
     }
-    if kind(values).is_fitted() {
+    if kind.is_fitted() {
         values.insert("objective".into(), ObjectiveKind::Local.to_string());
     }
 }
@@ -55,7 +68,7 @@ pub fn kind(values: &Values) -> KindName {
     values.get("kind").and_then(|kind| kind.parse().ok()).unwrap_or_default()
 }
 
-/// Whether a field of [`KIND_SETTINGS`] is one of `kind`'s.
+/// Whether a field of [`KIND_SETTINGS`] or [`PENALTY`] is one of `kind`'s.
 pub fn has_field(kind: KindName, name: &str) -> bool {
     kind.settings().contains(&name) || kind.course().contains(&name)
 }
@@ -99,8 +112,11 @@ pub fn request(values: &Values) -> Result<SweepRequest, ApiError> {
         .filter(|(name, _)| chosen.takes(name))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
-    let k: Vec<u64> = numbers(&own, "k", "whole numbers, as 8,16,32")?;
-    let target_l0: Vec<f64> = numbers(&own, "target_l0", "numbers, as 16,32")?;
+    let k: Vec<u64> = numbers(&own, "k", "whole numbers, as 16,32,64")?;
+    let objectives = objectives(values);
+    if objectives.is_empty() {
+        return Err(ConfigError::new("objective", "none is chosen; expected at least one").into());
+    }
     Ok(SweepRequest {
         model: ModelId(required("model")?.into()),
         corpus: CorpusId(required("corpus")?.into()),
@@ -110,10 +126,9 @@ pub fn request(values: &Values) -> Result<SweepRequest, ApiError> {
             .map(|id| DictionaryId(id as i64))
             .collect(),
         kind: chosen,
-        objectives: objectives(values),
-        // a target finds it
-        coefficient: list(&own, "coefficient")?.filter(|_| target_l0.is_empty()),
-        target_l0,
+        objectives,
+        coefficient: list(&own, "coefficient")?,
+        target_l0: numbers(&own, "target_l0", "numbers, as 16,32,64")?,
         sparsity_warmup_steps: whole(&own, "sparsity_warmup_steps")?.map(|n| n as usize),
         resample_steps: whole(&own, "resample_steps")?.map(|n| n as usize),
         resample_warmup_steps: whole(&own, "resample_warmup_steps")?.map(|n| n as usize),
@@ -299,7 +314,8 @@ mod tests {
         assert!(request(&values).unwrap().target_l0.is_empty(), "topk has none");
         values.insert("kind".into(), "gated".into());
         let aimed = request(&values).unwrap();
-        assert!(aimed.target_l0 == [16.0, 32.5] && aimed.coefficient.is_none());
+        // the server says that the two do not go together, at their fields
+        assert!(aimed.target_l0 == [16.0, 32.5] && aimed.coefficient.is_some());
         values.remove("target_l0");
         values.insert("kind".into(), "topk".into());
         values.insert("k".into(), "8;16".into());
@@ -309,6 +325,43 @@ mod tests {
         assert!(asked.k.is_empty() && asked.coefficient.is_some() && asked.bandwidth == Some(0.1));
         values.insert("kind".into(), "topkk".into());
         assert_eq!(request(&values).unwrap_err().field.as_deref(), Some("kind"));
+    }
+
+    #[test]
+    fn a_form_begins_with_features_per_token_and_carries_them_to_another_kind() {
+        let mut values = Values::new();
+        prefill(&mut values, &[], &[]);
+        assert!(
+            !values.contains_key("coefficient") && !values.contains_key("target_l0"),
+            "{values:?}"
+        );
+        values.insert("target_l0".into(), "8,24".into());
+        values.insert("kind".into(), "topk".into());
+        prefill_kind(&mut values);
+        assert_eq!(values.get("k").map(String::as_str), Some("8,24"));
+        values.insert("kind".into(), "gated".into());
+        prefill_kind(&mut values);
+        assert_eq!(values.get("target_l0").map(String::as_str), Some("8,24"));
+        // an address of a former form
+        values.insert("coefficient".into(), "0.1,0.3,1".into());
+        prefill(&mut values, &[], &[]);
+        assert!(!values.contains_key("coefficient"), "{values:?}");
+        let mut values = self::values();
+        prefill(&mut values, &[], &[]);
+        assert_eq!(values.get("coefficient").map(String::as_str), Some("0.1,0.3"));
+        values.insert("kind".into(), "topk".into());
+        values.insert("k".into(), "8".into());
+        values.insert("kind".into(), "relu".into());
+        prefill_kind(&mut values);
+        assert!(!values.contains_key("target_l0"), "{values:?}");
+    }
+
+    #[test]
+    fn a_form_without_an_objective_says_so() {
+        let mut values = values();
+        set_objective(&mut values, ObjectiveKind::Local, false);
+        set_objective(&mut values, ObjectiveKind::E2eDs, false);
+        assert_eq!(request(&values).unwrap_err().field.as_deref(), Some("objective"));
     }
 
     #[test]
@@ -337,7 +390,7 @@ mod tests {
             .iter()
             .flat_map(|kind| kind.settings().iter().chain(kind.course()))
         {
-            assert!(KIND_SETTINGS.iter().any(|field| field.name == *name), "{name}");
+            assert!(KIND_SETTINGS.iter().chain(PENALTY).any(|field| field.name == *name), "{name}");
         }
     }
 
@@ -359,7 +412,7 @@ mod tests {
     #[test]
     fn every_field_of_a_request_can_be_given() {
         let typed = || {
-            [KIND_SETTINGS, COEFFICIENTS, SIZES, OPTIMISER, BUFFER, MEASUREMENT]
+            [KIND_SETTINGS, PENALTY, COEFFICIENTS, SIZES, OPTIMISER, BUFFER, MEASUREMENT]
                 .into_iter()
                 .flatten()
         };

@@ -120,7 +120,11 @@ async fn fill_in_the_form(browser: &Browser) -> Result<()> {
     let problem = |field: &str| format!(".field:has(#field-{field}) .problem");
 
     // a value that cannot be read, and one that the model refuses, are reported at their fields
-    for (field, bad, says) in [("coefficient", "much", "much"), ("n_ctx", "65", "at most 64")] {
+    for (field, bad, says) in [
+        ("target_l0", "1000000", "or less, the number of features"),
+        ("coefficient", "much", "much"),
+        ("n_ctx", "65", "at most 64"),
+    ] {
         let css = format!("[data-testid=field-{field}]");
         browser.fill(&css, bad).await?;
         browser
@@ -134,6 +138,9 @@ async fn fill_in_the_form(browser: &Browser) -> Result<()> {
         if field == "coefficient" {
             look(browser, "train-problem").await?;
             browser.fill(&css, "0.1,1").await?;
+        } else if field == "target_l0" {
+            browser.console().await?;
+            browser.fill(&css, "").await?;
         } else {
             browser.console().await?; // a refused request is an error to the browser
             browser.fill(&css, "32").await?;
@@ -365,7 +372,7 @@ async fn every_kind_can_be_chosen_and_stands_beside_the_others(browser: &Browser
     }
     look(browser, "train-kinds").await?;
     browser.console().await?; // requests on the way that were refused for want of a value
-    for (kind, value) in [("gated", ("coefficient", "0.1")), ("pca-topk", ("k", "4"))] {
+    for (kind, value) in [("gated", ("target_l0", "8")), ("pca-topk", ("k", "4"))] {
         let form = match kind {
             "gated" => form.to_owned(),
             _ => form.replace("&d_sae=32", ""),

@@ -141,7 +141,12 @@ fn on_the_command_line_each_has_one_message_and_nothing_is_lost() -> Result<()> 
         (
             "--kind",
             "topk",
-            &["k: nothing is given", "topk needs features per token", "8,16,32"],
+            &["coefficient: found '0.1'", "topk has no sparsity term", "give k"],
+        ),
+        (
+            "--target-l0",
+            "16",
+            &["coefficient: found '0.1' with target_l0", "give one of them"],
         ),
         ("--k", "8", &["k: found with kind relu", "topk and abstopk"]),
         ("--bandwidth", "0.1", &["bandwidth: found with kind relu", "jumprelu"]),

@@ -56,7 +56,6 @@ fn what_means_nothing_for_a_baseline_is_refused_by_name() -> Result<()> {
             fit(&place, "pca-static").with("--k", 2).with("--lr", "1e-3"),
             "fitted, not trained",
         ),
-        (fit(&place, "pca-static"), "8,16,32"),
         (fit(&place, "pca-static").with("--k", 1000), "found 1000"),
         (fit(&place, "nmf").with("--k", 2), "no such setting"),
         (fit(&place, "identity").with("--d-sae", 12), "leave it out"),

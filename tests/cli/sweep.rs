@@ -227,9 +227,36 @@ fn train_is_a_sweep_of_one() -> Result<()> {
     line.expect(0)?
         .tells(&["default: kl_coefficient = e2e=1", "default: lr = 0.001", "default: seed = 0"])?;
     ensure!(dictionaries(&place.data())?.len() == 1);
-    line.with("--coefficient", "0.1,1")
+    line.clone()
+        .with("--coefficient", "0.1,1")
         .expect(2)?
-        .complains(&["found 2 dictionaries", "saescope sweep"])
+        .complains(&["found 2 dictionaries", "saescope sweep"])?;
+    // with model, text and place alone it is asked for so many features per token
+    line.without("--coefficient")
+        .without("--objective")
+        .expect(0)?
+        .tells(&["default: target_l0 = 16", "default: objective = local"])?;
+    ensure!(dictionaries(&place.data())?.len() == 2);
+    Ok(())
+}
+
+#[test]
+fn without_a_word_on_sparsity_a_sweep_asks_for_features_per_token() -> Result<()> {
+    let place = Place::new()?;
+    let bare = Line::sweep(&place).without("--coefficient").without("--objective");
+    for (kind, default) in [("relu", "target_l0"), ("topk", "k")] {
+        let said = bare.clone().with("--kind", kind).with("--d-sae", 128).expect(0)?;
+        said.tells(&[&format!("default: {default} = 16,32,64"), "default: objective = local"])?;
+        let table = fs::read_to_string(place.path("out.csv"))?;
+        ensure!(table.lines().count() == 4, "{kind}: {table}");
+    }
+    for (option, value, says) in [
+        ("--target-l0", "16,65", "target_l0: found 65; expected 64 or less"),
+        ("--target-l0", "0.5", "target_l0: found 0.5; expected 1 or more"),
+    ] {
+        bare.clone().with(option, value).expect(2)?.complains(&[says])?;
+    }
+    Ok(())
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What the dictionaries of a sweep are built on: fresh weights of a kind, or trained dictionaries that are trained further.
 
 use crate::{
-    ConfigError, DictionaryInfo, DictionaryKind, HookPoint, InputScale, KindName, Origin, PerObjective, ResidualFrame,
-    ResolvedAgainst, SweepRequest, sweep::or_default,
+    ConfigError, DictionaryInfo, DictionaryKind, HookPoint, InputScale, KindName, Origin, ResidualFrame, ResolvedAgainst,
+    SweepRequest, sparsity::Sparsity, sweep::or_default,
 };
 
 /// All of a dictionary's config that comes before its objective and its rate.
@@ -28,11 +28,12 @@ impl SweepRequest {
     pub(crate) fn bases(
         &self,
         facts: ResolvedAgainst<'_>,
+        sparsity: &Sparsity,
         (tokens, n_steps): (u64, usize),
         defaults: &mut Vec<String>,
     ) -> Result<Vec<Basis>, ConfigError> {
         if self.from.is_empty() {
-            let kinds = self.kinds(tokens, n_steps, defaults)?;
+            let kinds = self.kinds(&sparsity.k(), tokens, n_steps, defaults)?;
             let times = if self.kind == KindName::Nmf { 1 } else { 16 };
             let d_sae = or_default(self.d_sae, "d_sae", times * facts.width, defaults);
             let fresh = |kind: DictionaryKind| {
@@ -107,16 +108,5 @@ impl SweepRequest {
             }
         }
         Ok(of(first))
-    }
-
-    /// The coefficients that are asked for; none where every dictionary keeps its own.
-    ///
-    /// # Errors
-    /// Where they are missing, or given to a kind without a sparsity term.
-    pub(crate) fn coefficients(&self) -> Result<Option<PerObjective>, ConfigError> {
-        match self.from.is_empty() {
-            true => self.sparsity().map(Some),
-            false => Ok(self.coefficient.clone()),
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConfigError, DictionaryConfig, KindName, SweepRequest, config::positive};
+use crate::{ConfigError, DictionaryConfig, KindName, SweepRequest, sparsity::Sparsity};
 
 /// The course of a dictionary's training beside its learning rate. All that is left out does nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -121,7 +121,9 @@ impl DictionaryConfig {
             )?;
         }
         let Some(target) = course.target_l0 else { return Ok(()) };
-        positive("target_l0", target)?;
+        if !target.is_finite() || target < 1.0 {
+            return Err(ConfigError::new("target_l0", format!("found {target}; expected 1 or more")));
+        }
         if target > self.d_sae as f64 {
             return Err(ConfigError::new(
                 "target_l0",
@@ -140,21 +142,24 @@ impl DictionaryConfig {
 }
 
 impl SweepRequest {
-    /// The courses of its dictionaries: one, or one for each target.
-    pub(crate) fn courses(&self) -> Vec<Course> {
+    /// The courses of its dictionaries: one, or one for each number of features per token that λ is found for.
+    pub(crate) fn courses(&self, sparsity: &Sparsity) -> Vec<Course> {
         let course = Course {
             sparsity_warmup_steps: self.sparsity_warmup_steps.unwrap_or_default(),
             target_l0: None,
             resample_steps: self.resample_steps.unwrap_or_default(),
             resample_warmup_steps: self.resample_warmup_steps.unwrap_or_default(),
         };
-        if self.target_l0.is_empty() {
+        let targets = sparsity.features_per_token();
+        // k is a setting of the kind
+        let is_k = self.from.is_empty() && !self.kind.has_penalty();
+        if targets.is_empty() || is_k {
             return vec![course];
         }
         let aimed = |target: &f64| Course {
             target_l0: Some(*target),
             ..course
         };
-        self.target_l0.iter().map(aimed).collect()
+        targets.iter().map(aimed).collect()
     }
 }

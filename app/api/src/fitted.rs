@@ -102,13 +102,22 @@ fn only_local(name: KindName, found: ObjectiveKind) -> ConfigError {
 }
 
 impl SweepRequest {
-    /// Refuses what a fitted kind does not take, and gives the objective that it has, where none is named.
+    /// Refuses what a fitted kind does not take, and gives the objective that is meant where none is named: the activation's own
+    /// reconstruction, and for what is trained further that together with the output's.
     ///
     /// # Errors
     /// The first field that is given and means nothing.
-    pub(crate) fn fitted_objectives(&self) -> Result<Vec<ObjectiveKind>, ConfigError> {
+    pub(crate) fn meant_objectives(&self, defaults: &mut Vec<String>) -> Result<Vec<ObjectiveKind>, ConfigError> {
         if !self.kind.is_fitted() {
-            return Ok(self.objectives.clone());
+            if !self.objectives.is_empty() {
+                return Ok(self.objectives.clone());
+            }
+            let objective = match self.from.is_empty() {
+                true => ObjectiveKind::Local,
+                false => ObjectiveKind::KlMse,
+            };
+            defaults.push(format!("objective = {objective}"));
+            return Ok(vec![objective]);
         }
         if let Some(other) = self.objectives.iter().find(|o| **o != ObjectiveKind::Local) {
             return Err(only_local(self.kind, *other));
@@ -151,33 +160,24 @@ impl SweepRequest {
         Ok(vec![ObjectiveKind::Local])
     }
 
-    /// The fitted kind with its settings: one, or one for each k.
-    ///
-    /// # Errors
-    /// Where k is missing.
-    pub(crate) fn fitted_kinds(&self) -> Result<Vec<DictionaryKind>, ConfigError> {
-        let each = |kind: fn(usize) -> DictionaryKind| -> Result<Vec<DictionaryKind>, ConfigError> {
-            if self.k.is_empty() {
-                let message = format!("nothing is given; {} needs features per token, as 8,16,32", self.kind);
-                return Err(ConfigError::new("k", message));
-            }
-            Ok(self.k.iter().map(|k| kind(*k)).collect())
-        };
-        let maybe = |kind: fn(Option<usize>) -> DictionaryKind| match self.k.is_empty() {
+    /// The fitted kind with its settings: one, or one for each of `k`.
+    pub(crate) fn fitted_kinds(&self, k: &[usize]) -> Vec<DictionaryKind> {
+        let each = |kind: fn(usize) -> DictionaryKind| k.iter().map(|k| kind(*k)).collect();
+        let maybe = |kind: fn(Option<usize>) -> DictionaryKind| match k.is_empty() {
             true => vec![kind(None)],
-            false => self.k.iter().map(|k| kind(Some(*k))).collect(),
+            false => k.iter().map(|k| kind(Some(*k))).collect(),
         };
         match self.kind {
             KindName::PcaStatic => each(|k| DictionaryKind::PcaStatic { k }),
             KindName::PcaDynamic => each(|k| DictionaryKind::PcaDynamic { k }),
             KindName::PcaTopK => each(|k| DictionaryKind::PcaTopK { k }),
-            KindName::Ica => Ok(maybe(|k| DictionaryKind::Ica { k })),
-            KindName::Random => Ok(maybe(|k| DictionaryKind::Random { k })),
-            KindName::Identity => Ok(maybe(|k| DictionaryKind::Identity { k })),
-            KindName::Nmf => Ok(vec![DictionaryKind::Nmf]),
-            KindName::TokenMean => Ok(vec![DictionaryKind::TokenMean]),
+            KindName::Ica => maybe(|k| DictionaryKind::Ica { k }),
+            KindName::Random => maybe(|k| DictionaryKind::Random { k }),
+            KindName::Identity => maybe(|k| DictionaryKind::Identity { k }),
+            KindName::Nmf => vec![DictionaryKind::Nmf],
+            KindName::TokenMean => vec![DictionaryKind::TokenMean],
             // the kinds that are trained do not come here
-            _ => Ok(vec![DictionaryKind::PcaNonNegative]),
+            _ => vec![DictionaryKind::PcaNonNegative],
         }
     }
 

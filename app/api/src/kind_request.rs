@@ -1,14 +1,15 @@
 //! How a request comes to a kind of dictionary with its settings: which are the kind's own, and their defaults.
 
-use crate::{ConfigError, DictionaryKind, HookPoint, KindName, PerObjective, SweepRequest, sweep::or_default};
+use crate::{ConfigError, DictionaryKind, HookPoint, KindName, SweepRequest, sweep::or_default};
 
 impl SweepRequest {
-    /// The kind with its settings: one, or one for each k.
+    /// The kind with its settings: one, or one for each of `k`.
     ///
     /// # Errors
-    /// A setting that the kind does not have, and k where it is missing.
+    /// A setting that the kind does not have.
     pub(crate) fn kinds(
         &self,
+        k: &[usize],
         tokens: u64,
         n_steps: usize,
         defaults: &mut Vec<String>,
@@ -38,7 +39,7 @@ impl SweepRequest {
             }
         }
         if self.kind.is_fitted() {
-            return self.fitted_kinds();
+            return Ok(self.fitted_kinds(k));
         }
         match self.kind {
             KindName::Relu => return Ok(vec![DictionaryKind::Relu]),
@@ -86,12 +87,8 @@ impl SweepRequest {
             // those that are given k; the fitted ones have been dealt with
             _ => {}
         }
-        if self.k.is_empty() {
-            let message = format!("nothing is given; {} needs features per token, as 8,16,32", self.kind);
-            return Err(ConfigError::new("k", message));
-        }
         if self.kind == KindName::Pursuit {
-            return Ok(self.k.iter().map(|k| DictionaryKind::Pursuit { k: *k }).collect());
+            return Ok(k.iter().map(|k| DictionaryKind::Pursuit { k: *k }).collect());
         }
         if self.kind == KindName::MatchingPursuit {
             let kind = |k: &usize| DictionaryKind::MatchingPursuit {
@@ -99,7 +96,7 @@ impl SweepRequest {
                 residual_threshold: 0.0,
                 stop_on_duplicate: true,
             };
-            return Ok(self.k.iter().map(kind).collect());
+            return Ok(k.iter().map(kind).collect());
         }
         let aux_coefficient = or_default(self.aux_coefficient, "aux_coefficient", 1.0 / 32.0, defaults);
         let dead_tokens = (tokens / 10).clamp(1, 10_000_000);
@@ -110,7 +107,7 @@ impl SweepRequest {
                 aux_coefficient,
                 dead_tokens,
             };
-            return Ok(self.k.iter().map(kind).collect());
+            return Ok(k.iter().map(kind).collect());
         }
         if self.kind == KindName::AbsTopK {
             let kind = |k: &usize| DictionaryKind::AbsTopK {
@@ -118,7 +115,7 @@ impl SweepRequest {
                 aux_coefficient,
                 dead_tokens,
             };
-            return Ok(self.k.iter().map(kind).collect());
+            return Ok(k.iter().map(kind).collect());
         }
         if matches!(self.kind, KindName::TopKTranscoder | KindName::TopKSkipTranscoder) {
             let read_at = self.read_at()?;
@@ -136,7 +133,7 @@ impl SweepRequest {
                     dead_tokens,
                 },
             };
-            return Ok(self.k.iter().map(kind).collect());
+            return Ok(k.iter().map(kind).collect());
         }
         // a mean that reaches back a tenth of the run, so that a short run's threshold is that of its end
         let decay = (1.0 - 10.0 / n_steps.max(10) as f64).min(0.999);
@@ -148,7 +145,7 @@ impl SweepRequest {
                 dead_tokens,
                 threshold_decay,
             };
-            return Ok(self.k.iter().map(kind).collect());
+            return Ok(k.iter().map(kind).collect());
         }
         let groups = or_default(self.groups, "groups", 5, defaults);
         let kind = |k: &usize| DictionaryKind::Matryoshka {
@@ -158,7 +155,7 @@ impl SweepRequest {
             threshold_decay,
             groups,
         };
-        Ok(self.k.iter().map(kind).collect())
+        Ok(k.iter().map(kind).collect())
     }
 
     /// Where a transcoder reads.
@@ -166,30 +163,6 @@ impl SweepRequest {
         let expected = format!("expected a hook point before {}, as blocks.2.ln2.hook_normalized", self.at);
         let missing = || ConfigError::new("read_at", format!("nothing is given; {expected}"));
         self.read_at.ok_or_else(missing)
-    }
-
-    /// The coefficients of the sparsity term; 0 alone for the kinds that have none, and where it is found.
-    ///
-    /// # Errors
-    /// Where they are missing, or given to a kind without one.
-    pub(crate) fn sparsity(&self) -> Result<PerObjective, ConfigError> {
-        match (&self.coefficient, self.kind.has_penalty()) {
-            (None, true) if !self.target_l0.is_empty() => Ok(PerObjective::All(vec![0.0])),
-            (Some(values), true) => Ok(values.clone()),
-            (None, false) => Ok(PerObjective::All(vec![0.0])),
-            (None, true) => {
-                let expected = "expected 0.1,0.3 or local=0.1;e2e=1,3, or target_l0 in its place";
-                Err(ConfigError::new("coefficient", format!("nothing is given; {expected}")))
-            }
-            (Some(values), false) => {
-                let instead = match self.kind.settings().contains(&"k") {
-                    true => "give k in its place",
-                    false => "leave it out",
-                };
-                let message = format!("found '{values}'; {} has no sparsity term: {instead}", self.kind);
-                Err(ConfigError::new("coefficient", message))
-            }
-        }
     }
 }
 
@@ -286,8 +259,6 @@ mod tests {
                 "coefficient",
                 "give k",
             ),
-            (serde_json::json!({"kind": "topk"}), "k", "8,16,32"),
-            (serde_json::json!({"kind": "gated"}), "coefficient", "nothing is given"),
             (
                 serde_json::json!({"coefficient": "1", "k": [4]}),
                 "k",
@@ -345,8 +316,6 @@ mod tests {
                 "coefficient",
                 "give one of them",
             ),
-            (serde_json::json!({"target_l0": [0]}), "target_l0", "above 0"),
-            (serde_json::json!({"target_l0": [1025]}), "target_l0", "1024 or less"),
             (
                 serde_json::json!({"kind": "jumprelu", "coefficient": "1", "resample_steps": 9}),
                 "resample_steps",

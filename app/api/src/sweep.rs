@@ -28,13 +28,14 @@ pub struct SweepRequest {
     /// The kind; default relu.
     #[serde(default)]
     pub kind: KindName,
-    /// The objectives; none is needed for the kinds that are fitted.
+    /// The objectives; default local, and kl+mse with `from`.
     #[serde(default)]
     pub objectives: Vec<ObjectiveKind>,
-    /// Sparsity coefficients λ, per objective: for the kinds that have a sparsity term.
+    /// Sparsity coefficients λ, per objective, in place of `target_l0`: for the kinds that have a sparsity term.
     #[serde(default)]
     pub coefficient: Option<PerObjective>,
-    /// Numbers of active features per token for each of which λ is found while it trains, in place of `coefficient`.
+    /// Features per token, a dictionary for each: of the kinds that have a sparsity term, whose λ is found while it trains; default
+    /// 16,32,64 where `coefficient` is not given.
     #[serde(default)]
     pub target_l0: Vec<f64>,
     /// Steps over which λ rises linearly from 0; default 0.
@@ -46,8 +47,8 @@ pub struct SweepRequest {
     /// Steps after a resampling over which the learning rate rises to where it was; default 0.
     #[serde(default)]
     pub resample_warmup_steps: Option<usize>,
-    /// Features per token, a dictionary for each: for the kinds of topk, batchtopk, matryoshka, the pursuits and three of PCA in place of
-    /// `coefficient`; ica, random and identity may have it.
+    /// Features per token, a dictionary for each: of the kinds of topk, batchtopk, matryoshka, the pursuits and three of PCA; default
+    /// 16,32,64. ica, random and identity may have it.
     #[serde(default)]
     pub k: Vec<usize>,
     /// Weight of the dead features' term of the kinds of topk, batchtopk and matryoshka; default 1/32.
@@ -204,7 +205,8 @@ impl SweepRequest {
     /// The first field that cannot be used.
     pub fn resolve(&self, facts: ResolvedAgainst<'_>) -> Result<ResolvedSweep, ConfigError> {
         let mut defaults = Vec::new();
-        let objectives = self.fitted_objectives()?;
+        let objectives = self.meant_objectives(&mut defaults)?;
+        let sparsity = self.sparsity(facts, &mut defaults)?;
         let n_ctx = or_default(self.n_ctx, "n_ctx", facts.max_n_ctx.min(256), &mut defaults);
         if n_ctx > facts.max_n_ctx {
             return Err(ConfigError::new(
@@ -280,9 +282,8 @@ impl SweepRequest {
             },
             dictionaries: Vec::new(),
         };
-        let bases = self.bases(facts, (tokens, n_steps), &mut defaults)?;
-        let coefficient = self.coefficients()?;
-        let courses = self.courses();
+        let bases = self.bases(facts, &sparsity, (tokens, n_steps), &mut defaults)?;
+        let courses = self.courses(&sparsity);
         let lr = match &self.lr {
             _ if self.kind.is_fitted() => PerObjective::All(vec![0.0]),
             Some(lr) => lr.clone(),
@@ -320,12 +321,6 @@ impl SweepRequest {
         } else {
             self.seeds.clone()
         };
-        if objectives.is_empty() {
-            return Err(ConfigError::new(
-                "objective",
-                "none is given; expected at least one of local, e2e, e2e+ds, kl+mse",
-            ));
-        }
         let mut runs = Vec::with_capacity(seeds.len());
         for &seed in &seeds {
             let mut run = TrainConfig {
@@ -342,11 +337,14 @@ impl SweepRequest {
                 };
                 let (lrs, sparsities) = (
                     grid("lr", &lr)?,
-                    coefficient.as_ref().map(|given| grid("coefficient", given)).transpose()?,
+                    sparsity.coefficient().map(|given| grid("coefficient", given)).transpose()?,
                 );
                 for (&lr, basis) in lrs.iter().flat_map(|lr| bases.iter().map(move |basis| (lr, basis))) {
                     // what is searched for begins from nothing
-                    let own = [basis.sparsity.filter(|_| self.target_l0.is_empty()).unwrap_or(0.0)];
+                    let own = [basis
+                        .sparsity
+                        .filter(|_| sparsity.features_per_token().is_empty())
+                        .unwrap_or(0.0)];
                     for &sparsity in sparsities.as_deref().unwrap_or(&own) {
                         let objectives = match objective {
                             ObjectiveKind::Local => vec![Objective::Local { sparsity }],

@@ -33,11 +33,11 @@ impl SweepRequest {
             "from",
             (!self.from.is_empty()).then(|| join(self.from.iter().map(ToString::to_string).collect())),
         );
-        option("coefficient", self.coefficient.as_ref().map(ToString::to_string));
         option(
             "target-l0",
             (!self.target_l0.is_empty()).then(|| join(self.target_l0.iter().map(ToString::to_string).collect())),
         );
+        option("coefficient", self.coefficient.as_ref().map(ToString::to_string));
         option("sparsity-warmup-steps", self.sparsity_warmup_steps.map(|v| v.to_string()));
         option("resample-steps", self.resample_steps.map(|v| v.to_string()));
         option("resample-warmup-steps", self.resample_warmup_steps.map(|v| v.to_string()));

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 use super::{Choices, ObjectiveKey, TypedField, field::FormState};
 use crate::train_form::{
-    BUFFER, COEFFICIENTS, KIND_SETTINGS, MEASUREMENT, OPTIMISER, SIZES, TextField, has_field, kind, middle, objectives,
+    BUFFER, COEFFICIENTS, KIND_SETTINGS, MEASUREMENT, OPTIMISER, PENALTY, SIZES, TextField, has_field, kind, middle, objectives,
     prefill_kind, set_objective,
 };
 
@@ -36,13 +36,15 @@ pub fn TrainFields(
         };
         fields.iter().map(each).collect_view()
     };
-    let settings = move |kind: KindName| {
-        let own = KIND_SETTINGS.iter().filter(|field| has_field(kind, field.name));
+    let settings = move |fields: &'static [TextField], kind: KindName| {
+        let own = fields.iter().filter(move |field| has_field(kind, field.name));
         let each = move |field: &'static TextField| {
             view! { <TypedField form field default=Signal::derive(move || defaults.run(field.name)) /> }
         };
         own.map(each).collect_view()
     };
+    // an address that gives coefficients shows where
+    let by_coefficient = form.values.with_untracked(|values| values.contains_key("coefficient"));
     view! {
         <fieldset>
             <legend>"Where"</legend>
@@ -57,8 +59,14 @@ pub fn TrainFields(
             <legend>"What kind of dictionary"</legend>
             <Choices form name="kind" label="Kind" options=kinds() on_chosen=Callback::new(move |_| form.values.update(prefill_kind))
                 help="All are compared on the same page. Kinds differ in what makes few features fire." />
-            {move || settings(chosen_kind.get())}
+            {move || settings(KIND_SETTINGS, chosen_kind.get())}
         </fieldset>
+        <Show when=move || chosen_kind.get().has_penalty()>
+            <details class="more" open=by_coefficient>
+                <summary>"Sparsity by coefficient"</summary>
+                <fieldset>{move || settings(PENALTY, chosen_kind.get())}</fieldset>
+            </details>
+        </Show>
         <fieldset>
             <legend>"How large, and on how much"</legend>
             {typed(SIZES)}

@@ -81,7 +81,7 @@ fn Content(data: Memo<Start>) -> impl IntoView {
     };
     view! {
         <Heading title="Train" question="What should the dictionaries learn to explain?">
-            "Every objective is trained at each of its coefficients, all at one hook point and from one pass over the text. \
+            "Every objective is trained at each number of features per token, all at one hook point and from one pass over the text. \
             What is left empty takes the default that its field shows."
         </Heading>
         {move || match nothing() {

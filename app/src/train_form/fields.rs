@@ -24,23 +24,17 @@ const fn field(name: &'static str, label: &'static str, help: &'static str) -> T
 /// The kinds' own numbers; each kind has some of them.
 pub const KIND_SETTINGS: &[TextField] = &[
     TextField {
-        name: "coefficient",
-        label: "Sparsity coefficient λ",
-        help: "Weight of the sparsity term: the mean L1 norm of the codes (gated: of the open gates; jumprelu: their number; relu-april and relu-saelens: times the length of what they write; p-anneal: Σ cᵖ) over d_in. A dictionary is trained for each value, so several draw a Pareto \
-               curve: 0.1,0.3,1 for every objective or, per objective, local=0.1,0.3;e2e=1,3.",
+        name: "target_l0",
+        label: "Features per token",
+        help: "How many features are to fire, on average: L0. A dictionary is trained for each number, so several draw a Pareto curve. The weight of the sparsity term is found on the way.",
         is_wide: true,
     },
     TextField {
-        name: "target_l0",
-        label: "or features per token, L0",
-        help: "In place of λ: it is found while the dictionary trains, one for each value, and fixed for the last fifth of the run. 16,32,64.",
+        name: "k",
+        label: "Features per token",
+        help: "How many features fire: k. A dictionary is trained or fitted for each number, so several draw a Pareto curve. Of ica, random and identity all that is positive is kept where none is given.",
         is_wide: true,
     },
-    field(
-        "sparsity_warmup_steps",
-        "Sparsity warm-up",
-        "Steps over which λ rises linearly from 0.",
-    ),
     field(
         "resample_steps",
         "Resampling",
@@ -51,12 +45,6 @@ pub const KIND_SETTINGS: &[TextField] = &[
         "Warm-up after it",
         "Steps after a resampling over which the learning rate rises to where it was.",
     ),
-    TextField {
-        name: "k",
-        label: "Features per token, k",
-        help: "A dictionary is trained or fitted for each value, so several draw a Pareto curve: 8,16,32. Of ica, random and identity all that is positive is kept where none is given.",
-        is_wide: true,
-    },
     field(
         "aux_coefficient",
         "Dead features' weight",
@@ -91,6 +79,22 @@ pub const KIND_SETTINGS: &[TextField] = &[
     field("final_p", "Last p", "Of the penalty Σ cᵖ, which begins at 1."),
     field("anneal_start", "p falls from", "The optimiser step at which it begins to."),
     field("anneal_end", "p falls until", "The optimiser step at which it is the last."),
+];
+
+/// The penalty by its weight, for whoever does not ask for features per token.
+pub const PENALTY: &[TextField] = &[
+    TextField {
+        name: "coefficient",
+        label: "Sparsity coefficient λ",
+        help: "In place of features per token. Weight of the sparsity term: the mean L1 norm of the codes (gated: of the open gates; jumprelu: their number; relu-april and relu-saelens: times the length of what they write; p-anneal: Σ cᵖ) over d_in. A dictionary is trained for each value: \
+               0.1,0.3,1 for every objective or, per objective, local=0.1,0.3;e2e=1,3.",
+        is_wide: true,
+    },
+    field(
+        "sparsity_warmup_steps",
+        "Sparsity warm-up",
+        "Steps over which λ rises linearly from 0.",
+    ),
 ];
 
 /// The objectives' own numbers.

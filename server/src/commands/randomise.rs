@@ -14,7 +14,7 @@ use crate::jobs::import;
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   saescope randomise --model stories260k --seed 0
-  saescope sweep --model stories260k-random-0 --corpus stories.json --at blocks.2.hook_resid_pre --objective local --coefficient 0.1")]
+  saescope sweep --model stories260k-random-0 --corpus stories.json --at blocks.2.hook_resid_pre --target-l0 16")]
 pub struct Randomise {
     /// The language model: a Hugging Face folder, a registered name, or a name on the hub
     #[arg(long, value_name = "FOLDER|NAME")]

@@ -9,11 +9,14 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 use super::{Global, runs, say::note, sweep_options::SweepOptions, workspace};
 use crate::{jobs::request, workspace::Workspace};
 
-/// Train a grid of dictionaries: every objective at each of its coefficients, for each seed
+/// Train a grid of dictionaries: every objective at each number of features per token, for each seed
 ///
 /// Every default that is not given is printed. Ctrl-C keeps a checkpoint; the same command goes on from it.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
+  saescope sweep --model models/stories260k --corpus stories.json --at blocks.2.hook_resid_pre --kind gated
+  saescope sweep --model models/stories260k --corpus stories.json --at blocks.2.hook_resid_pre \\
+      --objective local,e2e,e2e+ds --target-l0 8,16,32 --seed 0,1,2 --csv out.csv
   saescope sweep --model models/stories260k --corpus stories.json --at blocks.2.hook_resid_pre \\
       --objective local,e2e,e2e+ds --coefficient \"local=0.03,0.1,0.3,1;e2e=0.1,0.3,1,3,8;e2e+ds=0.1,0.3,1,3,8\" \\
       --kl-coefficient \"e2e=1;e2e+ds=0.5\" --ds-coefficient 2.5 --lr 1e-3 --d-sae 1024 --n-ctx 256 --batch 16 \\
@@ -54,7 +57,11 @@ impl Sweep {
         }
         let model = workspace::model(&workspace, &self.options.model).await?;
         let corpus = workspace::corpus(&workspace, &self.options.corpus).await?;
-        let request = self.options.request(model.id, corpus.id);
+        let mut request = self.options.request(model.id, corpus.id);
+        if command == "train" {
+            let taken = request.ask_for_one();
+            taken.iter().for_each(|value| note!("default: {value}"));
+        }
         let resolved = request::resolve(&workspace.store, &request).await?;
         if command == "train" {
             one_dictionary(&resolved.runs)?;

@@ -27,15 +27,20 @@ pub struct SweepOptions {
     /// The dictionary that random is the null of: as many directions as it has alive features, and as many of them active
     #[arg(long, value_name = "ID", allow_negative_numbers = true, value_parser = whole::<u64>)]
     pub like: Option<u64>,
-    /// Objectives: local, e2e, e2e+ds, kl+mse; the baselines need none
+    /// Objectives: local, e2e, e2e+ds, kl+mse; the baselines have none [default: local; kl+mse with --from]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub objective: Vec<ObjectiveKind>,
-    /// Coefficients of the sparsity term: 0.1,0.3 for every objective, or "local=0.1;e2e=1,3"; the kinds of topk and the pursuits have --k in its place
-    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
-    pub coefficient: Option<PerObjective>,
-    /// Numbers of active features per token for each of which the coefficient is found, in place of --coefficient: 16,32
+    /// Features per token, a dictionary for each, of the kinds with a sparsity term: its coefficient is found while the dictionary trains;
+    /// the other kinds have --k [default: 16,32,64, and 32 for saescope train]
     #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true, value_parser = number)]
     pub target_l0: Vec<f64>,
+    /// Features per token, a dictionary for each, of the kinds of topk, batchtopk, matryoshka, the pursuits and three of the kinds of PCA
+    /// [default: 16,32,64, and 32 for saescope train]; ica, random and identity may have it
+    #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true, value_parser = whole::<usize>)]
+    pub k: Vec<usize>,
+    /// Coefficients of the sparsity term, in place of --target-l0: 0.1,0.3 for every objective, or "local=0.1;e2e=1,3"
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    pub coefficient: Option<PerObjective>,
     /// Optimiser steps over which the sparsity coefficient rises linearly from 0 [default: 0]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
     pub sparsity_warmup_steps: Option<usize>,
@@ -45,10 +50,6 @@ pub struct SweepOptions {
     /// Optimiser steps after a resampling over which the learning rate rises linearly to where it was [default: 0]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
     pub resample_warmup_steps: Option<usize>,
-    /// Features per token of the kinds of topk, batchtopk, matryoshka, the pursuits and three of the kinds of PCA, a dictionary for each: 8,16,32;
-    /// ica, random and identity may have it
-    #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true, value_parser = whole::<usize>)]
-    pub k: Vec<usize>,
     /// Weight of the dead features' term of the kinds of topk, batchtopk and matryoshka [default: 0.03125]
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = number)]
     pub aux_coefficient: Option<f64>,

@@ -10,9 +10,10 @@ use super::{Global, sweep::Sweep};
 ///
 /// Takes the options of `sweep`, each with one value. Ctrl-C keeps a checkpoint; the same command goes on from it.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
+  saescope train --model models/stories260k --corpus stories.json --at blocks.2.hook_resid_pre
   saescope train --model models/stories260k --corpus stories.json --at blocks.2.hook_resid_pre \\
-      --objective e2e --coefficient 1 --tokens 1000000")]
+      --objective e2e --target-l0 20 --tokens 1000000")]
 pub struct Train {
     #[command(flatten)]
     sweep: Sweep,

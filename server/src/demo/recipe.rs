@@ -102,6 +102,8 @@ impl Stories {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{demo::About, jobs::request};
+    use api::{JobConfig, ResolvedAgainst};
 
     #[test]
     fn the_shipped_recipe_is_one() {
@@ -114,5 +116,29 @@ mod tests {
         // what is held out of the one is held out of the other only if they begin alike
         assert_eq!(recipe.text.seed, recipe.pretraining.seed);
         assert!(recipe.text.n <= recipe.pretraining.n);
+    }
+
+    /// Whatever the defaults are by now, a rebuild makes what is shipped.
+    #[test]
+    fn the_shipped_runs_are_what_the_recipe_comes_to() {
+        let about: About = serde_json::from_str(include_str!("../../../demo/about.json")).unwrap();
+        assert_eq!(about.recipe, Recipe::shipped().unwrap());
+        let shape = about.recipe.model.shape;
+        let facts = ResolvedAgainst {
+            width: shape.d_model,
+            d_vocab: 1024,
+            max_n_ctx: shape.n_ctx,
+            has_bos: true,
+            parents: &[],
+        };
+        let mut resolved = Vec::new();
+        for sweep in &about.recipe.sweeps {
+            let runs = sweep.resolve(facts).unwrap().runs;
+            resolved.extend(request::with_commands(sweep, runs));
+        }
+        assert_eq!(resolved.len(), about.runs.len());
+        for ((config, command), run) in resolved.into_iter().zip(&about.runs) {
+            assert_eq!((&JobConfig::from(config), &command), (&run.config, &run.command));
+        }
     }
 }
