@@ -260,6 +260,20 @@ fn without_a_word_on_sparsity_a_sweep_asks_for_features_per_token() -> Result<()
 }
 
 #[test]
+fn a_run_that_went_wrong_says_so_with_what_to_try() -> Result<()> {
+    let place = Place::new()?;
+    let line = Line::sweep(&place)
+        .with("--objective", "local")
+        .with("--coefficient", "0.01")
+        .with("--lr", 10);
+    let said = line.expect(0)?;
+    said.tells(&["dictionary 1: ", "principal components", "to try: ", "--lr"])?;
+    let listed = Line::on(&place, &["jobs"]).expect(0)?;
+    ensure!(listed.out.contains("to look at"), "{listed}");
+    Ok(())
+}
+
+#[test]
 fn every_kind_is_swept_under_every_objective() -> Result<()> {
     let place = Place::new()?;
     let of = |kind: &str| Line::sweep(&place).with("--kind", kind).with("--input-scale", "unit_norm");

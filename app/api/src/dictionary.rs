@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CorpusId, Density, DictionaryConfig, DictionaryId, EvaluationSplit, HookPoint, InputScale, Interval, JobId, ModelId,
+    CorpusId, Density, DictionaryConfig, DictionaryId, EvaluationSplit, Finding, HookPoint, InputScale, Interval, JobId, ModelId,
     ResidualFrame, metric,
 };
 
@@ -143,6 +143,9 @@ pub struct DictionaryInfo {
     /// How often its features fire on that text; none where that was not kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub density: Option<Density>,
+    /// What its run found to be wrong with it. (Programs that did not look wrote none.)
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
     /// How `metrics` compared with those computed again from the weights; none where nobody has looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<Verified>,

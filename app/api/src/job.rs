@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AskConfig, ConfigError, CorpusId, DictionaryId, JobId, ModelId, PretrainConfig, TrainConfig};
+use crate::{AskConfig, ConfigError, CorpusId, DictionaryFindings, DictionaryId, JobId, ModelId, PretrainConfig, TrainConfig};
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -182,6 +182,9 @@ pub struct Job {
     pub finished: Option<i64>,
     /// The dictionaries it made, in the order of the config's; empty until it is done.
     pub dictionaries: Vec<DictionaryId>,
+    /// What is wrong with some of them, as far as the run's curves and metrics tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<DictionaryFindings>,
 }
 
 /// One point of a run's curves, for one of its dictionaries.

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     client::{self, Answer},
     components::{
-        AskCompare, AskProbe, AskTokens, DensityChart, DeriveForm, DictionaryFacts, DictionaryMetrics, Fetched, Heading, Other,
-        cost_and_making,
+        AskCompare, AskProbe, AskTokens, DensityChart, DeriveForm, DictionaryFacts, DictionaryMetrics, Fetched, FindingList,
+        Heading, Other, cost_and_making,
     },
     format::dial,
     link,
@@ -123,6 +123,15 @@ fn Facts(start: Start) -> impl IntoView {
         }
         .into_any()
     });
+    let found = (!info.findings.is_empty()).then(|| {
+        view! {
+            <section aria-labelledby="found">
+                <h2 id="found">"What its run found wrong, and what to try"</h2>
+                <FindingList findings=info.findings.clone() />
+            </section>
+        }
+        .into_any()
+    });
     let null = link::random_null(&info);
     let further = (!info.config.kind.name().is_fitted()).then(|| link::train_further(&info));
     let query = ParetoQuery {
@@ -139,6 +148,7 @@ fn Facts(start: Start) -> impl IntoView {
             {further.map(|href| view! { <a class="button" href=href>"Train it further"</a> })}
             {null.map(|href| view! { <a class="button" href=href>"A random null of it"</a> })}
         </p>
+        {found}
         <div class="row">
             <section class="grow" aria-labelledby="facts">
                 <h2 id="facts">"What it is"</h2>

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     client::{self, Answer},
     components::{
-        AskRun, Command, ConfigTable, Fetched, Heading, JobState, ObjectiveKey, PretrainRun, Progress, RunControls, RunCurves,
-        RunValues, VerifyRun,
+        AskRun, Command, ConfigTable, Fetched, FindingList, Heading, JobState, ObjectiveKey, PretrainRun, Progress, RunControls,
+        RunCurves, RunValues, VerifyRun,
     },
     format::{counted, dial, duration, number, percent, seconds_left, share, time},
     link,
@@ -92,6 +92,7 @@ fn Content(data: Memo<Start>) -> impl IntoView {
             view! { <div class="error-view" role="alert"><b>"It failed"</b><pre>{error}</pre></div> }
         })}
 
+        {move || job.with(found)}
         {move || job.with(made)}
         {move || match config.get() {
             JobConfig::Train(config) => EitherOf4::A(view! { <Trained config=Signal::stored(config) points /> }),
@@ -133,6 +134,32 @@ fn Trained(config: Signal<TrainConfig>, points: Signal<Vec<HistoryPoint>>) -> im
             {move || view! { <ConfigTable config=config.get() /> }}
         </section>
     }
+}
+
+/// What the run found to be wrong with its dictionaries.
+fn found(job: &Job) -> Option<impl IntoView + use<>> {
+    let config = job.config.training().filter(|_| !job.findings.is_empty())?;
+    let one = |found: &api::DictionaryFindings| {
+        let place = job.dictionaries.iter().position(|id| *id == found.dictionary);
+        let dictionary = place.and_then(|place| config.dictionaries.get(place));
+        let name = dictionary.map(|dictionary| {
+            view! { <ObjectiveKey series=dictionary.series() /> " " {dial(dictionary)} " " }
+        });
+        let (id, findings) = (found.dictionary, found.findings.clone());
+        view! {
+            <div data-testid="found">
+                <p>{name} <a href=link::dictionary(&id)>"#" {id.to_string()}</a></p>
+                <FindingList findings />
+            </div>
+        }
+    };
+    let all = job.findings.iter().map(one).collect_view();
+    Some(view! {
+        <section aria-labelledby="found">
+            <h2 id="found">"What went wrong, and what to try"</h2>
+            {all}
+        </section>
+    })
 }
 
 /// The dictionaries that a finished run has made, each with its page.

@@ -82,7 +82,12 @@ fn line(job: &Job) -> String {
             Some(percent) => format!("{} {percent} %", job.progress.stage),
             None => job.progress.stage.clone(),
         },
-        JobState::Done => "done".to_string(),
+        JobState::Done if job.findings.is_empty() => "done".to_string(),
+        JobState::Done => {
+            let n: usize = job.findings.iter().map(|found| found.findings.len()).sum();
+            let things = if n == 1 { "thing" } else { "things" };
+            format!("done, {n} {things} to look at (its page, or its dictionaries', has them)")
+        }
         JobState::Failed => format!("failed: {}", job.error.as_deref().unwrap_or("for an unknown reason")),
         JobState::Cancelled => "cancelled".to_string(),
     };

@@ -248,6 +248,12 @@ fn print(dictionaries: &[DictionaryInfo]) -> Result<()> {
             metric("explained_variance")
         )?;
     }
+    for d in dictionaries {
+        for finding in &d.findings {
+            note!("dictionary {}: {}", d.id, finding.says());
+            note!("    to try: {}", finding.advice());
+        }
+    }
     Ok(())
 }
 

@@ -8,6 +8,8 @@ mod dictionaries;
 mod error;
 mod events;
 mod extract;
+#[cfg(test)]
+mod findings_tests;
 mod guard;
 mod health;
 mod imports;

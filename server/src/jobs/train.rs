@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use api::{DictionaryConfig, DictionaryId, DictionaryInfo, ModelInfo, Origin, TrainConfig};
-use engine::train::{ActivationCache, Inputs, Outcome, Trained};
+use engine::train::{ActivationCache, Finished, Inputs, Outcome, Trained, findings};
 use std::path::{Path, PathBuf};
 
 use super::{
@@ -109,10 +109,20 @@ pub fn check_unchanged(info: &ModelInfo) -> Result<()> {
 
 /// Moves the dictionaries into the registry and ends the job, all or nothing.
 fn register(stage: &Stage<'_>, config: &TrainConfig, trained: Vec<Trained>) -> Result<Vec<DictionaryId>> {
-    let job = stage.job;
+    let (job, store) = (stage.job, &stage.workspace.store);
+    let history = stage.runtime.block_on(store.history(job.id, 0))?;
     let dictionaries = trained
         .into_iter()
-        .map(|trained| {
+        .enumerate()
+        .map(|(index, trained)| {
+            let findings = findings(Finished {
+                config: &config.dictionaries[index],
+                index,
+                n_steps: config.n_steps(),
+                history: &history,
+                metrics: &trained.metrics,
+                reference: trained.reference,
+            });
             let info = DictionaryInfo {
                 id: DictionaryId(0), // the registry numbers it, takes its checksum and its time
                 job: job.id,
@@ -128,6 +138,7 @@ fn register(stage: &Stage<'_>, config: &TrainConfig, trained: Vec<Trained>) -> R
                 evaluated_on: config.evaluation.split,
                 metrics: trained.metrics,
                 density: Some(trained.density),
+                findings,
                 verified: None,
                 checksum: String::new(),
                 created: 0,
@@ -136,7 +147,6 @@ fn register(stage: &Stage<'_>, config: &TrainConfig, trained: Vec<Trained>) -> R
             (info, trained.file)
         })
         .collect();
-    let store = &stage.workspace.store;
     let ids = stage.runtime.block_on(store.finish_with(job.id, stage.owner, dictionaries))?;
     // three times the weights of every dictionary, of no use any more; a leftover costs room and nothing else
     if let Err(error) = engine::train::discard_checkpoint(&store.job_folder(job.id)) {

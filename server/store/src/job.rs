@@ -36,13 +36,16 @@ pub enum End {
     Released,
 }
 
-/// A job's columns; `dictionaries` is a JSON list.
+/// A job's columns; `dictionaries` and `findings` are JSON lists.
 macro_rules! select_job {
     ($rest:literal) => {
         concat!(
             "select id, sweep, config, command, state, progress, error, owner, cancel_requested, created, started, finished,
              (select json_group_array(d.id order by d.position) from dictionary d where d.job = job.id and d.position is not null)
-             as dictionaries from job ",
+             as dictionaries,
+             (select json_group_array(json_object('dictionary', d.id, 'findings', json_extract(d.info, '$.findings')) order by d.position)
+             from dictionary d where d.job = job.id and d.position is not null and json_extract(d.info, '$.findings') is not null)
+             as findings from job ",
             $rest
         )
     };
@@ -63,6 +66,7 @@ struct JobRow {
     started: Option<i64>,
     finished: Option<i64>,
     dictionaries: String,
+    findings: String,
 }
 
 impl Store {
@@ -416,6 +420,7 @@ impl Store {
             started: row.started,
             finished: row.finished,
             dictionaries: ids.into_iter().map(DictionaryId).collect(),
+            findings: from_json(&row.findings, self, &name)?,
         })
     }
 }

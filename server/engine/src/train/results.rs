@@ -163,7 +163,7 @@ fn contexts(tokens: &TokenFile, split: Split, n_tokens: usize) -> Vec<&[u32]> {
 }
 
 /// What a run is measured on at its end.
-fn final_contexts<'a>(tokens: &'a TokenFile, config: &TrainConfig) -> (Split, Vec<&'a [u32]>) {
+pub(super) fn final_contexts<'a>(tokens: &'a TokenFile, config: &TrainConfig) -> (Split, Vec<&'a [u32]>) {
     let split = split(config);
     (split, contexts(tokens, split, config.evaluation.n_tokens))
 }

@@ -15,7 +15,10 @@ use super::{
     buffer::ActivationCache,
     checkpoint::{self, State},
     feed::{Contexts, Feed},
-    fit, results, schedule,
+    findings::Reference,
+    fit,
+    reference::Components,
+    results, schedule,
     start::{self, Start},
     trainee::Trainee,
 };
@@ -86,6 +89,9 @@ pub struct Trained {
     pub density: Density,
     /// How often the training text was passed over.
     pub n_passes: f64,
+    /// What as many principal components explain as features fire per token; none of what is not trained, and where they were not
+    /// computed.
+    pub reference: Option<Reference>,
 }
 
 /// Runs `inputs.config`; what the processor does of it, on the threads of rayon's current pool.
@@ -359,6 +365,11 @@ pub(super) fn finish(
     }
     let n_contexts = (config.n_steps() * config.accumulation * config.batch) as f64;
     let n_passes = n_contexts / tokens.n_contexts(Split::Train) as f64;
+    let is_compared = config.n_steps() > 0 && !config.is_fit();
+    let components = match is_compared && config.dictionaries.iter().any(is_coded) {
+        true => Components::new(backend, tokens, config)?,
+        false => None,
+    };
     let mut trained = Vec::with_capacity(measured.len());
     for (index, measured) in measured.into_iter().enumerate() {
         let mut own = config.dictionaries[index].clone();
@@ -378,6 +389,9 @@ pub(super) fn finish(
         };
         dictionary::save_measured(&trainees[index].dictionary, &facts, &fired, &file)?;
         let mut metrics = measured.metrics;
+        let l0 = metrics.iter().find(|m| m.name == "l0" && m.tokens == TokenSet::Ordinary);
+        let reference = components.as_ref().filter(|_| is_coded(&own)).zip(l0);
+        let reference = reference.map(|(components, l0)| components.like(l0.value));
         if config.n_steps() > 0 {
             metrics.extend(of_the_run(config, state, index));
         }
@@ -387,9 +401,15 @@ pub(super) fn finish(
             metrics,
             density,
             n_passes,
+            reference,
         });
     }
     Ok(Outcome::Done(trained))
+}
+
+/// Whether it reconstructs what it reads: a transcoder does something else.
+fn is_coded(dictionary: &DictionaryConfig) -> bool {
+    dictionary.kind.read_at().is_none()
 }
 
 /// The run's own figures of a dictionary: what cannot be measured afterwards.

@@ -6,6 +6,7 @@ mod buffer;
 mod convention_laws;
 mod core_metrics;
 mod course;
+mod findings;
 mod fitted_runs;
 mod golden;
 mod kind_laws;

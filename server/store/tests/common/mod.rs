@@ -89,6 +89,7 @@ pub fn dictionary(job: JobId) -> DictionaryInfo {
         evaluated_on: EvaluationSplit::HeldOut,
         metrics: vec![measurement("l0", 12.25)],
         density: None,
+        findings: Vec::new(),
         verified: None,
         checksum: String::new(),
         created: 0,
