@@ -1,6 +1,7 @@
 //! What a dictionary does to a model, measured on text that it was not trained on. Definitions: [`api::METRICS`].
 
 mod bootstrap;
+mod clean;
 mod evaluate;
 mod firings;
 pub mod known;
@@ -13,6 +14,7 @@ mod tokens;
 mod totals;
 mod weights;
 
+pub use clean::{check_clean, check_contexts};
 pub use evaluate::{Processor, Subject, evaluate};
 pub use firings::Firings;
 pub use logits::Compared;

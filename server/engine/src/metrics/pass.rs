@@ -3,6 +3,7 @@
 use api::{HookPoint, Measurement, Site};
 
 use super::{
+    clean::check_batch,
     firings::Firings,
     logits::Compared,
     sums::Moments,
@@ -108,7 +109,7 @@ pub trait Passes<E> {
 /// done and wanted and may end the pass by answering false; what was measured until then is given.
 ///
 /// # Errors
-/// When the model has no such point, and whatever `passes` fails with.
+/// When the model has no such point, or gives what is not finite, and whatever `passes` fails with.
 pub fn measure<E: From<ModelError>>(
     model: &Model<f32>,
     at: HookPoint,
@@ -119,6 +120,7 @@ pub fn measure<E: From<ModelError>>(
 ) -> Result<Vec<Evaluated>, E> {
     let n_ctx = text.contexts.first().map_or(0, |c| c.len());
     let mut totals = Totals::new(model, at, d_sae, text)?;
+    let points = points(model, at);
     let ablations = match text.depth {
         Depth::Curves => Vec::new(),
         Depth::Results => {
@@ -132,7 +134,9 @@ pub fn measure<E: From<ModelError>>(
     for contexts in text.contexts.chunks(text.batch) {
         let sets = sets(contexts, text.special);
         let units = totals.counted_by(&sets, done * n_ctx);
-        totals.add(&passes.batch(contexts, &units, &ablations)?, &sets, n_ctx, done * n_ctx);
+        let batch = passes.batch(contexts, &units, &ablations)?;
+        check_batch(&points, contexts, &batch)?;
+        totals.add(&batch, &sets, n_ctx, done * n_ctx);
         done += contexts.len();
         if !progress((done * n_ctx) as u64, (text.contexts.len() * n_ctx) as u64) {
             break;

@@ -168,7 +168,7 @@ fn final_contexts<'a>(tokens: &'a TokenFile, config: &TrainConfig) -> (Split, Ve
     (split, contexts(tokens, split, config.evaluation.n_tokens))
 }
 
-fn split(config: &TrainConfig) -> Split {
+pub(super) fn split(config: &TrainConfig) -> Split {
     match config.evaluation.split {
         EvaluationSplit::HeldOut => Split::HeldOut,
         EvaluationSplit::Validation => Split::Validation,

@@ -22,9 +22,11 @@ use super::{
 use crate::{
     corpus::{Split, TokenFile},
     dictionary::{self, DictionaryFile, Fired, Normaliser, TokenNorm},
-    metrics::Subject,
+    metrics::{Subject, check_clean, check_contexts},
 };
 
+/// Contexts of each text on which the model is looked at before a run.
+const PROBED: usize = 4;
 /// Tokens over which the input's scale is measured, rounded up to whole steps.
 const SCALE_TOKENS: usize = 1 << 16;
 /// How often progress is told at most.
@@ -91,7 +93,7 @@ pub struct Trained {
 /// Runs `inputs.config`; what the processor does of it, on the threads of rayon's current pool.
 ///
 /// # Errors
-/// When the config does not fit model and text, a loss is not finite, or a file cannot be read or written.
+/// When the config does not fit model and text, what the model gives or a loss is not finite, or a file cannot be read or written.
 pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
     let Inputs {
         config,
@@ -138,7 +140,9 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
             save(&mut state, &mut *steps, folder).map_err(at(step, kept))?;
             return Ok(Outcome::Stopped { step });
         }
-        feed.gradients(step, &mut *steps).map_err(at(step, kept))?;
+        feed.gradients(step, &mut *steps)
+            .map_err(|error| the_models(inputs, step, error))
+            .map_err(at(step, kept))?;
         // only now is it known that these weights give a finite loss: a checkpoint of others would end every resumed run
         if step != kept && step.is_multiple_of(config.checkpoint_every_steps) {
             save(&mut state, &mut *steps, folder).map_err(at(step, kept))?;
@@ -197,7 +201,26 @@ fn check(inputs: Inputs<'_>) -> Result<(), TrainError> {
     if tokens.manifest().packing != config.packing {
         return Err(ConfigError::new("packing", "the text is packed in another way than the config says").into());
     }
+    let first = |split| -> Vec<&[u32]> {
+        let n = tokens.n_contexts(split).min(PROBED);
+        (0..n).map(|index| tokens.context(split, index)).collect()
+    };
+    for split in [Split::Train, results::split(config)] {
+        check_clean(model, &first(split))?;
+    }
     Ok(())
+}
+
+/// A loss that is not finite may be the model's fault and not a setting's: then the error says so.
+fn the_models(inputs: Inputs<'_>, step: usize, error: TrainError) -> TrainError {
+    let TrainError::NotFinite { .. } = error else {
+        return error;
+    };
+    let batches = Contexts::new(inputs.config, inputs.tokens).of_step(step);
+    match check_contexts(inputs.backend.model(), &batches.concat()) {
+        Err(of_model) => of_model.into(),
+        Ok(()) => error,
+    }
 }
 
 /// How the config's input scale has dictionaries see activations: where it is one number, that which makes E‖x‖² = 1 over the first
