@@ -9,6 +9,7 @@ pub mod buffer;
 mod checkpoint;
 mod feed;
 mod fit;
+mod left_out;
 mod pass;
 mod resample;
 mod results;

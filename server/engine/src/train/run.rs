@@ -15,14 +15,14 @@ use super::{
     buffer::ActivationCache,
     checkpoint::{self, State},
     feed::{Contexts, Feed},
-    fit, results, schedule,
+    fit, left_out, results, schedule,
     start::{self, Start},
     trainee::Trainee,
 };
 use crate::{
     corpus::{Split, TokenFile},
     dictionary::{self, DictionaryFile, Fired, Normaliser, TokenNorm},
-    metrics::{Subject, check_clean, check_contexts},
+    metrics::{Subject, check_clean, check_contexts, close_up},
 };
 
 /// Contexts of each text on which the model is looked at before a run.
@@ -125,7 +125,11 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
     }
     let n_steps = config.n_steps();
     let mut steps = backend.steps(config, state.normaliser, trainees)?;
-    let Some(mut feed) = Feed::new(inputs, state.step, observer)? else {
+    let mask = left_out::mask(backend, tokens, config)?;
+    if let Some(mask) = &mask {
+        steps.leave_out(mask.clone());
+    }
+    let Some(mut feed) = Feed::new(inputs, mask, state.step, observer)? else {
         return Ok(Outcome::Stopped { step: state.step });
     };
     if state.step == 0 && n_steps > 0 {
@@ -235,13 +239,23 @@ pub(super) fn normaliser(inputs: Inputs<'_>) -> Result<Normaliser, TrainError> {
         InputScale::ConstantNorm => return Ok(Normaliser::Token(TokenNorm::Constant)),
         InputScale::UnitNorm => {}
     }
-    let (mut contexts, mut sum, mut n) = (Contexts::new(config, tokens), 0.0, 0);
+    let (mut contexts, mut sum, mut n, mut seen) = (Contexts::new(config, tokens), 0.0, 0, 0);
+    let (mask, mut x) = (left_out::mask(backend, tokens, config)?, Vec::new());
     for step in 0..config.n_steps() {
         for contexts in contexts.of_step(step) {
-            sum += backend.squares(config.at, &contexts)?;
-            n += config.batch_tokens();
+            seen += config.batch_tokens();
+            let Some(mask) = &mask else {
+                sum += backend.squares(config.at, &contexts)?;
+                n += config.batch_tokens();
+                continue;
+            };
+            backend.activations(config.at, &contexts, &mut x)?;
+            let kept = mask.kept(&contexts.concat(), &x);
+            close_up(&mut x, &kept);
+            sum += x.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>();
+            n += kept.iter().filter(|kept| **kept).count();
         }
-        if n >= SCALE_TOKENS {
+        if seen >= SCALE_TOKENS {
             break;
         }
     }

@@ -22,7 +22,7 @@ use crate::{
 const HUGE: f32 = 3e38;
 
 /// The tiny model with a tensor of its changed.
-fn changed(tensor: &str, change: impl Fn(usize, f32) -> f32) -> Model<f32> {
+pub fn changed(tensor: &str, change: impl Fn(usize, f32) -> f32) -> Model<f32> {
     let copy = tempfile::tempdir().unwrap();
     fs::copy(models().join("tiny/config.json"), copy.path().join("config.json")).unwrap();
     let bytes = fs::read(models().join("tiny/model.safetensors")).unwrap();

@@ -13,6 +13,7 @@ mod kind_laws;
 mod kind_runs;
 mod kinds;
 mod laws;
+mod left_out;
 mod metrics;
 mod origins;
 mod posthoc;
