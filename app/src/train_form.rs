@@ -164,6 +164,7 @@ pub fn request(values: &Values) -> Result<SweepRequest, ApiError> {
         max_grad_norm: number(values, "max_grad_norm")?,
         residual: word(values, "residual")?.unwrap_or_default(),
         input_scale: word(values, "input_scale")?.unwrap_or_default(),
+        leave_out: word(values, "leave_out")?.unwrap_or_default(),
         bos: word(values, "bos")?,
         eos: word(values, "eos")?,
         evaluate_on: word(values, "evaluate_on")?,

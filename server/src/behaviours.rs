@@ -81,7 +81,7 @@ pub async fn learnt(workspace: &Arc<Workspace>, info: &ModelInfo, questions: Que
         let reader = Reader {
             model: &model,
             tokenizer: &tokenizer,
-            bos: special_tokens(folder)?.bos,
+            bos: special_tokens(folder)?.within(info.d_vocab).bos,
         };
         let world = Storyworld::new(seed);
         let stories: Vec<Story> = (0..n_stories).map(|index| world.story(index)).collect();

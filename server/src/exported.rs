@@ -42,7 +42,7 @@ pub async fn export(store: &Store, id: DictionaryId, format: Format) -> Result<E
     let missing = || ConfigError::new("dictionary", format!("there is no dictionary {id} in the registry"));
     let info = store.dictionary(id).await?.ok_or_else(missing)?;
     let job = store.job(info.job).await?;
-    let n_ctx = job.and_then(|job| job.config.training().map(|config| config.packing.n_ctx));
+    let packing = job.and_then(|job| job.config.training().map(|config| config.packing));
     let model = store.model(&info.model).await?;
     let model = model.with_context(|| format!("model '{}' of dictionary {id} is not in the registry", info.model))?;
     // e2e_sae's stream is the centred one, but of a model that has no other than its own
@@ -55,7 +55,8 @@ pub async fn export(store: &Store, id: DictionaryId, format: Format) -> Result<E
         lr: Some(info.config.lr).filter(|lr| *lr > 0.0),
         seed: Some(info.config.seed),
         tokens: Some(info.tokens).filter(|tokens| *tokens > 0),
-        n_ctx,
+        n_ctx: packing.map(|packing| packing.n_ctx),
+        bos: packing.map(|packing| packing.bos),
         ..Facts::new(format)
     };
     let file = store.verify_dictionary(id).await?;

@@ -63,6 +63,8 @@ pub struct Staged {
     pub facts: Facts,
     /// Our file of it, which the run begins from.
     pub file: PathBuf,
+    /// What was taken from the file for want of a word of the user's, as sentences.
+    pub taken: Vec<String>,
 }
 
 /// Where what `source` names lies on this machine: a file or a folder, or else what SAELens' registry or the hub has under that name, which
@@ -115,10 +117,11 @@ pub async fn stage(store: &Store, wanted: Wanted) -> Result<Staged> {
         (None, Some(ResidualFrame::Centred)) if model.layer_norm => ResidualFrame::Centred,
         _ => ResidualFrame::Raw,
     };
+    let packing = as_made(&wanted, &facts);
     let request = json!({
         "model": model.id, "corpus": wanted.corpus, "at": at, "residual": residual,
         "objectives": ["local"], "coefficient": "0", "d_sae": dictionary.d_sae(),
-        "n_ctx": wanted.n_ctx, "bos": wanted.bos, "eos": wanted.eos,
+        "n_ctx": packing.n_ctx, "bos": packing.bos, "eos": wanted.eos,
         "evaluate_on": wanted.evaluate_on, "eval_tokens": wanted.eval_tokens, "input_scale": facts.normaliser.input_scale(),
     });
     let request = serde_json::from_value(request).context("the request of an import")?;
@@ -177,7 +180,48 @@ pub async fn stage(store: &Store, wanted: Wanted) -> Result<Staged> {
         config,
         facts,
         file,
+        taken: packing.taken,
     })
+}
+
+/// How the text of an import is packed, where that is known before the defaults of training.
+#[derive(Debug, Default, PartialEq)]
+struct AsMade {
+    n_ctx: Option<usize>,
+    bos: Option<BosPolicy>,
+    taken: Vec<String>,
+}
+
+/// As the user says; else as the file says that its dictionary was made, as far as the model can do that.
+fn as_made(wanted: &Wanted, facts: &Facts) -> AsMade {
+    let model = &wanted.model;
+    let mut made = AsMade {
+        n_ctx: wanted.n_ctx,
+        bos: wanted.bos,
+        taken: Vec::new(),
+    };
+    if let (None, Some(said)) = (wanted.n_ctx, facts.n_ctx.filter(|n_ctx| *n_ctx >= 2)) {
+        made.n_ctx = Some(said.min(model.n_ctx));
+        made.taken.push(match said <= model.n_ctx {
+            true => format!("contexts of {said} tokens, as the file says that it was made (--n-ctx)"),
+            false => format!(
+                "contexts of {} tokens, as many as '{}' takes; the file says that it was made on {said} (--n-ctx)",
+                model.n_ctx, model.id
+            ),
+        });
+    }
+    if let (None, Some(said)) = (wanted.bos, facts.bos) {
+        let is_there = said == BosPolicy::None || model.has_bos;
+        made.bos = Some(said).filter(|_| is_there);
+        made.taken.push(match is_there {
+            true => format!("BOS policy '{said}', as the file says that it was made (--bos)"),
+            false => format!(
+                "no BOS, which the tokenizer of '{}' has not; the file says '{said}'",
+                model.id
+            ),
+        });
+    }
+    made
 }
 
 /// Our file of the imported dictionary number `index` of `config`.
@@ -315,6 +359,62 @@ pub(crate) mod tests {
             hook_points: model.hook_points(),
             created: 0,
         }
+    }
+
+    #[test]
+    fn text_is_packed_as_the_file_says_unless_the_user_does() {
+        let wanted = |n_ctx, bos, has_bos| Wanted {
+            source: String::new(),
+            path: PathBuf::new(),
+            number: None,
+            normaliser: None,
+            model: ModelInfo {
+                has_bos,
+                n_ctx: 64,
+                ..model("llama")
+            },
+            any_model: false,
+            corpus: CorpusId(String::new()),
+            at: None,
+            read_at: None,
+            residual: None,
+            n_ctx,
+            bos,
+            eos: None,
+            evaluate_on: None,
+            eval_tokens: None,
+        };
+        let said = |n_ctx, bos| Facts {
+            n_ctx,
+            bos,
+            ..Facts::new(Format::SaeLens)
+        };
+        let made = |wanted: &Wanted, facts: &Facts| {
+            let made = as_made(wanted, facts);
+            (made.n_ctx, made.bos, made.taken.len())
+        };
+        let silent = wanted(None, None, true);
+        assert_eq!(made(&silent, &said(None, None)), (None, None, 0));
+        assert_eq!(
+            made(&silent, &said(Some(32), Some(BosPolicy::Context))),
+            (Some(32), Some(BosPolicy::Context), 2)
+        );
+        assert_eq!(
+            made(&silent, &said(Some(32), Some(BosPolicy::None))),
+            (Some(32), Some(BosPolicy::None), 2)
+        );
+        // what the model cannot do
+        assert_eq!(made(&silent, &said(Some(1024), None)), (Some(64), None, 1));
+        assert_eq!(
+            made(&wanted(None, None, false), &said(None, Some(BosPolicy::Context))),
+            (None, None, 1)
+        );
+        // the user's word
+        let told = wanted(Some(16), Some(BosPolicy::Document), true);
+        assert_eq!(
+            made(&told, &said(Some(32), Some(BosPolicy::Context))),
+            (Some(16), Some(BosPolicy::Document), 0)
+        );
     }
 
     fn facts(at: HookPoint, beside: Beside) -> Facts {

@@ -96,7 +96,7 @@ pub fn measure_files(
     let reader = Reader {
         model: &weights,
         tokenizer: &tokenizer,
-        bos: special_tokens(folder)?.bos,
+        bos: special_tokens(folder)?.within(model.d_vocab).bos,
     };
     let loaded = files
         .iter()

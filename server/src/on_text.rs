@@ -44,13 +44,14 @@ pub async fn common_config(store: &Store, infos: &[DictionaryInfo]) -> Result<Tr
         };
         let place = |c: &TrainConfig| {
             format!(
-                "{} of {} ({}), on {} of {} in contexts of {}",
+                "{} of {} ({}), on {} of {} in contexts of {}, {} left out",
                 c.at,
                 c.model,
                 c.residual,
                 c.evaluation.split.text(),
                 c.corpus,
-                c.packing.n_ctx
+                c.packing.n_ctx,
+                c.leave_out
             )
         };
         if place(first) != place(&config) || first.packing != config.packing {

@@ -1,6 +1,8 @@
 //! The resolved config of a training run: every value that the result depends on, none left to a default.
 
-use crate::{Buffer, ConfigError, CorpusId, Course, DictionaryKind, HookPoint, InputScale, ModelId, Origin, word::words};
+use crate::{
+    Buffer, ConfigError, CorpusId, Course, DictionaryKind, HookPoint, InputScale, LeaveOut, ModelId, Origin, word::words,
+};
 use serde::{Deserialize, Serialize};
 
 /// How the residual stream is read.
@@ -309,6 +311,9 @@ pub struct TrainConfig {
     pub residual: ResidualFrame,
     /// How the dictionaries' input is scaled.
     pub input_scale: InputScale,
+    /// The tokens that are neither trained nor measured on.
+    #[serde(default, skip_serializing_if = "LeaveOut::is_nothing")]
+    pub leave_out: LeaveOut,
     /// How text becomes contexts.
     pub packing: Packing,
     /// Contexts per batch.

@@ -22,6 +22,7 @@ mod kind;
 mod kind_request;
 mod kind_settings;
 mod known;
+mod leave_out;
 mod limits;
 mod metric;
 mod origin;
@@ -58,6 +59,7 @@ pub use interval::{Interval, Resampled};
 pub use job::{Event, HistoryPoint, Job, JobConfig, JobState, Progress, VerifyConfig};
 pub use kind::{DictionaryKind, KindName};
 pub use known::{BestFeature, CausalUse, Estimate, KnownFeatures, KnownLabel, KnownScores, KnownSummary, LabelKind, Reading};
+pub use leave_out::LeaveOut;
 pub use metric::{Direction, METRICS, MetricDefinition, MetricGroup, metric};
 pub use origin::{Making, Origin, PostHoc};
 pub use pareto::{

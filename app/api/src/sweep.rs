@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fmt};
 
 use crate::{
     Adam, BosPolicy, BufferPlace, ConfigError, CorpusId, DictionaryConfig, DictionaryId, DictionaryInfo, EosPolicy, Evaluation,
-    EvaluationSplit, HookPoint, InputScale, KindName, ModelId, Objective, ObjectiveKind, Packing, PerObjective, ResidualFrame,
-    Schedule, TrainConfig,
+    EvaluationSplit, HookPoint, InputScale, KindName, LeaveOut, ModelId, Objective, ObjectiveKind, Packing, PerObjective,
+    ResidualFrame, Schedule, TrainConfig,
 };
 
 /// A grid of dictionaries: every objective at each of its coefficients, for each seed.
@@ -145,6 +145,9 @@ pub struct SweepRequest {
     /// How the input is scaled; default none.
     #[serde(default)]
     pub input_scale: InputScale,
+    /// The tokens that are neither trained nor measured on; default nothing.
+    #[serde(default)]
+    pub leave_out: LeaveOut,
     /// What opens a document; default its BOS token, where the tokenizer has one.
     #[serde(default)]
     pub bos: Option<BosPolicy>,
@@ -241,6 +244,7 @@ impl SweepRequest {
             at: self.at,
             residual,
             input_scale,
+            leave_out: self.leave_out,
             packing: Packing {
                 n_ctx,
                 bos,

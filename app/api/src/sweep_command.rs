@@ -85,6 +85,10 @@ impl SweepRequest {
             "input-scale",
             (self.input_scale != InputScale::None).then(|| self.input_scale.to_string()),
         );
+        option(
+            "leave-out",
+            (!self.leave_out.is_nothing()).then(|| self.leave_out.to_string()),
+        );
         option("bos", self.bos.map(|v| v.to_string()));
         option("eos", self.eos.map(|v| v.to_string()));
         option("evaluate-on", self.evaluate_on.map(|v| v.to_string()));

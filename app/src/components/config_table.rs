@@ -48,6 +48,7 @@ fn rows(config: &TrainConfig) -> Vec<(&'static str, String)> {
         ("at", config.at.to_string()),
         ("residual", config.residual.to_string()),
         ("input_scale", config.input_scale.to_string()),
+        ("leave_out", config.leave_out.to_string()),
         ("n_ctx", whole(config.packing.n_ctx)),
         ("bos", config.packing.bos.to_string()),
         ("eos", config.packing.eos.to_string()),
@@ -169,7 +170,7 @@ mod tests {
         let dictionary =
             |objective: Value| json!({"kind": "relu", "d_sae": 101, "objective": objective, "lr": 0.125, "seed": 102});
         serde_json::from_value(json!({
-            "model": "a-model", "corpus": "a-corpus", "at": "blocks.1.hook_resid_pre", "residual": "raw", "input_scale": "none",
+            "model": "a-model", "corpus": "a-corpus", "at": "blocks.1.hook_resid_pre", "residual": "raw", "input_scale": "none", "leave_out": "special,longer=147",
             "packing": {"n_ctx": 103, "bos": "document", "eos": "none"}, "batch": 104, "accumulation": 105, "tokens": 1_060_000,
             "schedule": {"warmup_steps": 107, "min_lr_factor": 0.108, "hold_steps": 119}, "adam": {"beta1": 0.109, "beta2": 0.111, "eps": 0.112},
             "max_grad_norm": 113.0, "buffer": {"tokens": 129, "mixing": 0.131, "on": "disk"}, "data_seed": 114, "log_every_steps": 115, "checkpoint_every_steps": 116,

@@ -139,6 +139,11 @@ pub const OPTIMISER: &[TextField] = &[
         "Adam's peak learning rate; a list or values per objective train a dictionary for each.",
     ),
     field("n_ctx", "Context length, n_ctx", "Tokens per context."),
+    field(
+        "leave_out",
+        "Tokens left out",
+        "Neither trained nor measured on: special, longer=10 (activations longer than 10 times the median), or special,longer=10.",
+    ),
     field("batch", "Batch", "Contexts per batch."),
     field("accumulation", "Accumulation", "Batches per optimiser step."),
     field(

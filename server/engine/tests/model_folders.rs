@@ -3,7 +3,7 @@
 
 use api::{HookPoint, ResidualFrame};
 use engine::model::{Cut, Model, ModelError, NoHooks, Work, content_hash};
-use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde_json::{Map, Value, json};
 use std::{
     fs,
@@ -51,8 +51,16 @@ fn logits_with(name: &str, change: impl FnOnce(&mut Map<String, Value>)) -> Vec<
     let mut config: Map<String, Value> = serde_json::from_slice(&config).unwrap();
     change(&mut config);
     fs::write(copy.path().join("config.json"), Value::Object(config).to_string()).unwrap();
-    let model = Model::load(copy.path(), ResidualFrame::Raw).unwrap();
-    let tokens: Vec<u32> = (0..40).map(|i| (i * 7 + 3) % 64).collect();
+    logits_of(&Model::load(copy.path(), ResidualFrame::Raw).unwrap())
+}
+
+/// The logits of a context of 40 tokens, or as many as the model reads.
+fn logits_of(model: &Model<f32>) -> Vec<f32> {
+    logits_on(model, model.facts().n_ctx.min(40) as u32)
+}
+
+fn logits_on(model: &Model<f32>, n: u32) -> Vec<f32> {
+    let tokens: Vec<u32> = (0..n).map(|i| (i * 7 + 3) % 64).collect();
     let (mut cut, mut out, mut work) = (Cut::default(), Vec::new(), Work::default());
     model
         .prefix(&tokens, HookPoint::Embed, &mut cut, &mut NoHooks, &mut work)
@@ -108,12 +116,232 @@ fn tensors_that_do_not_fit() {
     });
     refused("gpt2", &["transformer.h.3.ln_1.weight"], |at| set(at, "n_layer", 4));
     refused("gpt2", &["lm_head.weight"], |at| set(at, "tie_word_embeddings", false));
-    refused("gpt2", &["transformer.wte.weight", "F64"], |at| {
-        let zeros = vec![0u8; 67 * 24 * 8];
-        let view = TensorView::new(safetensors::Dtype::F64, vec![67, 24], &zeros).unwrap();
-        let bytes = safetensors::serialize([("transformer.wte.weight", view)], None).unwrap();
-        fs::write(at.join(WEIGHTS), bytes).unwrap();
+    refused("gpt2", &["transformer.wte.weight", "I64"], |at| {
+        rewrite(at, |entries| {
+            let entry = entries
+                .iter_mut()
+                .find(|(name, ..)| name == "transformer.wte.weight")
+                .unwrap();
+            (entry.1, entry.3) = (Dtype::I64, vec![0; 67 * 24 * 8]);
+        });
     });
+}
+
+/// A tensor of a checkpoint: name, type, shape, bytes.
+type Entry = (String, Dtype, Vec<usize>, Vec<u8>);
+
+/// Writes a folder's weights anew as `change` makes them.
+fn rewrite(folder: &Path, change: impl FnOnce(&mut Vec<Entry>)) {
+    let bytes = fs::read(folder.join(WEIGHTS)).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let entry =
+        |(name, view): (&str, TensorView<'_>)| (name.to_owned(), view.dtype(), view.shape().to_vec(), view.data().to_vec());
+    let mut entries: Vec<Entry> = tensors.iter().map(entry).collect();
+    change(&mut entries);
+    let views = entries
+        .iter()
+        .map(|(name, dtype, shape, data)| (name, TensorView::new(*dtype, shape.clone(), data).unwrap()));
+    fs::write(folder.join(WEIGHTS), safetensors::serialize(views, None).unwrap()).unwrap();
+}
+
+/// The numbers of f32 tensors as another type.
+fn stored_as(entries: &mut [Entry], dtype: Dtype) {
+    for (_, from, _, data) in entries {
+        let numbers: Vec<f32> = bytemuck::pod_collect_to_vec(data);
+        *data = match dtype {
+            Dtype::F64 => numbers.iter().flat_map(|x| f64::from(*x).to_le_bytes()).collect(),
+            Dtype::F16 => numbers.iter().flat_map(|x| half::f16::from_f32(*x).to_le_bytes()).collect(),
+            Dtype::BF16 => numbers.iter().flat_map(|x| half::bf16::from_f32(*x).to_le_bytes()).collect(),
+            _ => continue,
+        };
+        *from = dtype;
+    }
+}
+
+#[test]
+fn weights_that_are_not_finite_are_named_with_their_place() {
+    const NAME: &str = "transformer.h.1.mlp.c_fc.weight";
+    for (dtype, size) in [(Dtype::F32, 4), (Dtype::F64, 8), (Dtype::F16, 2), (Dtype::BF16, 2)] {
+        for other in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            refused("gpt2", &[NAME, &format!("holds {other} at [3, 5]"), "damaged"], |at| {
+                rewrite(at, |entries| {
+                    stored_as(entries, dtype);
+                    let (_, _, shape, data) = entries.iter_mut().find(|(name, ..)| name == NAME).unwrap();
+                    let mut number = vec![(NAME.to_owned(), Dtype::F32, vec![1], other.to_le_bytes().to_vec())];
+                    stored_as(&mut number, dtype);
+                    let place = (3 * shape[1] + 5) * size;
+                    data[place..place + size].copy_from_slice(&number[0].3);
+                });
+            });
+        }
+    }
+    // a double may be finite and have no place in f32
+    refused("gpt2", &["transformer.ln_f.bias", &format!("holds {} at [0]", 1e300)], |at| {
+        rewrite(at, |entries| {
+            stored_as(entries, Dtype::F64);
+            let (.., data) = entries.iter_mut().find(|(name, ..)| name == "transformer.ln_f.bias").unwrap();
+            data[..8].copy_from_slice(&1e300f64.to_le_bytes());
+        });
+    });
+}
+
+/// A copy of a golden folder that `change` has changed.
+fn changed(name: &str, change: impl FnOnce(&Path)) -> (tempfile::TempDir, Result<Model<f32>, ModelError>) {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(folder(name)).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, copy.path().join(path.file_name().unwrap())).unwrap();
+    }
+    change(copy.path());
+    let model = Model::load(copy.path(), ResidualFrame::Raw);
+    (copy, model)
+}
+
+#[test]
+fn doubles_and_the_names_of_compiled_models_are_the_same_model() {
+    let as_it_is = logits_of(&Model::load(&folder("gpt2"), ResidualFrame::Raw).unwrap());
+    let rename = |change: fn(&str) -> String| {
+        move |at: &Path| rewrite(at, |entries| entries.iter_mut().for_each(|(name, ..)| *name = change(name)))
+    };
+    for change in [
+        |name: &str| format!("_orig_mod.{name}"),
+        |name: &str| format!("module._orig_mod.{name}"),
+        |name: &str| format!("_orig_mod.module.{name}"),
+        |name: &str| name.replace(".h.1.", ".h.1._orig_mod."),
+    ] {
+        let (_copy, model) = changed("gpt2", rename(change));
+        assert!(logits_of(&model.unwrap()) == as_it_is);
+    }
+    let (_copy, model) = changed("gpt2", |at| rewrite(at, |entries| stored_as(entries, Dtype::F64)));
+    assert!(logits_of(&model.unwrap()) == as_it_is);
+    refused("gpt2", &["transformer.ln_f.bias", "twice"], |at| {
+        rewrite(at, |entries| {
+            let again = entries
+                .iter()
+                .find(|(name, ..)| name == "transformer.ln_f.bias")
+                .unwrap()
+                .clone();
+            entries.push((format!("_orig_mod.{}", again.0), again.1, again.2, again.3));
+        });
+    });
+}
+
+/// Numbers that no weights have: refused before anything is made of them, by field.
+#[test]
+fn a_configs_numbers_decide_no_memory() {
+    let absurd = [100_000_000_000u64, 1 << 39, (1 << 40) - 1, 1 << 50, u64::MAX];
+    let of = |fields: &[&'static str]| fields.to_vec();
+    let decoder = of(&[
+        "num_hidden_layers",
+        "hidden_size",
+        "vocab_size",
+        "intermediate_size",
+        "num_attention_heads",
+        "num_key_value_heads",
+        "head_dim",
+    ]);
+    let neox = of(&[
+        "num_hidden_layers",
+        "hidden_size",
+        "vocab_size",
+        "intermediate_size",
+        "num_attention_heads",
+    ]);
+    for (name, fields) in [
+        (
+            "gpt2",
+            of(&["n_layer", "n_embd", "vocab_size", "n_positions", "n_inner", "n_head"]),
+        ),
+        (
+            "gpt_neo",
+            of(&[
+                "num_layers",
+                "hidden_size",
+                "vocab_size",
+                "max_position_embeddings",
+                "intermediate_size",
+                "num_heads",
+            ]),
+        ),
+        ("gpt_neox", neox),
+        ("llama", decoder.clone()),
+        ("mistral", decoder.clone()),
+        ("qwen2", decoder.clone()),
+        ("qwen3", decoder.clone()),
+        ("gemma2", decoder),
+    ] {
+        for field in fields {
+            for value in absurd {
+                refused_with(name, field, value, &[]);
+            }
+        }
+    }
+    // two numbers whose product is, in 64 bits, the width that the weights have
+    refused("qwen3", &["num_attention_heads"], |at| {
+        set(at, "num_attention_heads", (1u64 << 33) + 4);
+        set(at, "num_key_value_heads", (1u64 << 33) + 4);
+        set(at, "head_dim", 1u64 << 31);
+    });
+}
+
+/// Contexts may be long by the config, and cost what those in use need.
+#[test]
+fn the_longest_context_is_not_paid_for_in_advance() {
+    let as_it_is = |name| logits_on(&Model::load(&folder(name), ResidualFrame::Raw).unwrap(), 30);
+    for name in ["llama", "mistral", "qwen2", "qwen3", "gemma2", "gpt_neox"] {
+        for n_ctx in [1u64 << 33, 50_000_000, 10_000_000_000] {
+            let (_copy, model) = changed(name, |at| set(at, "max_position_embeddings", n_ctx));
+            let model = model.unwrap();
+            assert_eq!(model.facts().n_ctx as u64, n_ctx);
+            assert!(logits_on(&model, 30) == as_it_is(name), "{name}");
+        }
+        // sums are beyond what a context can be
+        let (_copy, model) = changed(name, |at| set(at, "max_position_embeddings", 1u64 << 41));
+        assert!(model.is_err());
+    }
+}
+
+/// Positions behind the first piece of the rotations are rotated as the formula says.
+#[test]
+fn rotations_are_the_same_however_long_the_context() {
+    let (_copy, model) = changed("llama", |at| set(at, "max_position_embeddings", 1u64 << 33));
+    let model = model.unwrap();
+    let tokens: Vec<u32> = (0..5000).map(|i| (i * 7 + 3) % 64).collect();
+    let values = |tokens: &[u32]| {
+        let (mut cut, mut work) = (Cut::default(), Work::default());
+        model
+            .prefix(
+                tokens,
+                "blocks.0.hook_resid_post".parse().unwrap(),
+                &mut cut,
+                &mut NoHooks,
+                &mut work,
+            )
+            .unwrap();
+        cut.value
+    };
+    let d = model.facts().d_model;
+    let long = values(&tokens);
+    for n in [1, 1023, 1024, 1025, 2048, 2049, 4097] {
+        let short = values(&tokens[..n]);
+        let off = short
+            .iter()
+            .zip(&long[..n * d])
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
+        assert!(off < 1e-5, "{n}: {off}");
+    }
+    let parts = model.parts();
+    let rope = parts.rope.unwrap();
+    let [cos, sin] = rope.rotations(5000);
+    let n = rope.frequencies.len();
+    for (position, pair) in [(0, 0), (1, 1), (1024, 0), (4999, n - 1)] {
+        let angle = f64::from(position as f32 * rope.frequencies[pair]);
+        assert_eq!(
+            (cos[position * n + pair], sin[position * n + pair]),
+            (angle.cos() as f32, angle.sin() as f32)
+        );
+    }
 }
 
 #[test]

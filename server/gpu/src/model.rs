@@ -100,7 +100,7 @@ impl<'m> Model<'m> {
             embed,
             embed_scale: parts.embed_scale,
             positions: parts.positions.map(rows).transpose()?,
-            rope: parts.rope.as_ref().map(|rope| Rope::new(rope, device)).transpose()?,
+            rope: parts.rope.as_ref().map(|rope| Rope::new(rope, device)),
             blocks: blocks.collect::<Result<_>>()?,
             final_norm: Norm::new(&parts.final_norm, device)?,
             unembed,

@@ -2,13 +2,20 @@
 
 use candle_core::{D, Device, Result, Tensor};
 use engine::model::parts::RopeParts;
+use std::sync::{Mutex, PoisonError};
 
-/// The rotations of every position.
+/// The rotations of every position. They are computed for the longest contexts that were seen, as the engine's are.
 pub struct Rope {
-    /// [n_ctx, n_pairs].
+    frequencies: Vec<f32>,
+    device: Device,
+    table: Mutex<Option<Table>>,
+}
+
+/// cos and sin of the first positions, [positions, n_pairs].
+#[derive(Clone)]
+struct Table {
     cos: Tensor,
     sin: Tensor,
-    n_pairs: usize,
 }
 
 /// Which way to rotate.
@@ -21,33 +28,49 @@ pub enum Turn {
 }
 
 impl Rope {
-    pub fn new(parts: &RopeParts<'_, f32>, device: &Device) -> Result<Self> {
-        let n_pairs = parts.n_pairs;
-        let table = |numbers: &[f32]| Tensor::from_slice(numbers, (numbers.len() / n_pairs, n_pairs), device);
-        Ok(Self {
-            cos: table(parts.cos)?,
-            sin: table(parts.sin)?,
-            n_pairs,
-        })
+    pub fn new(parts: &RopeParts<'_>, device: &Device) -> Self {
+        Self {
+            frequencies: parts.frequencies.to_vec(),
+            device: device.clone(),
+            table: Mutex::new(None),
+        }
+    }
+
+    /// The rotations of the first `n_ctx` positions at least.
+    fn table(&self, n_ctx: usize) -> Result<Table> {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(table) = &*table
+            && table.cos.dim(0)? >= n_ctx
+        {
+            return Ok(table.clone());
+        }
+        let parts = RopeParts {
+            frequencies: &self.frequencies,
+        };
+        let shape = (n_ctx, self.frequencies.len());
+        let [cos, sin] = parts
+            .rotations(n_ctx)
+            .map(|numbers| Tensor::from_vec(numbers, shape, &self.device));
+        let made = Table { cos: cos?, sin: sin? };
+        *table = Some(made.clone());
+        Ok(made)
     }
 
     /// Rotates `x` [.., n_ctx, d_head]; row i is position i.
     pub fn turn(&self, x: &Tensor, turn: Turn) -> Result<Tensor> {
-        let (n_ctx, d_head) = (x.dim(D::Minus2)?, x.dim(D::Minus1)?);
-        let (a, b) = (
-            x.narrow(D::Minus1, 0, self.n_pairs)?,
-            x.narrow(D::Minus1, self.n_pairs, self.n_pairs)?,
-        );
-        let cos = self.cos.narrow(0, 0, n_ctx)?;
+        let (n_ctx, d_head, n_pairs) = (x.dim(D::Minus2)?, x.dim(D::Minus1)?, self.frequencies.len());
+        let (a, b) = (x.narrow(D::Minus1, 0, n_pairs)?, x.narrow(D::Minus1, n_pairs, n_pairs)?);
+        let Table { cos, sin } = self.table(n_ctx)?;
+        let cos = cos.narrow(0, 0, n_ctx)?;
         let sin = match turn {
-            Turn::Ahead => self.sin.narrow(0, 0, n_ctx)?,
-            Turn::Back => self.sin.narrow(0, 0, n_ctx)?.neg()?,
+            Turn::Ahead => sin.narrow(0, 0, n_ctx)?,
+            Turn::Back => sin.narrow(0, 0, n_ctx)?.neg()?,
         };
         let mut parts = vec![
             (a.broadcast_mul(&cos)? - b.broadcast_mul(&sin)?)?,
             (b.broadcast_mul(&cos)? + a.broadcast_mul(&sin)?)?,
         ];
-        let turned = 2 * self.n_pairs;
+        let turned = 2 * n_pairs;
         if turned < d_head {
             parts.push(x.narrow(D::Minus1, turned, d_head - turned)?);
         }

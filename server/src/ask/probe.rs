@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use api::{Answer, ConfigError, DictionaryInfo, ProbeAnswer, ProbePair, ProbeQuestion, Probed};
 use app::charts::push_record;
 use engine::{
-    corpus::{load_tokenizer, special_tokens},
+    corpus::{load_tokenizer, special_tokens, text_ids},
     dictionary,
     metrics::{
         Subject,
@@ -53,7 +53,7 @@ fn one(asked: &Asked<'_>, info: &DictionaryInfo, texts: &Texts, question: &Probe
     check_unchanged(&model)?;
     let folder: &Path = model.folder.as_ref();
     let tokenizer = load_tokenizer(folder, model.d_vocab)?;
-    let special = special_tokens(folder)?;
+    let special = special_tokens(folder)?.within(model.d_vocab);
     let stage = format!("reading the texts with dictionary {}", info.id);
     let mut tell = told(asked.observe, &stage, "texts");
     let found = workspace.job_pool()?.install(|| -> Result<_> {
@@ -61,10 +61,9 @@ fn one(asked: &Asked<'_>, info: &DictionaryInfo, texts: &Texts, question: &Probe
         let (dictionary, facts) = dictionary::load(&file)?;
         let n_ctx = weights.facts().n_ctx.min(N_CTX);
         let tokens = |text: &String| -> Result<Vec<u32>> {
-            let encoded = tokenizer.encode_fast(text.as_str(), false);
-            let encoded = encoded.map_err(|error| anyhow::anyhow!("a text cannot be tokenised: {error}"))?;
-            let ids = special.bos.iter().chain(encoded.get_ids());
-            Ok(ids.copied().take(n_ctx).collect())
+            let ids = text_ids(&tokenizer, text, model.d_vocab);
+            let ids = ids.map_err(|message| ConfigError::new("data", format!("a text cannot be read: {message}")))?;
+            Ok(special.bos.into_iter().chain(ids).take(n_ctx).collect())
         };
         let tokens = texts.texts.iter().map(tokens).collect::<Result<Vec<_>>>()?;
         let subject = Subject {

@@ -8,6 +8,7 @@ use engine::{
     metrics::{By, Hardest, TokenRow},
     train::{hardest_tokens, measured_context},
 };
+use std::path::Path;
 
 use super::{Answered, Asked};
 use crate::on_text::{OnText, common_config, on_text_here, told};
@@ -38,23 +39,27 @@ pub fn answer(asked: &Asked<'_>, question: &TokensQuestion) -> Result<Option<Ans
         let ids: Vec<DictionaryId> = asked.infos.iter().map(|info| info.id).collect();
         let rows = &found.rows;
         let shown = rows.iter().take(TokensAnswer::MOST_ROWS);
-        let tokenizer = load_tokenizer(on.model.folder.as_ref(), on.model.d_vocab)?;
+        let folder: &Path = on.model.folder.as_ref();
+        let has_tokenizer = folder.join("tokenizer.json").is_file();
+        let tokenizer = has_tokenizer.then(|| load_tokenizer(folder, on.model.d_vocab)).transpose()?;
+        // without a tokenizer, a token is its id
+        let words = |ids: &[u32]| match &tokenizer {
+            Some(tokenizer) => pieces(tokenizer, ids),
+            None => ids.iter().map(|id| format!("[{id}]")).collect(),
+        };
         let answer = TokensAnswer {
             by: question.by,
             n_tokens,
             n_rows: rows.len() as u64,
             rows: shown
-                .map(|row| {
-                    in_context(
-                        &found,
-                        row,
-                        pieces(&tokenizer, measured_context(on.tokens, on.config, row.context)),
-                    )
-                })
+                .map(|row| in_context(&found, row, words(measured_context(on.tokens, on.config, row.context))))
                 .collect(),
             dictionaries: ids.clone(),
         };
-        let word = |id: u32| tokenizer.id_to_token(id).unwrap_or_default();
+        let word = |id: u32| match &tokenizer {
+            Some(tokenizer) => tokenizer.id_to_token(id).unwrap_or_default(),
+            None => id.to_string(),
+        };
         Ok(Some(Answered {
             answer: Answer::Tokens(answer),
             csv: csv(&ids, rows, word),

@@ -48,10 +48,10 @@ pub struct Import {
     /// Its number, from 0, in a file of several
     #[arg(long, value_name = "N")]
     number: Option<usize>,
-    /// Tokens per context [default: the model's, at most 256]
+    /// Tokens per context [default: what the file says, else the model's, at most 256]
     #[arg(long, value_name = "N")]
     n_ctx: Option<usize>,
-    /// What the BOS token opens: document, context or none [default: document, where the tokenizer has one]
+    /// What the BOS token opens: document, context or none [default: what the file says, else document, where the tokenizer has one]
     #[arg(long)]
     bos: Option<BosPolicy>,
     /// What the EOS token closes: document or none [default: none]
@@ -109,6 +109,9 @@ impl Import {
             );
             if let Some(read_at) = config.dictionaries[0].kind.read_at() {
                 note!("it reads at {read_at}");
+            }
+            for sentence in &staged.taken {
+                note!("{sentence}");
             }
             if facts.model.is_none() {
                 note!("the file names no model; that it is for '{}' is yours to know", config.model);

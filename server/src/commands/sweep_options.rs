@@ -2,7 +2,7 @@
 
 use api::{
     BosPolicy, BufferPlace, ConfigError, CorpusId, DictionaryId, DictionaryInfo, EosPolicy, EvaluationSplit, HookPoint,
-    InputScale, KindName, ModelId, ObjectiveKind, PerObjective, ResidualFrame, SweepRequest,
+    InputScale, KindName, LeaveOut, ModelId, ObjectiveKind, PerObjective, ResidualFrame, SweepRequest,
 };
 use clap::Args;
 use std::str::FromStr;
@@ -144,6 +144,10 @@ pub struct SweepOptions {
     /// and deviation 1, constant_norm to length √d [default: none]
     #[arg(long)]
     pub input_scale: Option<InputScale>,
+    /// The tokens that are neither trained nor measured on: nothing, special (those that the tokenizer calls so), longer=N (those whose
+    /// activation is longer than N times the median), or special,longer=N [default: nothing]
+    #[arg(long, value_name = "TOKENS")]
+    pub leave_out: Option<LeaveOut>,
     /// What the BOS token opens: document, context or none [default: document, where the tokenizer has one]
     #[arg(long)]
     pub bos: Option<BosPolicy>,
@@ -263,6 +267,7 @@ impl SweepOptions {
             max_grad_norm: self.max_grad_norm,
             residual: self.residual.unwrap_or_default(),
             input_scale: self.input_scale.unwrap_or_default(),
+            leave_out: self.leave_out.unwrap_or_default(),
             bos: self.bos,
             eos: self.eos,
             evaluate_on: self.evaluate_on,

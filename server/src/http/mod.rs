@@ -16,6 +16,8 @@ mod imports;
 mod jobs;
 mod metrics;
 mod models;
+#[cfg(test)]
+mod odd_models_tests;
 mod openapi;
 mod overview;
 mod pareto;

@@ -169,8 +169,11 @@ pub fn describe(workspace: &Workspace, folder: &Path) -> Result<ModelInfo> {
     let hash = engine::model::content_hash(folder)?;
     let model = workspace.models.get(folder, &hash, ResidualFrame::Raw)?;
     let facts = model.facts();
-    engine::corpus::load_tokenizer(folder, facts.d_vocab)?;
-    let special = engine::corpus::special_tokens(folder)?;
+    // a model without a tokenizer reads token ids
+    if folder.join("tokenizer.json").is_file() {
+        engine::corpus::load_tokenizer(folder, facts.d_vocab)?;
+    }
+    let special = engine::corpus::special_tokens(folder)?.within(facts.d_vocab);
     Ok(ModelInfo {
         id: ModelId(String::new()),
         source: String::new(),

@@ -106,12 +106,18 @@ pub enum CorpusError {
         d_vocab: usize,
     },
     /// A document holds a token that the model does not know.
-    #[error("'{}': document {document} holds token id {id}, and the model's vocabulary has {d_vocab} entries", path.display())]
+    #[error(
+        "'{}': document {document} holds {}token id {id}, and the model's vocabulary has {d_vocab} entries; leave the token out of the text",
+        path.display(),
+        token.as_ref().map_or_else(String::new, |token| format!("the token {token}, "))
+    )]
     TokenOutOfRange {
         /// The corpus.
         path: PathBuf,
         /// The document's number, from 0.
         document: u64,
+        /// Its name, in quotes, where the tokenizer has one.
+        token: Option<String>,
         /// The id.
         id: u32,
         /// Entries of the model's vocabulary.

@@ -12,6 +12,7 @@ use tokenizers::Tokenizer;
 
 use super::{
     CorpusError, Format, Manifest, Split, TokenFile,
+    normaliser::Growth,
     source::{Document, Source, file_hash},
     split::{self, Assignment},
     staging::Staging,
@@ -20,6 +21,8 @@ use super::{
     writer::{Layout, Packed, Writer},
 };
 
+/// What stands for the hash of a tokenizer where a model has none.
+const NO_TOKENIZER: &str = "none";
 /// Documents that are tokenised together, at most.
 const CHUNK: usize = 2_048;
 /// Bytes of text after which a chunk is full, however few documents it has.
@@ -28,7 +31,8 @@ const CHUNK_BYTES: usize = 4 << 20;
 /// Tokenises `source` with the tokenizer.json at `tokenizer` and packs it into `folder`, or opens what is there when it
 /// was made from the same source with the same tokenizer and packing (and is sound; a damaged one is made anew).
 /// Special tokens are read from the files beside `tokenizer`. The folder appears whole or not at all.
-/// Where `source` is itself a token file of the same tokenizer and packing, it is copied.
+/// Where `source` is itself a token file of the same tokenizer and packing, it is copied. Where there is no tokenizer, documents must be
+/// given as token ids.
 ///
 /// BOS per document, or EOS, is not doubled where tokens given as `input_ids` have it already. With BOS per context, a
 /// context holds n_ctx − 1 tokens of text. Documents are split 90 / 5 / 5 as [`super::SplitBy`] says.
@@ -48,9 +52,13 @@ pub fn pack(
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<TokenFile, CorpusError> {
     let beside = tokenizer.parent().unwrap_or(Path::new("."));
-    let tokenizer_hash = file_hash(tokenizer)?;
-    let tokenizer = tokenizer::load(tokenizer, d_vocab)?;
-    let special = tokenizer::special_tokens_of(&tokenizer, beside)?;
+    let (tokenizer_hash, tokenizer) = match tokenizer.is_file() {
+        true => (file_hash(tokenizer)?, Some(tokenizer::load(tokenizer, d_vocab)?)),
+        false => (NO_TOKENIZER.to_owned(), None),
+    };
+    let special = tokenizer::special_tokens_of(tokenizer.as_ref(), beside)?.within(d_vocab);
+    let growth = tokenizer.as_ref().map(Growth::by_rules).transpose();
+    let growth = growth.map_err(|message| CorpusError::tokenizer(beside, message))?;
     let layout = Layout::new(packing, &special, beside)?;
     let found = Source::find(source)?;
 
@@ -94,7 +102,7 @@ pub fn pack(
         path: source,
         source: &found,
         encoder: Encoder {
-            tokenizer: &tokenizer,
+            tokenizer: tokenizer.as_ref().zip(growth),
             d_vocab,
             layout,
         },
@@ -180,10 +188,14 @@ impl Packer<'_> {
                 Refused::Id(id) => CorpusError::TokenOutOfRange {
                     path: self.path.to_owned(),
                     document: writer.n_done,
+                    token: self
+                        .encoder
+                        .tokenizer
+                        .and_then(|(tokenizer, _)| tokenizer::named(tokenizer, id)),
                     id,
                     d_vocab: self.encoder.d_vocab,
                 },
-                Refused::Text(error) => CorpusError::record(self.path, format!("document {}", writer.n_done), error.to_string()),
+                Refused::Text(message) => CorpusError::record(self.path, format!("document {}", writer.n_done), message),
             })?;
             writer.push(hash, &ids)?;
         }
@@ -197,7 +209,8 @@ impl Packer<'_> {
 
 /// What tokenising needs, shared by the threads.
 struct Encoder<'a> {
-    tokenizer: &'a Tokenizer,
+    /// None where the model has none.
+    tokenizer: Option<(&'a Tokenizer, Growth)>,
     d_vocab: usize,
     layout: Layout,
 }
@@ -208,12 +221,16 @@ impl Encoder<'_> {
         let mut ids = match document {
             Document::Tokens(ids) => ids.clone(),
             // the tokenizer's own template must not add what the policy adds
-            Document::Text(text) => self
-                .tokenizer
-                .encode_fast(text.as_str(), false)
-                .map_err(Refused::Text)?
-                .get_ids()
-                .to_vec(),
+            Document::Text(text) => {
+                let no_tokenizer = || {
+                    let message = "it is text, and the model has no tokenizer.json; expected token ids in a field 'input_ids'";
+                    Refused::Text(message.to_owned())
+                };
+                let (tokenizer, growth) = self.tokenizer.ok_or_else(no_tokenizer)?;
+                growth.check(tokenizer, text).map_err(Refused::Text)?;
+                let encoded = tokenizer.encode_fast(text.as_str(), false);
+                encoded.map_err(|error| Refused::Text(error.to_string()))?.get_ids().to_vec()
+            }
         };
         if let Some(id) = ids.iter().find(|id| **id as usize >= self.d_vocab) {
             return Err(Refused::Id(*id));
@@ -235,7 +252,7 @@ impl Encoder<'_> {
 
 enum Refused {
     Id(u32),
-    Text(tokenizers::Error),
+    Text(String),
 }
 
 fn copy(from: &Path, given: &TokenFile, folder: &Path) -> Result<TokenFile, CorpusError> {

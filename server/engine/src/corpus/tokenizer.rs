@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 use tokenizers::Tokenizer;
 
-use super::CorpusError;
+use super::{CorpusError, normaliser::Growth};
 
 /// The tokens of a tokenizer that are not text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,35 +23,74 @@ pub struct SpecialTokens {
 
 /// The special tokens of the tokenizer in `model_folder`: those that tokenizer.json calls special; BOS and EOS as
 /// tokenizer_config.json names them (`null` there means none), else by `bos_token_id` and `eos_token_id` (the first of a list) of
-/// generation_config.json or config.json. An id without a token in the tokenizer (a config's default) is none.
+/// generation_config.json or config.json. An id without a token in the tokenizer (a config's default) is none. Where there is no
+/// tokenizer, the ids are all there is.
 ///
 /// # Errors
 /// A file that cannot be read, or a field of another kind.
 pub fn special_tokens(model_folder: &Path) -> Result<SpecialTokens, CorpusError> {
     let path = model_folder.join("tokenizer.json");
-    special_tokens_of(&read(&path)?, model_folder)
+    let tokenizer = path.is_file().then(|| read(&path)).transpose()?;
+    special_tokens_of(tokenizer.as_ref(), model_folder)
 }
 
-/// Reads tokenizer.json in `model_folder`, without truncation or padding, and checks that its largest id is below `d_vocab`.
+impl SpecialTokens {
+    /// Those that a model of `d_vocab` tokens has: a tokenizer may have been given more.
+    #[must_use]
+    pub fn within(self, d_vocab: usize) -> Self {
+        let is_within = |id: &u32| (*id as usize) < d_vocab;
+        Self {
+            bos: self.bos.filter(is_within),
+            eos: self.eos.filter(is_within),
+            all: self.all.into_iter().filter(is_within).collect(),
+        }
+    }
+}
+
+/// Reads tokenizer.json in `model_folder`, without truncation or padding, and checks that the ids of its vocabulary are below `d_vocab`.
+/// Tokens that were added to it may lie beyond: a text that has one is refused ([`text_ids`]).
 ///
 /// # Errors
-/// No or an unreadable tokenizer.json; an id that the model's vocabulary does not have.
+/// No or an unreadable tokenizer.json; an id that the model's vocabulary does not have; a normaliser that can make too much of a text.
 pub fn load_tokenizer(model_folder: &Path, d_vocab: usize) -> Result<Tokenizer, CorpusError> {
     load(&model_folder.join("tokenizer.json"), d_vocab)
 }
 
 pub(super) fn load(path: &Path, d_vocab: usize) -> Result<Tokenizer, CorpusError> {
     let tokenizer = read(path)?;
-    let largest = tokenizer.get_vocab(true).values().copied().max();
+    Growth::by_rules(&tokenizer).map_err(|message| CorpusError::tokenizer(path, message))?;
+    let largest = tokenizer.get_vocab(false).into_values().max();
     match largest {
-        None => Err(CorpusError::tokenizer(path, "the tokenizer has no tokens")),
+        None if tokenizer.get_vocab_size(true) == 0 => Err(CorpusError::tokenizer(path, "the tokenizer has no tokens")),
         Some(largest) if largest as usize >= d_vocab => Err(CorpusError::Vocabulary {
             path: path.to_owned(),
             largest,
             d_vocab,
         }),
-        Some(_) => Ok(tokenizer),
+        _ => Ok(tokenizer),
     }
+}
+
+/// The tokens of a text, without those that a tokenizer's own template adds.
+///
+/// # Errors
+/// A text that the normaliser makes too much of, one that cannot be tokenised, and one with a token that a model of `d_vocab` tokens has
+/// not: its name and id.
+pub fn text_ids(tokenizer: &Tokenizer, text: &str, d_vocab: usize) -> Result<Vec<u32>, String> {
+    Growth::by_rules(tokenizer)?.check(tokenizer, text)?;
+    let encoded = tokenizer.encode_fast(text, false).map_err(|error| error.to_string())?;
+    match encoded.get_ids().iter().find(|id| **id as usize >= d_vocab) {
+        Some(id) => Err(format!(
+            "it has the token {} (id {id}), and the model's vocabulary has {d_vocab} entries",
+            named(tokenizer, *id).unwrap_or_default()
+        )),
+        None => Ok(encoded.get_ids().to_vec()),
+    }
+}
+
+/// A token's name, in quotes.
+pub(super) fn named(tokenizer: &Tokenizer, id: u32) -> Option<String> {
+    Some(format!("'{}'", tokenizer.id_to_token(id)?))
 }
 
 fn read(path: &Path) -> Result<Tokenizer, CorpusError> {
@@ -64,13 +103,15 @@ fn read(path: &Path) -> Result<Tokenizer, CorpusError> {
     Ok(tokenizer)
 }
 
-pub(super) fn special_tokens_of(tokenizer: &Tokenizer, folder: &Path) -> Result<SpecialTokens, CorpusError> {
+pub(super) fn special_tokens_of(tokenizer: Option<&Tokenizer>, folder: &Path) -> Result<SpecialTokens, CorpusError> {
     let beside = ["tokenizer_config.json", "generation_config.json", "config.json"].map(|name| folder.join(name));
     let [named, generation, config] = beside.map(|path| optional_json(&path).map(|json| (path, json)));
     let (named, numbered) = (named?, [generation?, config?]);
     let bos = opening_or_closing(tokenizer, "bos_token", &named, &numbered)?;
     let eos = opening_or_closing(tokenizer, "eos_token", &named, &numbered)?;
-    let added = tokenizer.get_added_tokens_decoder();
+    let added = tokenizer
+        .map(|tokenizer| tokenizer.get_added_tokens_decoder())
+        .unwrap_or_default();
     let mut all: Vec<u32> = added
         .into_iter()
         .filter(|(_, token)| token.special)
@@ -86,12 +127,12 @@ type JsonFile = (PathBuf, Option<Value>);
 
 /// The id of `field` (`bos_token`, `eos_token`), from the first file that says.
 fn opening_or_closing(
-    tokenizer: &Tokenizer,
+    tokenizer: Option<&Tokenizer>,
     field: &str,
     named: &JsonFile,
     numbered: &[JsonFile],
 ) -> Result<Option<u32>, CorpusError> {
-    if let (path, Some(Some(token))) = (&named.0, named.1.as_ref().map(|json| json.get(field))) {
+    if let (Some(tokenizer), (path, Some(Some(token)))) = (tokenizer, (&named.0, named.1.as_ref().map(|json| json.get(field)))) {
         let content = match token {
             Value::Null => return Ok(None),
             Value::String(content) => Some(content.as_str()),
@@ -116,7 +157,8 @@ fn opening_or_closing(
         let id = id
             .as_i64()
             .ok_or_else(|| CorpusError::tokenizer(path, format!("{field} is {id}; expected a token id")))?;
-        return Ok(u32::try_from(id).ok().filter(|id| tokenizer.id_to_token(*id).is_some()));
+        let is_known = |id: &u32| tokenizer.is_none_or(|tokenizer| tokenizer.id_to_token(*id).is_some());
+        return Ok(u32::try_from(id).ok().filter(is_known));
     }
     Ok(None)
 }

@@ -1,5 +1,6 @@
 //! Zip archives, as torch and numpy write them: a list of named files, stored or deflated. Sizes are claims until the bytes are there,
-//! and no entry is believed to be larger than its packed bytes could become.
+//! and no entry is believed to be larger than its packed bytes could become. Entries that lie on one another are refused, and so are those
+//! that come to more, all together, than numbers do that were packed: a small file can fill no memory.
 
 use flate2::{Crc, bufread::DeflateDecoder};
 use std::{
@@ -18,8 +19,14 @@ const CENTRAL: u32 = 0x0201_4b50;
 const END: u32 = 0x0605_4b50;
 /// Length of the last record, without its comment of at most 65,535 bytes.
 const END_LENGTH: usize = 22;
+/// Length of what stands before an entry, without its name.
+const LOCAL_LENGTH: u64 = 30;
 /// A byte of deflate becomes at most these.
 const MOST_INFLATED: u64 = 1032;
+/// What the entries come to all together, at most: the file's length times this, and some room for small files. Weights hardly shrink
+/// when they are packed.
+const MOST_GROWTH: u64 = 16;
+const ROOM: u64 = 64 << 20;
 const STORED: u16 = 0;
 const DEFLATED: u16 = 8;
 
@@ -32,6 +39,16 @@ struct Entry {
     size: u64,
     /// Where its local header begins.
     header: u64,
+}
+
+impl Entry {
+    /// What its packed bytes could become at most.
+    fn most(&self) -> u64 {
+        match self.method {
+            STORED => self.packed,
+            _ => self.packed.saturating_mul(MOST_INFLATED),
+        }
+    }
 }
 
 /// An archive, opened.
@@ -66,10 +83,49 @@ impl Archive {
         let list = read_at(&mut file, start, size).map_err(|e| io(path, e))?;
         let entries =
             entries(&list, n_entries as usize).ok_or_else(|| refuse(path, "damaged: its list of entries cannot be read"))?;
-        Ok(Self {
+        let archive = Self {
             path: path.to_owned(),
             entries,
-        })
+        };
+        archive.check(length).map_err(|message| refuse(path, message))?;
+        Ok(archive)
+    }
+
+    /// Whether the entries can be those of a file of `length` bytes.
+    fn check(&self, length: u64) -> Result<(), String> {
+        let mut places: Vec<(u64, u64, &str)> = self
+            .entries
+            .iter()
+            .map(|(name, entry)| {
+                (
+                    entry.header,
+                    entry.header + LOCAL_LENGTH + name.len() as u64 + entry.packed,
+                    &**name,
+                )
+            })
+            .collect();
+        places.sort_unstable();
+        if let Some(pair) = places.windows(2).find(|pair| pair[0].1 > pair[1].0) {
+            return Err(format!(
+                "damaged: its entries '{}' and '{}' lie on one another",
+                pair[0].2, pair[1].2
+            ));
+        }
+        // what no entry can hold is refused when it is read
+        let possible = self.entries.values().map(|entry| entry.size.min(entry.most()));
+        let total = possible.fold(0, u64::saturating_add);
+        let most = length.saturating_mul(MOST_GROWTH).saturating_add(ROOM);
+        if total > most {
+            return Err(format!(
+                "its entries come to {total} bytes, and the file has {length}; expected {most} at most, which no weights exceed"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Bytes of all entries together.
+    pub fn size(&self) -> u64 {
+        self.entries.values().map(|entry| entry.size).fold(0, u64::saturating_add)
     }
 
     /// The entries' names, in order.
@@ -92,11 +148,11 @@ impl Archive {
         let entry = self.entries.get(name).ok_or_else(|| damaged("is missing"))?;
         let mut file = File::open(path).map_err(|e| io(path, e))?;
         let length = file.metadata().map_err(|e| io(path, e))?.len();
-        let header = read_at(&mut file, entry.header, 30).map_err(|_| damaged("is cut off"))?;
+        let header = read_at(&mut file, entry.header, LOCAL_LENGTH).map_err(|_| damaged("is cut off"))?;
         if u32_at(&header, 0) != Some(LOCAL) {
             return Err(damaged("is not where the list of entries says"));
         }
-        let skipped = 30 + u64::from(u16_at(&header, 26)) + u64::from(u16_at(&header, 28));
+        let skipped = LOCAL_LENGTH + u64::from(u16_at(&header, 26)) + u64::from(u16_at(&header, 28));
         let start = entry.header + skipped;
         if start.checked_add(entry.packed).is_none_or(|end| end > length) {
             return Err(damaged("is cut off"));

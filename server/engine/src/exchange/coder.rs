@@ -28,6 +28,8 @@ const BANDWIDTH: f64 = 0.001;
 const AUX_COEFFICIENT: f64 = 1.0 / 32.0;
 const DEAD_TOKENS: u64 = 10_000_000;
 const THRESHOLD_DECAY: f64 = 0.999;
+/// Groups that halve the features: so many times no number of features can be halved.
+const MOST_GROUPS: usize = 32;
 
 /// What makes activations of pre-activations z = W_enc x' + b_enc.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,6 +110,14 @@ impl Coder {
     /// # Errors
     /// What cannot be said by any of our kinds, with the reason.
     pub fn into_dictionary(mut self) -> Result<Dictionary<f32>, String> {
+        if let Rule::TopK { k } | Rule::AbsTopK { k } | Rule::BatchTopK { k, .. } = self.rule
+            && !(1..=self.b_enc.len()).contains(&k)
+        {
+            return Err(format!(
+                "its k, the features per token, is {k}; expected 1 to {}",
+                self.b_enc.len()
+            ));
+        }
         let lengths = self.lengths();
         Ok(match self.rule.clone() {
             Rule::Relu => self.relu(),
@@ -147,7 +157,8 @@ impl Coder {
                     threshold_decay: decay.unwrap_or(THRESHOLD_DECAY),
                 };
                 let whole = self.top_k(k, among, &common);
-                let is_ours = !groups.is_empty() && groups == halvings(lengths.len(), groups.len());
+                let has_halvings = (1..MOST_GROUPS).contains(&groups.len());
+                let is_ours = has_halvings && groups == halvings(lengths.len(), groups.len());
                 let mut dictionary = match is_ours {
                     true => Dictionary::Matryoshka(Matryoshka::new(whole, groups.len())),
                     // other groups than ours give the same codes, and would be trained otherwise

@@ -120,9 +120,12 @@ pub fn read(path: &Path) -> Result<Imported, DictionaryError> {
     };
     let tensors = saved.tensors(state)?;
     let config_path = path.with_file_name(CONFIG);
-    let config = match config_path.is_file() {
-        true => Some(Fields::open(&config_path)?.object("trainer")?),
-        false => own_config(&saved),
+    let (config, buffer) = match config_path.is_file() {
+        true => {
+            let all = Fields::open(&config_path)?;
+            (Some(all.object("trainer")?), Some(all.object("buffer")?))
+        }
+        false => (own_config(&saved), None),
     };
     let named = config.as_ref().map(|config| config.text("dict_class")).transpose()?.flatten();
     let names = || CLASSES.iter().map(|(class, _)| *class).collect::<Vec<_>>().join(", ") + ", AutoEncoderTopK";
@@ -163,7 +166,8 @@ pub fn read(path: &Path) -> Result<Imported, DictionaryError> {
         "MatryoshkaBatchTopKSAE" => {
             let [_, d_sae] = tensors.dims("W_enc")?;
             let groups = tensors.counts("group_sizes")?;
-            if groups.iter().sum::<usize>() != d_sae {
+            let total = groups.iter().try_fold(0usize, |sum, size| sum.checked_add(*size));
+            if total != Some(d_sae) {
                 let message = format!("tensor 'group_sizes' is {groups:?}; expected sizes that sum to {d_sae}");
                 return Err(refuse(path, message));
             }
@@ -181,7 +185,11 @@ pub fn read(path: &Path) -> Result<Imported, DictionaryError> {
         None => Facts::new(Format::DictionaryLearning),
         Some(trainer) => facts(&trainer)?,
     };
-    Ok(Imported { dictionary, facts })
+    let n_ctx = buffer.map(|buffer| buffer.count("ctx_len")).transpose()?.flatten();
+    Ok(Imported {
+        dictionary,
+        facts: Facts { n_ctx, ..facts },
+    })
 }
 
 /// Those with torch's `Linear`: `encoder.weight` [d_sae, d_in], `decoder.weight` [d_in, d_sae].
@@ -372,7 +380,8 @@ pub fn write(folder: &Path, coder: &Coder, facts: &Facts) -> Result<(), Dictiona
             tensors
         }
     };
+    let buffer = facts.n_ctx.map_or_else(|| json!({}), |n_ctx| json!({"ctx_len": n_ctx}));
     std::fs::create_dir_all(folder).map_err(|e| io(folder, e))?;
     write_archive(&folder.join(WEIGHTS), state_dict_file(&tensors))?;
-    write_json(&folder.join(CONFIG), &json!({"trainer": trainer, "buffer": {}}))
+    write_json(&folder.join(CONFIG), &json!({"trainer": trainer, "buffer": buffer}))
 }

@@ -70,6 +70,7 @@ fn attention(tensors: &Tensors, config: &Fields) -> Result<Imported, DictionaryE
     };
     let facts = Facts {
         hook: config.text("act_name")?.map(str::to_owned),
+        n_ctx: config.count("seq_len")?,
         // TransformerLens' models, as it loads them
         residual: Some(ResidualFrame::Centred),
         ..Facts::new(Format::AttentionSaes)

@@ -31,7 +31,7 @@ mod yaml;
 
 pub use archive::pack;
 
-use api::{HookPoint, Objective, ResidualFrame};
+use api::{BosPolicy, HookPoint, Objective, ResidualFrame};
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -136,6 +136,8 @@ pub struct Facts {
     pub tokens: Option<u64>,
     /// Tokens per context.
     pub n_ctx: Option<usize>,
+    /// What the BOS token opened.
+    pub bos: Option<BosPolicy>,
     /// log10 of how often each feature fires, plus 1e-10 [d_sae].
     pub log_sparsity: Option<Vec<f32>>,
     /// How the dictionary sees activations.
@@ -157,6 +159,7 @@ impl Facts {
             seed: None,
             tokens: None,
             n_ctx: None,
+            bos: None,
             log_sparsity: None,
             normaliser: Normaliser::default(),
         }

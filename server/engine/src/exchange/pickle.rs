@@ -1,9 +1,17 @@
 //! Pickles, read as data. A pickle is a program for a small machine that may call anything in Python; this reader runs the part of the
 //! machine that builds lists, dictionaries and strings, and knows the few calls of which torch's state dicts are made as descriptions of
 //! tensors. It calls nothing. Any other name that a pickle asks for ends the reading, with that name.
+//!
+//! A few bytes may ask for a value to be copied again and again: what is copied counts against a budget that follows from the pickle's
+//! length, before it is copied.
 
 use safetensors::Dtype;
 use std::collections::HashMap;
+
+/// Values that a pickle may make, and remember; a state dict has some hundreds.
+const MOST_VALUES: usize = 1 << 20;
+/// What may be copied for each byte of a pickle, in items of lists and bytes of strings.
+const COPIES_PER_BYTE: usize = 16;
 
 /// Where a value lies in [`Pickle`].
 pub type Id = usize;
@@ -102,6 +110,7 @@ impl Pickle {
             stack: Vec::new(),
             marks: Vec::new(),
             memo: HashMap::new(),
+            copies: bytes.len().saturating_mul(COPIES_PER_BYTE),
         };
         let root = machine.run()?;
         Ok(Self {
@@ -143,11 +152,16 @@ struct Machine<'a> {
     /// Heights of the stack.
     marks: Vec<usize>,
     memo: HashMap<usize, Id>,
+    /// How much may still be copied.
+    copies: usize,
 }
 
 impl<'a> Machine<'a> {
     fn run(&mut self) -> Result<Id, String> {
         loop {
+            if self.nodes.len().max(self.memo.len()) >= MOST_VALUES {
+                return Err(format!("makes more than {MOST_VALUES} values, and no dictionary's does"));
+            }
             let code = self.bytes(1)?[0];
             match code {
                 // protocol and frame: how it is written, not what
@@ -220,12 +234,15 @@ impl<'a> Machine<'a> {
                 }
                 b'c' => {
                     let (module, name) = (self.line()?, self.line()?);
-                    self.name(&module, &name)?;
+                    self.push(Node::Name(known(&module, &name)?));
                 }
                 0x93 => {
                     let (name, module) = (self.pop()?, self.pop()?);
-                    match (self.nodes[module].clone(), self.nodes[name].clone()) {
-                        (Node::Text(module), Node::Text(name)) => self.name(&module, &name)?,
+                    match (&self.nodes[module], &self.nodes[name]) {
+                        (Node::Text(module), Node::Text(name)) => {
+                            let known = known(module, name)?;
+                            self.push(Node::Name(known));
+                        }
                         _ => return Err("names something by what is no string".into()),
                     }
                 }
@@ -330,21 +347,20 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn name(&mut self, module: &str, name: &str) -> Result<(), String> {
-        let known = NAMES.iter().find(|known| (known.0, known.1) == (module, name));
-        let known = known.ok_or_else(|| {
-            format!(
-                "asks for '{module}.{name}', which is no part of a state dict; a pickle can run code, so it is read as data and nothing \
-                 of it is executed"
-            )
+    /// Takes what is about to be copied from what may be.
+    fn copy(&mut self, size: usize) -> Result<(), String> {
+        self.copies = self.copies.checked_sub(size).ok_or_else(|| {
+            format!("has its values copied beyond {COPIES_PER_BYTE} times its length, and no dictionary's does: it is made to fill the memory")
         })?;
-        self.push(Node::Name(known.2));
         Ok(())
     }
 
     /// What torch keeps outside the pickle: ('storage', type, name, device, length).
     fn storage(&mut self) -> Result<(), String> {
         let id = self.pop()?;
+        if let Node::List(items) = &self.nodes[id] {
+            self.copy(items.iter().map(|item| self.size(*item)).sum())?;
+        }
         let found = match &self.nodes[id] {
             Node::List(items) => match items.iter().map(|i| &self.nodes[*i]).collect::<Vec<_>>()[..] {
                 [
@@ -365,9 +381,12 @@ impl<'a> Machine<'a> {
     /// The calls that are known, none of which is made: what they would make is described.
     fn call(&mut self) -> Result<(), String> {
         let (arguments, name) = (self.pop()?, self.pop()?);
+        self.copy(self.size(arguments))?;
         let (Node::List(arguments), Node::Name(name)) = (self.nodes[arguments].clone(), self.nodes[name].clone()) else {
             return Err("calls what is no name".into());
         };
+        // of what is made, whatever it is, no more is copied than its arguments hold
+        self.copy(arguments.iter().map(|id| self.size(*id)).sum())?;
         let made = match (name, &arguments[..]) {
             (Name::OrderedDict, []) => Node::Dict(Vec::new()),
             (Name::OrderedDict, [entries]) => Node::Dict(self.entries_of(*entries)?),
@@ -385,6 +404,18 @@ impl<'a> Machine<'a> {
         };
         self.push(made);
         Ok(())
+    }
+
+    /// What a copy of a value takes, in items of lists and bytes of strings.
+    fn size(&self, id: Id) -> usize {
+        match &self.nodes[id] {
+            Node::List(items) => items.len(),
+            Node::Dict(entries) | Node::Object(_, entries) => 2 * entries.len(),
+            Node::Text(text) => text.len(),
+            Node::Storage(key, ..) => key.len(),
+            Node::Tensor(view) => view.key.len() + view.shape.len() + view.stride.len(),
+            _ => 1,
+        }
     }
 
     /// The entries that a list of pairs stands for.
@@ -429,6 +460,7 @@ impl<'a> Machine<'a> {
     /// Gives an object its attributes. A state dict's own, its modules' versions, say nothing of the numbers.
     fn build(&mut self) -> Result<(), String> {
         let (state, object) = (self.pop()?, self.top()?);
+        self.copy(self.size(state))?;
         let Node::Dict(attributes) = self.nodes[state].clone() else {
             return Err("gives an object attributes that are no dictionary".into());
         };
@@ -439,6 +471,18 @@ impl<'a> Machine<'a> {
         }
         Ok(())
     }
+}
+
+/// What a name stands for.
+fn known(module: &str, name: &str) -> Result<Name, String> {
+    let known = NAMES.iter().find(|known| (known.0, known.1) == (module, name));
+    let known = known.ok_or_else(|| {
+        format!(
+            "asks for '{module}.{name}', which is no part of a state dict; a pickle can run code, so it is read as data and nothing of it \
+             is executed"
+        )
+    })?;
+    Ok(known.2)
 }
 
 fn pairs(items: &[Id]) -> Result<Vec<(Id, Id)>, String> {

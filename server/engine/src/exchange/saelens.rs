@@ -3,7 +3,7 @@
 //!
 //! encode: x' = x − b_dec if `apply_b_dec_to_input`, z = x' W_enc + b_enc; matrices are [d_in, d_sae] and [d_sae, d_in].
 
-use api::ResidualFrame;
+use api::{BosPolicy, ResidualFrame};
 use serde_json::json;
 use std::path::Path;
 
@@ -24,6 +24,9 @@ use crate::dictionary::{DictionaryError, Ends, Normaliser, TokenNorm};
 pub const CONFIG: &str = "cfg.json";
 /// The weights' file.
 pub const WEIGHTS: &str = "sae_weights.safetensors";
+/// Whether contexts were opened by BOS; and what it opened, which SAELens has no word for and keeps as it is.
+const PREPEND_BOS: &str = "prepend_bos";
+const OWN_BOS: &str = "saescope_bos";
 const SPARSITY: &str = "sparsity.safetensors";
 /// The number that training divides by, where it is not in the weights yet.
 const SCALER: &str = "activation_scaler.json";
@@ -122,8 +125,9 @@ pub fn read(folder: &Path, choice: &Choice) -> Result<Imported, DictionaryError>
             tensors.only(&["W_dec", "b_dec"])?;
             let threshold = config.number("residual_threshold")?.unwrap_or(RESIDUAL_THRESHOLD);
             let rounds = config.count("max_iterations")?.unwrap_or(d_in);
-            if rounds == 0 {
-                return Err(config.refuse("max_iterations", "a whole number above 0"));
+            if rounds == 0 || rounds > d_in.max(d_sae) {
+                let expected = format!("rounds, 1 to {}", d_in.max(d_sae));
+                return Err(config.refuse("max_iterations", &expected));
             }
             let ends = Ends {
                 rounds,
@@ -310,7 +314,19 @@ fn facts(config: &Fields, language: &Fields) -> Result<Facts, DictionaryError> {
         seed: config.count("seed")?.map(|seed| seed as u64),
         tokens: config.count("training_tokens")?.map(|n| n as u64),
         n_ctx: language.count("context_size")?,
+        bos: bos(language)?,
         ..Facts::new(Format::SaeLens)
+    })
+}
+
+/// What the BOS token opened: in our own word where we wrote the file, else each context or nothing.
+fn bos(language: &Fields) -> Result<Option<BosPolicy>, DictionaryError> {
+    let own = language.text(OWN_BOS)?.and_then(|policy| policy.parse().ok());
+    let opens = |opens| if opens { BosPolicy::Context } else { BosPolicy::None };
+    Ok(match (own, language.get(PREPEND_BOS)) {
+        (Some(policy), _) => Some(policy),
+        (None, Some(_)) => Some(opens(language.flag(PREPEND_BOS, true)?)),
+        (None, None) => None,
     })
 }
 
@@ -439,6 +455,8 @@ fn config_of(coder: &Coder, facts: &Facts) -> serde_json::Value {
             "hook_name": facts.hook,
             "hook_head_index": null,
             "context_size": facts.n_ctx,
+            (PREPEND_BOS): facts.bos.map(|bos| bos != BosPolicy::None),
+            (OWN_BOS): facts.bos,
             "model_from_pretrained_kwargs": {"center_writing_weights": facts.residual == Some(ResidualFrame::Centred)},
         },
     })

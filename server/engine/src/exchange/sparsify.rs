@@ -117,9 +117,24 @@ pub fn read(folder: &Path, choice: &Choice) -> Result<Imported, DictionaryError>
         },
         reads,
         residual: Some(ResidualFrame::Raw),
+        n_ctx: n_ctx(&config, folder)?,
         ..Facts::new(Format::Sparsify)
     };
     Ok(Imported { dictionary, facts })
+}
+
+/// Tokens per context: what we write into the dictionary's config, or what a run leaves in its own, in the folder above.
+fn n_ctx(config: &Fields, folder: &Path) -> Result<Option<usize>, DictionaryError> {
+    const FIELD: &str = "ctx_len";
+    if let Some(n_ctx) = config.count(FIELD)? {
+        return Ok(Some(n_ctx));
+    }
+    let run = folder.parent().unwrap_or(Path::new("")).join("config.json");
+    // some other folder's config may lie there
+    let fields = Some(run)
+        .filter(|path| path.is_file())
+        .and_then(|path| Fields::open(&path).ok());
+    Ok(fields.and_then(|fields| fields.count(FIELD).ok().flatten()))
 }
 
 /// Writes a folder, whose name says the place (`layers.5`) and is the caller's.
@@ -138,7 +153,7 @@ pub fn write(folder: &Path, mut coder: Coder, facts: &Facts) -> Result<(), Dicti
         return Err(refuse(folder, message));
     }
     coder.centre(true);
-    save(folder, &coder, k, None, false)
+    save(folder, &coder, (k, facts.n_ctx), None, false)
 }
 
 /// As [`write`], of a transcoder, which `facts` say to read behind the norm's gain where it reads at a norm.
@@ -186,10 +201,16 @@ pub fn write_transcoder(folder: &Path, transcoder: &Transcoder, facts: &Facts) -
         );
         return Err(refuse(folder, message));
     }
-    save(folder, coder, k, w_skip.as_deref(), true)
+    save(folder, coder, (k, facts.n_ctx), w_skip.as_deref(), true)
 }
 
-fn save(folder: &Path, coder: &Coder, k: usize, w_skip: Option<&[f32]>, transcodes: bool) -> Result<(), DictionaryError> {
+fn save(
+    folder: &Path,
+    coder: &Coder,
+    (k, n_ctx): (usize, Option<usize>),
+    w_skip: Option<&[f32]>,
+    transcodes: bool,
+) -> Result<(), DictionaryError> {
     let (d_in, d_sae) = (coder.b_dec.len(), coder.b_enc.len());
     let mut tensors = vec![
         ("encoder.weight", Array::f32(&[d_sae, d_in], &coder.w_enc)),
@@ -209,6 +230,8 @@ fn save(folder: &Path, coder: &Coder, k: usize, w_skip: Option<&[f32]>, transcod
         "skip_connection": w_skip.is_some(),
         "transcode": transcodes,
         "d_in": d_in,
+        // sparsify leaves out what it does not know
+        "ctx_len": n_ctx,
     });
     std::fs::create_dir_all(folder).map_err(|e| io(folder, e))?;
     write_safetensors(&folder.join(WEIGHTS), &tensors)?;

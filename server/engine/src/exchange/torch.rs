@@ -11,6 +11,9 @@ use super::{
 };
 use crate::dictionary::DictionaryError;
 
+/// Bytes that may be taken from a file's storages, and made of them, in all its storages' bytes. Tensors may share one, as tied ones do.
+const MOST_SHARED: u64 = 4;
+
 /// A torch file, opened.
 #[derive(Debug)]
 pub struct Saved {
@@ -64,11 +67,34 @@ impl Saved {
     /// A storage that is missing or damaged, and views that reach beyond theirs.
     pub fn tensors(&self, entries: &[(Id, Id)]) -> Result<Tensors, DictionaryError> {
         let mut arrays = BTreeMap::new();
+        let most = self.archive.size().saturating_mul(MOST_SHARED);
+        let mut left = most;
+        let mut storage: (&str, Vec<u8>) = ("", Vec::new());
         for (name, node) in self.pickle.entries(entries) {
-            if let Node::Tensor(view) = node {
-                let array = self.array(name, view)?;
-                arrays.insert(name.to_owned(), array);
+            let Node::Tensor(view) = node else { continue };
+            let size = (view.dtype.bitsize() / 8) as u64;
+            let numbers = view.shape.iter().try_fold(1, |n: u64, d| n.checked_mul(*d as u64));
+            // what it takes to read its storage, where another than that of the tensor before, and to make it
+            let is_read = storage.0 == view.key;
+            let to_read = if is_read {
+                0
+            } else {
+                (view.stored as u64).saturating_mul(size)
+            };
+            // what is larger than its storage is refused for that
+            let made = numbers.unwrap_or(u64::MAX).min(view.stored as u64);
+            let needed = made.checked_mul(size).and_then(|made| made.checked_add(to_read));
+            left = needed.and_then(|needed| left.checked_sub(needed)).ok_or_else(|| {
+                let message = format!(
+                    "its tensors come to more than {most} bytes with '{name}', {MOST_SHARED} times what the file holds; expected tensors \
+                     with storages of their own"
+                );
+                refuse(self.path(), message)
+            })?;
+            if !is_read {
+                storage = (&view.key, self.archive.read(&format!("{}data/{}", self.prefix, view.key))?);
             }
+            arrays.insert(name.to_owned(), self.array(name, view, &storage.1)?);
         }
         Ok(Tensors::new(self.path(), arrays))
     }
@@ -84,10 +110,9 @@ impl Saved {
         }
     }
 
-    fn array(&self, name: &str, view: &View) -> Result<Array, DictionaryError> {
+    fn array(&self, name: &str, view: &View, storage: &[u8]) -> Result<Array, DictionaryError> {
         let wrong = |what: &str| refuse(self.path(), format!("tensor '{name}' {what}"));
         let size = view.dtype.bitsize() / 8;
-        let storage = self.archive.read(&format!("{}data/{}", self.prefix, view.key))?;
         if view.stored.checked_mul(size) != Some(storage.len()) {
             let found = format!(
                 "has a storage of {} bytes; its {} numbers need others",

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use super::{
     firings::Firings,
     logits::{self, Compared},
+    mask::{Mask, close_up, spread},
     pass::{Answer, Batch, Evaluated, Passes, Text, measure, points},
 };
 use crate::{
@@ -122,6 +123,8 @@ pub struct Processor<'a> {
     at: HookPoint,
     subjects: &'a [Subject<'a>],
     points: Vec<HookPoint>,
+    /// Which tokens are left out.
+    mask: Option<Mask>,
     /// Where transcoders read.
     reading: Vec<HookPoint>,
     slots: Vec<Slot>,
@@ -141,6 +144,7 @@ impl<'a> Processor<'a> {
             subjects,
             reading,
             points: points(model, at),
+            mask: None,
             slots: Vec::new(),
             threads: PerThread::new(),
             scratch: Scratch::new(),
@@ -149,6 +153,14 @@ impl<'a> Processor<'a> {
 }
 
 impl<E: From<ModelError>> Passes<E> for Processor<'_> {
+    fn leave_out(&mut self, mask: Mask) {
+        self.mask = Some(mask);
+    }
+
+    fn mask(&self) -> Option<&Mask> {
+        self.mask.as_ref()
+    }
+
     fn activations(&mut self, contexts: &[&[u32]]) -> Result<Vec<f32>, E> {
         Ok(self.prefix(contexts)?)
     }
@@ -177,6 +189,7 @@ impl Processor<'_> {
             model,
             subjects,
             points,
+            mask,
             reading,
             slots,
             threads,
@@ -192,7 +205,14 @@ impl Processor<'_> {
             k.map_or(&x[..], |k| &inputs[k])
         };
         let tokens = contexts.concat();
-        let outputs: Vec<(SparseCodes<f32>, Vec<f32>)> = subjects.iter().map(|s| output(s, &tokens, input(s), scratch)).collect();
+        let mut outputs: Vec<(SparseCodes<f32>, Vec<f32>)> =
+            subjects.iter().map(|s| output(s, &tokens, input(s), scratch)).collect();
+        if let Some(mask) = mask {
+            let left_out: Vec<bool> = mask.kept(&tokens, &x).into_iter().map(|kept| !kept).collect();
+            let mut own = x.clone();
+            close_up(&mut own, &left_out);
+            outputs.iter_mut().for_each(|(_, x_hat)| spread(&own, &left_out, x_hat));
+        }
         slots
             .par_iter_mut()
             .zip(contexts)

@@ -3,10 +3,12 @@
 use api::{HookPoint, Measurement, Site};
 
 use super::{
+    clean::check_batch,
     firings::Firings,
     logits::Compared,
+    mask::Mask,
     sums::Moments,
-    totals::{ORDINARY, Totals, sets},
+    totals::{ORDINARY, SPECIAL, Totals, sets},
 };
 use crate::model::{Model, ModelError};
 
@@ -90,6 +92,14 @@ pub fn points(model: &Model<f32>, at: HookPoint) -> Vec<HookPoint> {
 
 /// What computes batches, wherever it does.
 pub trait Passes<E> {
+    /// From now on, `mask` says which tokens are left out: the model's own activation stays in their place.
+    fn leave_out(&mut self, _mask: Mask) {}
+
+    /// Which tokens are left out.
+    fn mask(&self) -> Option<&Mask> {
+        None
+    }
+
     /// The clean activations [n_tokens, width] at the hook point.
     ///
     /// # Errors
@@ -108,7 +118,7 @@ pub trait Passes<E> {
 /// done and wanted and may end the pass by answering false; what was measured until then is given.
 ///
 /// # Errors
-/// When the model has no such point, and whatever `passes` fails with.
+/// When the model has no such point, or gives what is not finite, and whatever `passes` fails with.
 pub fn measure<E: From<ModelError>>(
     model: &Model<f32>,
     at: HookPoint,
@@ -119,6 +129,7 @@ pub fn measure<E: From<ModelError>>(
 ) -> Result<Vec<Evaluated>, E> {
     let n_ctx = text.contexts.first().map_or(0, |c| c.len());
     let mut totals = Totals::new(model, at, d_sae, text)?;
+    let points = points(model, at);
     let ablations = match text.depth {
         Depth::Curves => Vec::new(),
         Depth::Results => {
@@ -130,9 +141,11 @@ pub fn measure<E: From<ModelError>>(
     };
     let mut done = 0;
     for contexts in text.contexts.chunks(text.batch) {
-        let sets = sets(contexts, text.special);
+        let sets = sets_of(contexts, text, passes)?;
         let units = totals.counted_by(&sets, done * n_ctx);
-        totals.add(&passes.batch(contexts, &units, &ablations)?, &sets, n_ctx, done * n_ctx);
+        let batch = passes.batch(contexts, &units, &ablations)?;
+        check_batch(&points, contexts, &batch)?;
+        totals.add(&batch, &sets, n_ctx, done * n_ctx);
         done += contexts.len();
         if !progress((done * n_ctx) as u64, (text.contexts.len() * n_ctx) as u64) {
             break;
@@ -141,12 +154,26 @@ pub fn measure<E: From<ModelError>>(
     Ok(totals.evaluated())
 }
 
+/// Which set each token belongs to; what is left out is none of the ordinary ones.
+fn sets_of<E>(contexts: &[&[u32]], text: Text<'_>, passes: &mut dyn Passes<E>) -> Result<Vec<usize>, E> {
+    let mut sets = sets(contexts, text.special);
+    let Some(mask) = passes.mask().cloned() else {
+        return Ok(sets);
+    };
+    let x = passes.activations(contexts)?;
+    let kept = mask.kept(&contexts.concat(), &x);
+    for (set, _) in sets.iter_mut().zip(kept).filter(|(set, kept)| **set == ORDINARY && !kept) {
+        *set = SPECIAL;
+    }
+    Ok(sets)
+}
+
 /// mean(x) over the ordinary tokens of the whole text.
 fn mean_activation<E>(text: Text<'_>, passes: &mut dyn Passes<E>) -> Result<Vec<f32>, E> {
     let mut moments = Moments::default();
     for contexts in text.contexts.chunks(text.batch) {
         let x = passes.activations(contexts)?;
-        let sets = sets(contexts, text.special);
+        let sets = sets_of(contexts, text, passes)?;
         for (set, x) in sets.iter().zip(x.chunks_exact(x.len() / sets.len().max(1))) {
             if *set == ORDINARY {
                 moments.add(x);

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::{
     Subject,
     bootstrap::percentiles,
+    clean::check_activations,
     logistic::{Linear, Problem, fit},
 };
 use crate::{
@@ -76,8 +77,10 @@ pub fn pool(
             .map(read)
             .collect::<Result<Vec<Vec<f32>>, ModelError>>()?
             .concat();
+        let tokens = texts.concat();
+        check_activations(at, &tokens, &x)?;
         subject.normaliser.apply(&mut x, d, &mut Back::default());
-        subject.dictionary.encode_tokens(&texts.concat(), &x, &mut codes, &scratch);
+        subject.dictionary.encode_tokens(&tokens, &x, &mut codes, &scratch);
         let mut first = 0;
         let means = features.chunks_exact_mut(d_sae).zip(activations.chunks_exact_mut(d));
         for (tokens, (features, activations)) in texts.iter().zip(means) {

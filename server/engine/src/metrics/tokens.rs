@@ -1,10 +1,12 @@
 //! Token by token: which predictions a dictionary loses most of, and which every one of several dictionaries loses.
 
 use super::{
+    clean::check_batch,
     logits::Compared,
     pass::{Passes, Text},
     totals::{ORDINARY, sets},
 };
+use crate::model::ModelError;
 
 /// What predictions are ordered by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,8 +78,8 @@ impl Hardest {
 /// the tokens done and wanted and may end the pass by answering false; what was computed until then is given.
 ///
 /// # Errors
-/// Whatever `passes` fails with.
-pub fn compare_tokens<E>(
+/// Losses of the model that are not finite, and whatever `passes` fails with.
+pub fn compare_tokens<E: From<ModelError>>(
     text: Text<'_>,
     progress: &mut dyn FnMut(u64, u64) -> bool,
     passes: &mut dyn Passes<E>,
@@ -89,6 +91,7 @@ pub fn compare_tokens<E>(
         // nothing is asked of the features
         let none = vec![None; contexts.len() * n_ctx];
         let batch = passes.batch(contexts, &none, &[])?;
+        check_batch(&[], contexts, &batch)?;
         all.resize_with(batch.answers.len(), Compared::default);
         for (all, answer) in all.iter_mut().zip(&batch.answers) {
             all.extend(&answer.compared);

@@ -18,6 +18,8 @@ use crate::{
 const SETS: [TokenSet; 3] = [TokenSet::Ordinary, TokenSet::PositionZero, TokenSet::Special];
 /// The first of them.
 pub const ORDINARY: usize = 0;
+/// The last of them.
+pub const SPECIAL: usize = 2;
 
 /// Which of [`SETS`] each token belongs to, as its index.
 pub fn sets(contexts: &[&[u32]], special: &[u32]) -> Vec<usize> {

@@ -3,6 +3,8 @@
 
 use super::{
     Initial, ModelError,
+    config::Held,
+    finite,
     norm::{Norm, NormKind},
     tensor::{Linear, Weights},
 };
@@ -63,10 +65,28 @@ impl Checkpoint {
                     dtype: info.dtype,
                     shape: info.shape.clone(),
                 };
-                places.insert(name, place);
+                let plain = plain_name(&name);
+                if places.insert(plain.clone(), place).is_some() {
+                    return Err(damaged(format!("it has tensor '{plain}' twice, once as '{name}'")));
+                }
             }
         }
         Ok(Self::of(Source::Folder(folder.to_owned(), places)))
+    }
+
+    /// How much there is.
+    pub(super) fn held(&self) -> Held {
+        let Source::Folder(_, places) = &self.source else {
+            return Held {
+                tensors: usize::MAX,
+                numbers: usize::MAX,
+            };
+        };
+        let numbers = places.values().map(|place| place.shape.iter().product::<usize>());
+        Held {
+            tensors: places.len(),
+            numbers: numbers.fold(0, usize::saturating_add),
+        }
     }
 
     /// The tensors of a new model.
@@ -185,20 +205,44 @@ fn read(folder: &Path, places: &HashMap<String, Place>, name: &str, shape: &[usi
         });
     }
     let bytes = &place.file[place.bytes.clone()];
-    Ok(match place.dtype {
+    let weights = match place.dtype {
         Dtype::F32 if bytemuck::try_cast_slice::<u8, f32>(bytes).is_ok() => {
             Weights::mapped(name, shape, place.file.clone(), place.bytes.clone())
         }
         Dtype::F32 => Weights::owned(name, shape, bytemuck::pod_collect_to_vec(bytes)),
         Dtype::F16 => Weights::owned(name, shape, halves(bytes, |bits| half::f16::from_bits(bits).to_f32())),
         Dtype::BF16 => Weights::owned(name, shape, halves(bytes, |bits| half::bf16::from_bits(bits).to_f32())),
+        Dtype::F64 => {
+            let wide: Vec<f64> = bytemuck::pod_collect_to_vec(bytes);
+            Weights::owned(name, shape, wide.into_iter().map(|x| x as f32).collect())
+        }
         other => {
             return Err(ModelError::Dtype {
                 name: name.to_owned(),
                 found: format!("{other:?}"),
             });
         }
-    })
+    };
+    match finite::first_other(weights.as_slice()) {
+        None => Ok(weights),
+        Some(at) => Err(ModelError::NotFinite {
+            name: name.to_owned(),
+            found: match place.dtype {
+                // what is too large for f32 is said as it stands there
+                Dtype::F64 => bytemuck::pod_read_unaligned(&bytes[8 * at..8 * at + 8]),
+                _ => weights.as_slice()[at].into(),
+            },
+            index: finite::index(at, shape),
+        }),
+    }
+}
+
+/// A tensor's name without what torch's wrappers put into it: `_orig_mod` of `torch.compile`, `module` of parallel training.
+fn plain_name(name: &str) -> String {
+    let name = name.strip_prefix("module.").unwrap_or(name);
+    let parts: Vec<_> = name.split('.').filter(|part| *part != "_orig_mod").collect();
+    let plain = parts.join(".");
+    plain.strip_prefix("module.").map(str::to_owned).unwrap_or(plain)
 }
 
 /// The files that hold the weights, in the order of their names.

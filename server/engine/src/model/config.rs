@@ -7,17 +7,39 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// A config larger than this is none.
+const MOST_BYTES: u64 = 16 << 20;
+
+/// What the weights hold, which a config cannot ask more of.
+#[derive(Clone, Copy)]
+pub(super) struct Held {
+    /// Tensors.
+    pub(super) tensors: usize,
+    /// Numbers in them.
+    pub(super) numbers: usize,
+}
+
 /// The fields of a `config.json`, or of an object inside it.
 pub(super) struct Config {
     file: PathBuf,
     /// What stands before a field's name in messages.
     path: String,
     fields: Map<String, Value>,
+    /// What bounds its sizes; none for a model that has no weights yet.
+    held: Option<Held>,
 }
 
 impl Config {
     pub(super) fn read(folder: &Path) -> Result<Self, ModelError> {
         let path = folder.join("config.json");
+        let too_large = |file: fs::Metadata| file.len() > MOST_BYTES;
+        if fs::metadata(&path).is_ok_and(too_large) {
+            return Err(ModelError::Damaged {
+                path,
+                expected: "a model's config",
+                reason: format!("it is larger than {} MiB", MOST_BYTES >> 20),
+            });
+        }
         let bytes = fs::read(&path).map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound => ModelError::Missing {
                 folder: folder.to_owned(),
@@ -46,7 +68,13 @@ impl Config {
             file: PathBuf::from("config.json"),
             path: String::new(),
             fields,
+            held: None,
         }
+    }
+
+    /// From now on, sizes beyond what the weights hold are refused before anything is made of them.
+    pub(super) fn bound_by(&mut self, held: Held) {
+        self.held = Some(held);
     }
 
     /// An object inside this one; an absent or null one is `None`.
@@ -57,6 +85,7 @@ impl Config {
                 file: self.file.clone(),
                 path: format!("{}{name}.", self.path),
                 fields: fields.clone(),
+                held: self.held,
             })),
             Some(_) => Err(self.refuse(name, "an object")),
         }
@@ -94,6 +123,34 @@ impl Config {
             .filter(|n| *n > 0 && *n < 1 << 40)
             .map(Some)
             .ok_or_else(|| self.refuse(name, "a positive whole number"))
+    }
+
+    /// How many blocks there are: no more than the weights have tensors.
+    pub(super) fn layers(&self, name: &str) -> Result<usize, ModelError> {
+        let n = self.count(name)?;
+        match self.held {
+            Some(Held { tensors, .. }) if n > tensors => {
+                Err(self.refuse(name, format!("blocks of the weights, which have {tensors} tensors")))
+            }
+            _ => Ok(n),
+        }
+    }
+
+    /// A size of a tensor: no more than there are numbers in the weights.
+    pub(super) fn size(&self, name: &str) -> Result<usize, ModelError> {
+        self.size_or(name, None)?
+            .ok_or_else(|| self.refuse(name, "a positive whole number"))
+    }
+
+    /// As [`Config::size`], or `default` where the field is absent.
+    pub(super) fn size_or(&self, name: &str, default: Option<usize>) -> Result<Option<usize>, ModelError> {
+        let n = self.count_or(name, default)?;
+        match (n, self.held) {
+            (Some(n), Some(Held { numbers, .. })) if n > numbers => {
+                Err(self.refuse(name, format!("a size of the weights, which hold {numbers} numbers")))
+            }
+            _ => Ok(n),
+        }
     }
 
     /// A positive whole number; `default` where the field is absent, none where it is an explicit null.
@@ -167,7 +224,7 @@ impl Config {
 
     /// `d_model / n_heads`.
     pub(super) fn d_head(&self, d_model: usize, heads: &str) -> Result<usize, ModelError> {
-        let n_heads = self.count(heads)?;
+        let n_heads = self.size(heads)?;
         if d_model.is_multiple_of(n_heads) {
             Ok(d_model / n_heads)
         } else {

@@ -15,6 +15,9 @@ use super::{
     rope::{Names, Rope},
 };
 
+/// What no model's heads are wide together.
+const MOST_WIDTH: usize = 1 << 40;
+
 /// How a family, or a config of it, differs from the others.
 pub(super) struct Variant {
     pub(super) family: Family,
@@ -71,9 +74,9 @@ pub(super) fn n_ctx(config: &Config, default: usize) -> Result<usize, ModelError
 }
 
 pub(super) fn build(config: &Config, weights: &mut Checkpoint, variant: &Variant) -> Result<Model<f32>, ModelError> {
-    let (n_layers, d_model) = (config.count("num_hidden_layers")?, config.count("hidden_size")?);
-    let (d_vocab, n_ctx) = (config.count("vocab_size")?, n_ctx(config, variant.n_ctx)?);
-    let d_mlp = config.count("intermediate_size")?;
+    let (n_layers, d_model) = (config.layers("num_hidden_layers")?, config.size("hidden_size")?);
+    let (d_vocab, n_ctx) = (config.size("vocab_size")?, n_ctx(config, variant.n_ctx)?);
+    let d_mlp = config.size("intermediate_size")?;
     let heads = heads(config, d_model, variant)?;
     let d_head = heads.d_head;
     let eps = config.number_or("rms_norm_eps", 1e-6)?;
@@ -158,12 +161,16 @@ pub(super) fn build(config: &Config, weights: &mut Checkpoint, variant: &Variant
 
 /// How many heads there are, and how wide.
 fn heads(config: &Config, d_model: usize, variant: &Variant) -> Result<Heads, ModelError> {
-    let n_heads = config.count("num_attention_heads")?;
-    let n_kv_heads = config.count_or("num_key_value_heads", None)?.unwrap_or(n_heads);
+    let n_heads = config.size("num_attention_heads")?;
+    let n_kv_heads = config.size_or("num_key_value_heads", None)?.unwrap_or(n_heads);
     if n_heads % n_kv_heads != 0 {
         return Err(config.refuse("num_key_value_heads", format!("a divisor of num_attention_heads {n_heads}")));
     }
-    let d_head = match config.count_or("head_dim", variant.d_head)? {
+    let d_head = match config.size_or("head_dim", variant.d_head)? {
+        // both are sizes of the weights, and so is their product
+        Some(d_head) if n_heads.checked_mul(d_head).is_none_or(|width| width > MOST_WIDTH) => {
+            return Err(config.refuse("head_dim", format!("a width that {n_heads} heads can have")));
+        }
         Some(d_head) => d_head,
         None => config.d_head(d_model, "num_attention_heads")?,
     };

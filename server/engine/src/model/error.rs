@@ -65,12 +65,40 @@ pub enum ModelError {
         expected: Vec<usize>,
     },
     /// A tensor's numbers are stored in a type that is not read.
-    #[error("tensor '{name}' is stored as {found}; expected F32, F16 or BF16")]
+    #[error("tensor '{name}' is stored as {found}; expected F32, F64, F16 or BF16")]
     Dtype {
         /// The tensor.
         name: String,
         /// Its type.
         found: String,
+    },
+    /// A weight is NaN or infinite, or too large for f32.
+    #[error(
+        "tensor '{name}' holds {found} at {index:?}; expected finite numbers: the model is damaged, and nothing that it gives could be \
+         measured"
+    )]
+    NotFinite {
+        /// The tensor.
+        name: String,
+        /// The number.
+        found: f64,
+        /// Where it stands.
+        index: Vec<usize>,
+    },
+    /// What the model gives is not finite, without any dictionary in it.
+    #[error(
+        "it is the model: it gives {found} at {at}, at position {position} of a context (token id {token}), with no dictionary in it, and \
+         nothing can be trained or measured on that; look at its weights and their type, or take another model"
+    )]
+    Clean {
+        /// The hook point, or what comes after the last one.
+        at: String,
+        /// The number.
+        found: f32,
+        /// Where in the context.
+        position: usize,
+        /// The token there.
+        token: u32,
     },
     /// The centred frame was asked of a model whose norms see the mean.
     #[error(

@@ -14,7 +14,7 @@ pub(super) fn build(config: &Config, weights: &mut Checkpoint) -> Result<Model<f
     config.only("use_bidirectional_attention", false)?;
     let bias = config.flag("attention_bias", false)?;
     let window = config.count_unless_null("sliding_window", 4096)?;
-    let n_layers = config.count("num_hidden_layers")?;
+    let n_layers = config.layers("num_hidden_layers")?;
     let variant = Variant {
         n_ctx: 8192,
         d_head: Some(256),

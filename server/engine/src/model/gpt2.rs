@@ -10,9 +10,9 @@ use super::{
 };
 
 pub(super) fn build(config: &Config, weights: &mut Checkpoint) -> Result<Model<f32>, ModelError> {
-    let (n_layers, d_model, n_heads) = (config.count("n_layer")?, config.count("n_embd")?, config.count("n_head")?);
-    let (d_vocab, n_ctx) = (config.count("vocab_size")?, config.count("n_positions")?);
-    let d_mlp = config.count_or("n_inner", None)?.unwrap_or(4 * d_model);
+    let (n_layers, d_model, n_heads) = (config.layers("n_layer")?, config.size("n_embd")?, config.size("n_head")?);
+    let (d_vocab, n_ctx) = (config.size("vocab_size")?, config.size("n_positions")?);
+    let d_mlp = config.size_or("n_inner", None)?.unwrap_or(4 * d_model);
     let d_head = config.d_head(d_model, "n_head")?;
     let eps = config.number_or("layer_norm_epsilon", 1e-5)?;
     let activation = config.activation("activation_function", "gelu_new")?;

@@ -11,10 +11,10 @@ use super::{
 };
 
 pub(super) fn build(config: &Config, weights: &mut Checkpoint) -> Result<Model<f32>, ModelError> {
-    let (n_layers, d_model) = (config.count("num_layers")?, config.count("hidden_size")?);
-    let (d_vocab, n_ctx) = (config.count("vocab_size")?, config.count("max_position_embeddings")?);
-    let d_mlp = config.count_or("intermediate_size", None)?.unwrap_or(4 * d_model);
-    let (n_heads, d_head) = (config.count("num_heads")?, config.d_head(d_model, "num_heads")?);
+    let (n_layers, d_model) = (config.layers("num_layers")?, config.size("hidden_size")?);
+    let (d_vocab, n_ctx) = (config.size("vocab_size")?, config.size("max_position_embeddings")?);
+    let d_mlp = config.size_or("intermediate_size", None)?.unwrap_or(4 * d_model);
+    let (n_heads, d_head) = (config.size("num_heads")?, config.d_head(d_model, "num_heads")?);
     let eps = config.number_or("layer_norm_epsilon", 1e-5)?;
     let activation = config.activation("activation_function", "gelu_new")?;
     let windows = windows(config, n_layers)?;
@@ -94,7 +94,7 @@ fn windows(config: &Config, n_layers: usize) -> Result<Vec<Option<usize>>, Model
             let repeated = pairs
                 .into_iter()
                 .flat_map(|(names, times)| std::iter::repeat_n(names, times.min(n_layers)));
-            repeated.flatten().collect()
+            repeated.flatten().take(n_layers + 1).collect()
         });
         ("attention_types", list)
     };

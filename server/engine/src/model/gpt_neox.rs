@@ -12,10 +12,10 @@ use super::{
 };
 
 pub(super) fn build(config: &Config, weights: &mut Checkpoint) -> Result<Model<f32>, ModelError> {
-    let (n_layers, d_model) = (config.count("num_hidden_layers")?, config.count("hidden_size")?);
-    let (d_vocab, n_ctx) = (config.count("vocab_size")?, config.count("max_position_embeddings")?);
-    let d_mlp = config.count("intermediate_size")?;
-    let n_heads = config.count("num_attention_heads")?;
+    let (n_layers, d_model) = (config.layers("num_hidden_layers")?, config.size("hidden_size")?);
+    let (d_vocab, n_ctx) = (config.size("vocab_size")?, config.count("max_position_embeddings")?);
+    let d_mlp = config.size("intermediate_size")?;
+    let n_heads = config.size("num_attention_heads")?;
     let d_head = config.d_head(d_model, "num_attention_heads")?;
     let eps = config.number_or("layer_norm_eps", 1e-5)?;
     let activation = config.activation("hidden_act", "gelu")?;

@@ -16,7 +16,7 @@ pub(super) fn build(config: &Config, weights: &mut Checkpoint) -> Result<Model<f
     let window = config.count_unless_null("sliding_window", 4096)?;
     let variant = Variant {
         n_ctx: 4096 * 32,
-        windows: vec![window; config.count("num_hidden_layers")?],
+        windows: vec![window; config.layers("num_hidden_layers")?],
         ..Variant::new(Family::Mistral, config.activation("hidden_act", "silu")?)
     };
     decoder::build(config, weights, &variant)

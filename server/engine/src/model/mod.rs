@@ -16,6 +16,7 @@ mod checkpoint;
 mod config;
 mod decoder;
 mod error;
+mod finite;
 mod gemma2;
 mod gpt2;
 mod gpt_neo;
@@ -38,6 +39,7 @@ mod windows;
 
 pub use activation::Activation;
 pub use error::ModelError;
+pub(crate) use finite::first_other;
 pub use hash::content_hash;
 pub use pass::{Cut, Hooks, NoHooks, Tape, Work};
 pub use random_weights::randomise;
@@ -151,16 +153,18 @@ pub struct Model<R> {
 }
 
 impl Model<f32> {
-    /// Loads a Hugging Face model folder: `config.json` and safetensors (f32, f16 or bf16; one file or shards).
+    /// Loads a Hugging Face model folder: `config.json` and safetensors (f32, f64, f16 or bf16; one file or shards).
     /// Numbers that the file holds as aligned f32 stay memory-mapped.
     ///
     /// # Errors
-    /// When a file is missing or damaged, a tensor is missing or has another shape or type than the config implies, the
-    /// config asks for something that the forward pass does not do, or `frame` is centred and the model has no LayerNorm.
+    /// When a file is missing or damaged, a tensor is missing, holds a number that is not finite, or has another shape or type than
+    /// the config implies, the config asks for something that the forward pass does not do, or `frame` is centred and the model has no LayerNorm.
     pub fn load(folder: &Path, frame: ResidualFrame) -> Result<Self, ModelError> {
-        let config = Config::read(folder)?;
+        let mut config = Config::read(folder)?;
         let family = family(&config)?;
-        let mut model = build(&config, family, &mut Checkpoint::open(folder)?)?;
+        let mut weights = Checkpoint::open(folder)?;
+        config.bound_by(weights.held());
+        let mut model = build(&config, family, &mut weights)?;
         if frame == ResidualFrame::Centred {
             if !model.facts.layer_norm {
                 return Err(ModelError::Frame { family });
@@ -249,7 +253,7 @@ fn family(config: &Config) -> Result<Family, ModelError> {
 
 fn build(config: &Config, family: Family, weights: &mut Checkpoint) -> Result<Model<f32>, ModelError> {
     if config.get("quantization_config").is_some() {
-        return Err(config.refuse("quantization_config", "none: weights in f32, f16 or bf16"));
+        return Err(config.refuse("quantization_config", "none: weights in f32, f64, f16 or bf16"));
     }
     match family {
         Family::Gpt2 => gpt2::build(config, weights),

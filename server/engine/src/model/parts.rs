@@ -2,8 +2,14 @@
 //! their configs and their checks exist once. All matrices are row-major.
 
 use super::{
-    Model, activation::Activation, attention::Attention, block::Block, mlp::Mlp, norm::Norm, norm::NormKind, rope::Rope,
-    tensor::Linear, tensor::Weights,
+    Model,
+    activation::Activation,
+    attention::Attention,
+    block::Block,
+    mlp::Mlp,
+    norm::{Norm, NormKind},
+    rope::{Rope, rotations},
+    tensor::{Linear, Weights},
 };
 use crate::kernel::Real;
 
@@ -16,7 +22,7 @@ pub struct Parts<'a, R> {
     /// [n_ctx, d_model], added to the embedding; none where positions are rotary.
     pub positions: Option<&'a [R]>,
     /// What queries and keys are rotated by.
-    pub rope: Option<RopeParts<'a, R>>,
+    pub rope: Option<RopeParts<'a>>,
     /// The blocks, the first one first.
     pub blocks: Vec<BlockParts<'a, R>>,
     /// Before the unembedding.
@@ -27,14 +33,19 @@ pub struct Parts<'a, R> {
     pub logit_cap: Option<f64>,
 }
 
-/// Rotations: coordinate j of a query or key turns with coordinate j + n_pairs, for j below n_pairs.
-pub struct RopeParts<'a, R> {
-    /// [n_ctx, n_pairs].
-    pub cos: &'a [R],
-    /// [n_ctx, n_pairs].
-    pub sin: &'a [R],
-    /// Pairs of coordinates per head that turn; the others stay.
-    pub n_pairs: usize,
+/// Rotations: coordinate j of a query or key turns with coordinate j + n, for j below n, which is how many frequencies there are;
+/// coordinates from 2n on stay.
+pub struct RopeParts<'a> {
+    /// Radians per position, of each pair of coordinates.
+    pub frequencies: &'a [f32],
+}
+
+impl RopeParts<'_> {
+    /// cos and sin of the first positions, each [n_positions, n].
+    pub fn rotations(&self, n_positions: usize) -> [Vec<f32>; 2] {
+        let (cos, sin) = rotations(self.frequencies, 0..n_positions).unzip();
+        [cos, sin]
+    }
 }
 
 /// One block.

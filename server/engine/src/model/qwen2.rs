@@ -27,5 +27,5 @@ pub(super) fn upper_windows(config: &Config) -> Result<Vec<Option<usize>>, Model
         false => None,
     };
     let first = config.whole_or("max_window_layers", 28)?;
-    windows(config, config.count("num_hidden_layers")?, window, |layer| layer >= first)
+    windows(config, config.layers("num_hidden_layers")?, window, |layer| layer >= first)
 }

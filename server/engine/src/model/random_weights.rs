@@ -88,6 +88,7 @@ fn drawn(name: &str, view: &TensorView<'_>, seed: u64) -> Option<Vec<u8>> {
             .into_iter()
             .map(|bits| half::bf16::from_bits(bits).to_f64())
             .collect(),
+        Dtype::F64 => bytemuck::pod_collect_to_vec(view.data()),
         _ => return None,
     };
     let n = numbers.len().max(1) as f64;
@@ -98,6 +99,7 @@ fn drawn(name: &str, view: &TensorView<'_>, seed: u64) -> Option<Vec<u8>> {
     let new = std::iter::repeat_with(number).take(numbers.len());
     Some(match view.dtype() {
         Dtype::F32 => new.flat_map(|v| (v as f32).to_le_bytes()).collect(),
+        Dtype::F64 => new.flat_map(f64::to_le_bytes).collect(),
         Dtype::F16 => new.flat_map(|v| half::f16::from_f64(v).to_le_bytes()).collect(),
         _ => new.flat_map(|v| half::bf16::from_f64(v).to_le_bytes()).collect(),
     })

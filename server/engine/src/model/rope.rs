@@ -1,17 +1,54 @@
 //! Rotary position embeddings: the first `2 · n_pairs` coordinates of each query and key are rotated, coordinate j with
 //! j + n_pairs, by the angle position · frequency_j (Su et al. 2021, arXiv 2104.09864; the layout of transformers).
 
+//!
+//! The longest context is a number in a config, and may be absurd: rotations are computed for the positions that contexts in use
+//! have, in pieces of which each but the first is as long as all before it.
+
 use super::{ModelError, config::Config, parts::RopeParts};
 use crate::kernel::Real;
-use std::f32::consts::TAU;
+use std::{
+    f32::consts::TAU,
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
+
+/// Positions of the first piece.
+const FIRST: usize = 1024;
+/// Enough for every position below 2^40, which is what a config may say.
+const PIECES: usize = 31;
 
 /// The rotations of every position.
 #[derive(Clone)]
 pub(super) struct Rope<R> {
-    /// [n_ctx, n_pairs].
+    /// Radians per position, of each pair.
+    frequencies: Arc<[f32]>,
+    /// Positions from 0 on, 1024 and then always as many as before; each is made when one of its positions is first asked for.
+    pieces: Arc<[OnceLock<Piece<R>>; PIECES]>,
+    n_ctx: usize,
+}
+
+/// The rotations of some positions, [positions, n_pairs].
+struct Piece<R> {
     cos: Vec<R>,
     sin: Vec<R>,
-    n_pairs: usize,
+}
+
+/// cos and sin of each position's pairs, in f32, as the models were trained.
+pub(super) fn rotations(frequencies: &[f32], positions: Range<usize>) -> impl Iterator<Item = (f32, f32)> {
+    let angles = positions.flat_map(|position| frequencies.iter().map(move |f| position as f32 * f));
+    angles.map(|angle| {
+        let (sin, cos) = f64::from(angle).sin_cos();
+        (cos as f32, sin as f32)
+    })
+}
+
+/// The positions of a piece.
+fn positions(piece: usize) -> Range<usize> {
+    match piece {
+        0 => 0..FIRST,
+        _ => FIRST << (piece - 1)..FIRST << piece,
+    }
 }
 
 /// Which way to rotate.
@@ -57,24 +94,11 @@ impl Rope<f32> {
         if let Some(given) = &parameters {
             scale(&mut frequencies, given, n_ctx)?;
         }
-        let angles = (0..n_ctx).flat_map(|position| frequencies.iter().map(move |f| position as f32 * f));
-        let (sin, cos) = angles
-            .map(|angle| f64::from(angle).sin_cos())
-            .map(|(s, c)| (s as f32, c as f32))
-            .unzip();
-        Ok(Self {
-            cos,
-            sin,
-            n_pairs: width / 2,
-        })
+        Ok(Self::new(frequencies.into(), n_ctx))
     }
 
     pub(super) fn to_f64(&self) -> Rope<f64> {
-        Rope {
-            cos: self.cos.iter().map(|x| x.f64()).collect(),
-            sin: self.sin.iter().map(|x| x.f64()).collect(),
-            n_pairs: self.n_pairs,
-        }
+        Rope::new(self.frequencies.clone(), self.n_ctx)
     }
 }
 
@@ -132,26 +156,50 @@ fn scale(frequencies: &mut [f32], given: &Config, n_ctx: usize) -> Result<(), Mo
 }
 
 impl<R: Real> Rope<R> {
-    pub(super) fn parts(&self) -> RopeParts<'_, R> {
+    fn new(frequencies: Arc<[f32]>, n_ctx: usize) -> Self {
+        Self {
+            frequencies,
+            pieces: Arc::new([const { OnceLock::new() }; PIECES]),
+            n_ctx,
+        }
+    }
+
+    /// The rotations of a piece's positions.
+    fn piece(&self, piece: usize) -> &Piece<R> {
+        self.pieces[piece].get_or_init(|| {
+            let positions = positions(piece);
+            let positions = positions.start..positions.end.min(self.n_ctx);
+            let (cos, sin) = rotations(&self.frequencies, positions)
+                .map(|(cos, sin)| (R::of(cos.into()), R::of(sin.into())))
+                .unzip();
+            Piece { cos, sin }
+        })
+    }
+
+    pub(super) fn parts(&self) -> RopeParts<'_> {
         RopeParts {
-            cos: &self.cos,
-            sin: &self.sin,
-            n_pairs: self.n_pairs,
+            frequencies: &self.frequencies,
         }
     }
 
     /// Rotates the head that starts at column `first` of each row; row i is position i. Call inside `simd`.
     #[inline(always)]
     pub(super) fn turn(&self, rows: &mut [R], row_width: usize, first: usize, turn: Turn) {
-        let half = self.n_pairs;
-        for (position, row) in rows.chunks_exact_mut(row_width).enumerate() {
-            let at = position * half..(position + 1) * half;
-            let (cos, sin) = (&self.cos[at.clone()], &self.sin[at]);
-            let (a, b) = row[first..first + 2 * half].split_at_mut(half);
-            for (((a, b), cos), sin) in a.iter_mut().zip(b).zip(cos).zip(sin) {
-                let sin = if turn == Turn::Ahead { *sin } else { -*sin };
-                (*a, *b) = (*a * *cos - *b * sin, *b * *cos + *a * sin);
+        let half = self.frequencies.len();
+        let (mut rest, mut index) = (rows, 0);
+        while rest.len() >= row_width {
+            let n_rows = positions(index).len().min(rest.len() / row_width);
+            let (now, later) = rest.split_at_mut(n_rows * row_width);
+            let piece = self.piece(index);
+            for (row, at) in now.chunks_exact_mut(row_width).zip((0..).step_by(half)) {
+                let (cos, sin) = (&piece.cos[at..at + half], &piece.sin[at..at + half]);
+                let (a, b) = row[first..first + 2 * half].split_at_mut(half);
+                for (((a, b), cos), sin) in a.iter_mut().zip(b).zip(cos).zip(sin) {
+                    let sin = if turn == Turn::Ahead { *sin } else { -*sin };
+                    (*a, *b) = (*a * *cos - *b * sin, *b * *cos + *a * sin);
+                }
             }
+            (rest, index) = (later, index + 1);
         }
     }
 }

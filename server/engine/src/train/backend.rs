@@ -7,7 +7,7 @@ use super::{TrainError, pass::Pass, step::Stepper, trainee::Trainee};
 use crate::{
     dictionary::Normaliser,
     kernel::{par_sum, simd, sum_squares},
-    metrics::{self, Evaluated, Passes, Processor, Subject, Text},
+    metrics::{self, Evaluated, Mask, Passes, Processor, Subject, Text},
     model::Model,
 };
 
@@ -34,6 +34,11 @@ pub trait Backend: Send + Sync {
     /// With the kind, and what to do.
     fn computes(&self, _kind: KindName) -> Result<(), TrainError> {
         Ok(())
+    }
+
+    /// Whether tokens can be left out here, in training and in measurement.
+    fn leaves_out(&self) -> bool {
+        false
     }
 
     /// Σ ‖x‖² of the activations at `at` over `contexts`, all of one length.
@@ -84,6 +89,9 @@ pub trait Backend: Send + Sync {
 
 /// The optimiser steps of a run's dictionaries.
 pub trait Steps {
+    /// From now on, no gradient comes of the tokens that `mask` leaves out; where a [`Backend`] leaves out.
+    fn leave_out(&mut self, _mask: Mask) {}
+
     /// Before the first step of a run: what the initial weights take from its first batch.
     ///
     /// # Errors
@@ -147,6 +155,10 @@ impl Backend for OnCpu<'_> {
         self.0
     }
 
+    fn leaves_out(&self) -> bool {
+        true
+    }
+
     fn activations(&self, at: HookPoint, contexts: &[&[u32]], x: &mut Vec<f32>) -> Result<(), TrainError> {
         Ok(Pass::new(self.0, at)?.prefix(self.0, contexts, x)?)
     }
@@ -175,6 +187,10 @@ impl Backend for OnCpu<'_> {
 }
 
 impl Steps for Stepper<'_, f32> {
+    fn leave_out(&mut self, mask: Mask) {
+        Stepper::leave_out(self, mask);
+    }
+
     fn prepare(&mut self, contexts: &[&[u32]]) -> Result<(), TrainError> {
         Stepper::prepare(self, contexts)
     }

@@ -8,8 +8,12 @@ use super::{
     backend::Steps,
     buffer::{Buffer, Cached, FromModel, Key, Source},
     run::{Inputs, Observer},
+    step::nothing_left,
 };
-use crate::corpus::{Order, Split, TokenFile};
+use crate::{
+    corpus::{Order, Split, TokenFile},
+    metrics::Mask,
+};
 
 /// See the module.
 pub(super) enum Feed<'a> {
@@ -60,7 +64,11 @@ impl Vectors<'_> {
         if std::mem::take(&mut self.are_served) {
             return Ok(());
         }
-        self.batches.iter_mut().try_for_each(|x| self.buffer.serve(self.n, x))
+        self.batches.iter_mut().try_for_each(|x| self.buffer.serve(self.n, x))?;
+        match self.batches.iter().any(Vec::is_empty) {
+            true => Err(nothing_left()),
+            false => Ok(()),
+        }
     }
 }
 
@@ -69,7 +77,12 @@ impl<'a> Feed<'a> {
     ///
     /// # Errors
     /// The model's, and what keeps activations from being read or written.
-    pub fn new(inputs: Inputs<'a>, step: usize, observer: &mut dyn Observer) -> Result<Option<Self>, TrainError> {
+    pub fn new(
+        inputs: Inputs<'a>,
+        mask: Option<Mask>,
+        step: usize,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<Self>, TrainError> {
         let Inputs {
             config, backend, tokens, ..
         } = inputs;
@@ -99,7 +112,14 @@ impl<'a> Feed<'a> {
         let n_served = (step * config.accumulation * n) as u64;
         let (n_contexts, width) = (tokens.n_contexts(Split::Train), backend.model().width(config.at)?);
         Ok(Some(Feed::Vectors(Box::new(Vectors {
-            buffer: Buffer::new((config, settings), source, n_contexts, width, n_served)?,
+            buffer: Buffer::new(
+                (config, settings),
+                mask.map(|mask| (mask, tokens)),
+                source,
+                n_contexts,
+                width,
+                n_served,
+            )?,
             n,
             batches: vec![Vec::new(); config.accumulation],
             are_served: false,

@@ -11,12 +11,14 @@ use super::{
     TrainError,
     checkpoint::State,
     feed::Contexts,
+    left_out,
     run::{Inputs, Observer, Outcome, finish, normaliser},
     trainee::Trainee,
 };
 use crate::{
     baseline::{self, Stream},
     dictionary::{Back, Normaliser},
+    metrics::{Mask, close_up},
 };
 
 /// How often progress is told at most.
@@ -45,6 +47,7 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
         width: backend.model().width(config.at)?,
         contexts: Contexts::new(config, tokens),
         normaliser,
+        mask: left_out::mask(backend, tokens, config)?,
         observer: &mut *observer,
         told: Instant::now(),
     };
@@ -88,6 +91,7 @@ struct OfText<'a> {
     width: usize,
     contexts: Contexts<'a>,
     normaliser: Normaliser,
+    mask: Option<Mask>,
     observer: &'a mut dyn Observer,
     told: Instant,
 }
@@ -112,8 +116,15 @@ impl Stream for OfText<'_> {
             let (step, index) = (batch / config.accumulation, batch % config.accumulation);
             let contexts = self.contexts.of_step(step).swap_remove(index);
             backend.activations(config.at, &contexts, &mut x)?;
+            let mut ids = contexts.concat();
+            if let Some(mask) = &self.mask {
+                let kept = mask.kept(&ids, &x);
+                close_up(&mut x, &kept);
+                let mut places = kept.iter();
+                ids.retain(|_| places.next().copied().unwrap_or(true));
+            }
             self.normaliser.apply(&mut x, self.width, &mut Back::default());
-            each(&x, &contexts.concat());
+            each(&x, &ids);
         }
         self.tell(stage, range.len(), range.len(), since)
     }

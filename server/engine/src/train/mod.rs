@@ -10,6 +10,7 @@ mod checkpoint;
 mod feed;
 mod findings;
 mod fit;
+mod left_out;
 mod pass;
 mod reference;
 mod resample;

@@ -4,7 +4,7 @@
 use api::{ConfigError, EvaluationSplit, Measurement, TrainConfig};
 use std::path::PathBuf;
 
-use super::{Backend, TrainError};
+use super::{Backend, TrainError, left_out};
 use crate::{
     corpus::{Split, TokenFile},
     dictionary::{self, Dictionary, Normaliser},
@@ -45,7 +45,11 @@ pub fn hardest_tokens(
     let (_, contexts) = final_contexts(tokens, config);
     let text = text(tokens, &contexts, config);
     let subjects = subjects(&loaded);
-    let compared = compare_tokens(text, progress, &mut *backend.passes(config.at, &subjects)?)?;
+    let mut passes = backend.passes(config.at, &subjects)?;
+    if let Some(mask) = left_out::mask(backend, tokens, config)? {
+        passes.leave_out(mask);
+    }
+    let compared = compare_tokens(text, progress, &mut *passes)?;
     Ok(Hardest::new(compared, text, by, top))
 }
 
@@ -72,7 +76,7 @@ pub fn firings(
     let loaded = load(files, backend, config)?;
     let (_, contexts) = final_contexts(tokens, config);
     let text = text(tokens, &contexts, config);
-    let measured = backend.evaluate(config.at, &subjects(&loaded), text, progress)?;
+    let measured = measured(backend, tokens, config, &subjects(&loaded), text, progress)?;
     let dictionaries = loaded.into_iter().map(|(dictionary, _)| dictionary);
     Ok(dictionaries
         .zip(measured.into_iter().map(|measured| measured.firings))
@@ -131,12 +135,30 @@ pub fn measure(
         depth: Depth::Results,
         ..text(tokens, &contexts, config)
     };
-    let mut measured = backend.evaluate(config.at, subjects, text, progress)?;
+    let mut measured = measured(backend, tokens, config, subjects, text, progress)?;
     for (measured, subject) in measured.iter_mut().zip(subjects) {
         let of_weights = of_weights(subject.dictionary, &measured.firings, measured.n_tokens);
         measured.metrics.extend(of_weights);
     }
     Ok(measured)
+}
+
+/// [`Backend::evaluate`], without the tokens that the config leaves out.
+fn measured(
+    backend: &dyn Backend,
+    tokens: &TokenFile,
+    config: &TrainConfig,
+    subjects: &[Subject<'_>],
+    text: Text<'_>,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Vec<Evaluated>, TrainError> {
+    let Some(mask) = left_out::mask(backend, tokens, config)? else {
+        return backend.evaluate(config.at, subjects, text, progress);
+    };
+    let d_sae: Vec<usize> = subjects.iter().map(|s| s.dictionary.d_sae()).collect();
+    let mut passes = backend.passes(config.at, subjects)?;
+    passes.leave_out(mask);
+    crate::metrics::measure(backend.model(), config.at, &d_sae, text, progress, &mut *passes)
 }
 
 /// What a run's curves show of its dictionaries: the metrics on the first of the validation text.
@@ -150,7 +172,8 @@ pub fn curves(
     subjects: &[Subject<'_>],
 ) -> Result<Vec<Vec<Measurement>>, TrainError> {
     let contexts = contexts(tokens, Split::Validation, config.evaluation.validation_tokens);
-    let measured = backend.evaluate(config.at, subjects, text(tokens, &contexts, config), &mut |_, _| true)?;
+    let text = text(tokens, &contexts, config);
+    let measured = measured(backend, tokens, config, subjects, text, &mut |_, _| true)?;
     Ok(measured.into_iter().map(|measured| measured.metrics).collect())
 }
 
@@ -168,7 +191,7 @@ pub(super) fn final_contexts<'a>(tokens: &'a TokenFile, config: &TrainConfig) ->
     (split, contexts(tokens, split, config.evaluation.n_tokens))
 }
 
-fn split(config: &TrainConfig) -> Split {
+pub(super) fn split(config: &TrainConfig) -> Split {
     match config.evaluation.split {
         EvaluationSplit::HeldOut => Split::HeldOut,
         EvaluationSplit::Validation => Split::Validation,

@@ -16,7 +16,7 @@ use super::{
     checkpoint::{self, State},
     feed::{Contexts, Feed},
     findings::Reference,
-    fit,
+    fit, left_out,
     reference::Components,
     results, schedule,
     start::{self, Start},
@@ -25,9 +25,11 @@ use super::{
 use crate::{
     corpus::{Split, TokenFile},
     dictionary::{self, DictionaryFile, Fired, Normaliser, TokenNorm},
-    metrics::Subject,
+    metrics::{Subject, check_clean, check_contexts, close_up},
 };
 
+/// Contexts of each text on which the model is looked at before a run.
+const PROBED: usize = 4;
 /// Tokens over which the input's scale is measured, rounded up to whole steps.
 const SCALE_TOKENS: usize = 1 << 16;
 /// How often progress is told at most.
@@ -97,7 +99,7 @@ pub struct Trained {
 /// Runs `inputs.config`; what the processor does of it, on the threads of rayon's current pool.
 ///
 /// # Errors
-/// When the config does not fit model and text, a loss is not finite, or a file cannot be read or written.
+/// When the config does not fit model and text, what the model gives or a loss is not finite, or a file cannot be read or written.
 pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
     let Inputs {
         config,
@@ -129,7 +131,11 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
     }
     let n_steps = config.n_steps();
     let mut steps = backend.steps(config, state.normaliser, trainees)?;
-    let Some(mut feed) = Feed::new(inputs, state.step, observer)? else {
+    let mask = left_out::mask(backend, tokens, config)?;
+    if let Some(mask) = &mask {
+        steps.leave_out(mask.clone());
+    }
+    let Some(mut feed) = Feed::new(inputs, mask, state.step, observer)? else {
         return Ok(Outcome::Stopped { step: state.step });
     };
     if state.step == 0 && n_steps > 0 {
@@ -144,7 +150,9 @@ pub fn run(inputs: Inputs<'_>, observer: &mut dyn Observer) -> Result<Outcome, T
             save(&mut state, &mut *steps, folder).map_err(at(step, kept))?;
             return Ok(Outcome::Stopped { step });
         }
-        feed.gradients(step, &mut *steps).map_err(at(step, kept))?;
+        feed.gradients(step, &mut *steps)
+            .map_err(|error| the_models(inputs, step, error))
+            .map_err(at(step, kept))?;
         // only now is it known that these weights give a finite loss: a checkpoint of others would end every resumed run
         if step != kept && step.is_multiple_of(config.checkpoint_every_steps) {
             save(&mut state, &mut *steps, folder).map_err(at(step, kept))?;
@@ -203,7 +211,26 @@ fn check(inputs: Inputs<'_>) -> Result<(), TrainError> {
     if tokens.manifest().packing != config.packing {
         return Err(ConfigError::new("packing", "the text is packed in another way than the config says").into());
     }
+    let first = |split| -> Vec<&[u32]> {
+        let n = tokens.n_contexts(split).min(PROBED);
+        (0..n).map(|index| tokens.context(split, index)).collect()
+    };
+    for split in [Split::Train, results::split(config)] {
+        check_clean(model, &first(split))?;
+    }
     Ok(())
+}
+
+/// A loss that is not finite may be the model's fault and not a setting's: then the error says so.
+fn the_models(inputs: Inputs<'_>, step: usize, error: TrainError) -> TrainError {
+    let TrainError::NotFinite { .. } = error else {
+        return error;
+    };
+    let batches = Contexts::new(inputs.config, inputs.tokens).of_step(step);
+    match check_contexts(inputs.backend.model(), &batches.concat()) {
+        Err(of_model) => of_model.into(),
+        Ok(()) => error,
+    }
 }
 
 /// How the config's input scale has dictionaries see activations: where it is one number, that which makes E‖x‖² = 1 over the first
@@ -218,13 +245,23 @@ pub(super) fn normaliser(inputs: Inputs<'_>) -> Result<Normaliser, TrainError> {
         InputScale::ConstantNorm => return Ok(Normaliser::Token(TokenNorm::Constant)),
         InputScale::UnitNorm => {}
     }
-    let (mut contexts, mut sum, mut n) = (Contexts::new(config, tokens), 0.0, 0);
+    let (mut contexts, mut sum, mut n, mut seen) = (Contexts::new(config, tokens), 0.0, 0, 0);
+    let (mask, mut x) = (left_out::mask(backend, tokens, config)?, Vec::new());
     for step in 0..config.n_steps() {
         for contexts in contexts.of_step(step) {
-            sum += backend.squares(config.at, &contexts)?;
-            n += config.batch_tokens();
+            seen += config.batch_tokens();
+            let Some(mask) = &mask else {
+                sum += backend.squares(config.at, &contexts)?;
+                n += config.batch_tokens();
+                continue;
+            };
+            backend.activations(config.at, &contexts, &mut x)?;
+            let kept = mask.kept(&contexts.concat(), &x);
+            close_up(&mut x, &kept);
+            sum += x.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>();
+            n += kept.iter().filter(|kept| **kept).count();
         }
-        if n >= SCALE_TOKENS {
+        if seen >= SCALE_TOKENS {
             break;
         }
     }

@@ -1,6 +1,6 @@
 //! One optimiser step of all the dictionaries of a run.
 
-use api::{HookPoint, TrainConfig};
+use api::{ConfigError, HookPoint, TrainConfig};
 
 use super::{
     TrainError,
@@ -10,6 +10,7 @@ use super::{
 use crate::{
     dictionary::{Back, Normaliser, Scratch},
     kernel::Real,
+    metrics::{Mask, close_up, spread},
     model::Model,
 };
 
@@ -29,6 +30,22 @@ pub struct Stepper<'m, R> {
     back: Back<R>,
     /// What transcoders read, once per hook point.
     readings: Vec<Reading<R>>,
+    /// Which tokens are left out.
+    mask: Option<Mask>,
+    /// Of a batch some of whose tokens are.
+    partly: Option<Partly<R>>,
+}
+
+/// A batch some of whose tokens are left out: `x` and what transcoders read hold the others alone.
+struct Partly<R> {
+    /// Which tokens count.
+    kept: Vec<bool>,
+    /// The activations of all, in the model's scale.
+    clean: Vec<R>,
+    /// Per dictionary that looks past: its output, with the model's own activations where tokens are left out.
+    x_hats: Vec<Vec<R>>,
+    /// Scratch: the gradient by an output.
+    grad: Vec<R>,
 }
 
 impl<'m, R: Real> Stepper<'m, R> {
@@ -57,7 +74,14 @@ impl<'m, R: Real> Stepper<'m, R> {
             scratch: Scratch::new(),
             x: Vec::new(),
             back: Back::default(),
+            mask: None,
+            partly: None,
         })
+    }
+
+    /// From now on, no gradient comes of the tokens that `mask` leaves out.
+    pub fn leave_out(&mut self, mask: Mask) {
+        self.mask = Some(mask);
     }
 
     /// Before the first step: what the initial weights take from the run's first batch.
@@ -76,6 +100,21 @@ impl<'m, R: Real> Stepper<'m, R> {
     /// What the dictionaries see of a batch.
     fn prefix(&mut self, contexts: &[&[u32]]) -> Result<(), TrainError> {
         self.pass.prefix_with(self.model, contexts, &mut self.x, &mut self.readings)?;
+        if let Some(mask) = &self.mask {
+            let kept = mask.kept(&contexts.concat(), &self.x);
+            if !kept.contains(&true) {
+                return Err(nothing_left());
+            }
+            let clean = self.x.clone();
+            close_up(&mut self.x, &kept);
+            self.readings.iter_mut().for_each(|reading| close_up(&mut reading.x, &kept));
+            self.partly = Some(Partly {
+                kept,
+                clean,
+                x_hats: Vec::new(),
+                grad: Vec::new(),
+            });
+        }
         // the pass keeps its own copy for the clean suffix
         self.normalise();
         for reading in &mut self.readings {
@@ -166,7 +205,9 @@ impl<'m, R: Real> Stepper<'m, R> {
 
     /// Adds what a batch in `self.x` gives; the pass stands behind its prefix, unless all dictionaries are local.
     fn batch(&mut self, weight: f64) -> Result<(), TrainError> {
-        let n = self.x.len() / self.pass.width();
+        // the model's loss is over all tokens, the dictionary's over those that count
+        let all = self.partly.as_ref().map_or(self.x.len(), |partly| partly.clean.len());
+        let n = all / self.pass.width();
         for trainee in &mut self.trainees {
             let x = input(trainee, &self.readings, &self.x);
             trainee.forward_to(x, &self.x, weight, &self.scratch);
@@ -179,12 +220,18 @@ impl<'m, R: Real> Stepper<'m, R> {
         let d_model = self.model.facts().d_model;
         let downstream = weight / (n * d_model) as f64 / n_hooks;
         if self.trainees.iter().any(Trainee::looks_past) {
+            if let Some(partly) = &mut self.partly {
+                let past = self.trainees.iter().filter(|t| t.looks_past());
+                partly.x_hats = past.map(|t| partly.output(t.x_hat())).collect();
+            }
+            let partly = self.partly.as_ref();
             let wanted: Vec<_> = self
                 .trainees
                 .iter()
                 .filter(|t| Trainee::looks_past(t))
-                .map(|t| Wanted {
-                    x_hat: t.x_hat(),
+                .enumerate()
+                .map(|(k, t)| Wanted {
+                    x_hat: partly.map_or(t.x_hat(), |partly| &partly.x_hats[k]),
                     kl: weight * t.kl_wanted() / n as f64,
                     downstream: downstream * t.objective.downstream(),
                 })
@@ -194,7 +241,16 @@ impl<'m, R: Real> Stepper<'m, R> {
         let mut answer = 0;
         for trainee in &mut self.trainees {
             if trainee.looks_past() {
-                let (kl, squared_error, seconds) = self.pass.answer(answer, trainee.grad_out());
+                let (kl, squared_error, seconds) = match &mut self.partly {
+                    None => self.pass.answer(answer, trainee.grad_out()),
+                    Some(partly) => {
+                        partly.grad.resize(partly.clean.len(), R::ZERO);
+                        let answered = self.pass.answer(answer, &mut partly.grad);
+                        close_up(&mut partly.grad, &partly.kept);
+                        trainee.grad_out().copy_from_slice(&partly.grad);
+                        answered
+                    }
+                };
                 answer += 1;
                 self.back.gradient(trainee.grad_out());
                 trainee.take_kl(kl / n as f64, weight);
@@ -221,6 +277,21 @@ impl<'m, R: Real> Stepper<'m, R> {
             }
         }
     }
+}
+
+impl<R: Real> Partly<R> {
+    /// What the model goes on with, of a dictionary's output for the tokens that count.
+    fn output(&self, x_hat: &[R]) -> Vec<R> {
+        let mut all = self.clean.clone();
+        spread(x_hat, &self.kept, &mut all);
+        all
+    }
+}
+
+/// The error of a step all of whose tokens are left out.
+pub(super) fn nothing_left() -> TrainError {
+    let message = "leaves no token of a step to train on; expected larger batches, or fewer tokens left out";
+    ConfigError::new("leave_out", message).into()
 }
 
 /// What a dictionary reads of a batch: what is at its hook point, `x`, but for transcoders.

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 mod formats;
+mod odd_tokenizers;
 mod order;
 mod packing;
 mod real;

@@ -5,6 +5,7 @@
     reason = "a test may stop at a surprise, and says what it skipped"
 )]
 
+mod budgets;
 mod golden;
 mod interop;
 mod module_transcoders;

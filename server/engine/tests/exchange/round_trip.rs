@@ -1,9 +1,9 @@
 //! Ours, written as theirs and read again, are the same dictionaries.
 
-use api::{DictionaryKind, KindName, ResidualFrame};
+use api::{BosPolicy, DictionaryKind, KindName, ResidualFrame};
 use engine::{
     dictionary::{Dictionary, Normaliser, TokenNorm},
-    exchange::{Facts, Format, write},
+    exchange::{Choice, Facts, Format, read, write},
 };
 use rand::{Rng, SeedableRng};
 
@@ -319,5 +319,60 @@ fn what_is_only_read_is_not_written() {
         let facts = Facts::new(Format::DictionaryLearning);
         let error = write(dictionary, &facts, None, folder.path()).unwrap_err().to_string();
         assert!(error.contains("none of dictionary_learning's classes"), "{error}");
+    }
+}
+
+/// What a file says of the text that its dictionary was made on, in the formats that have a place for it.
+#[test]
+fn contexts_and_their_opening_are_written_and_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = dictionaries();
+    for (format, kind, says_bos) in [
+        (Format::SaeLens, KindName::ReluUnit, true),
+        (Format::DictionaryLearning, KindName::ReluUnit, false),
+        (Format::Sparsify, KindName::TopK, false),
+        (Format::E2eSae, KindName::Relu, false),
+    ] {
+        let dictionary = all.iter().find(|one| one.kind().name() == kind).unwrap();
+        let policies = [BosPolicy::None, BosPolicy::Context, BosPolicy::Document];
+        for (n_ctx, bos) in policies.map(|bos| (Some(96), Some(bos))).into_iter().chain([(None, None)]) {
+            let facts = Facts {
+                n_ctx,
+                bos,
+                ..facts(format, Normaliser::default())
+            };
+            let path = folder.path().join("layers.3");
+            let _ = std::fs::remove_dir_all(&path);
+            write(dictionary, &facts, None, &path).unwrap();
+            let found = read(&path, &Choice::default()).unwrap().facts;
+            assert_eq!(found.n_ctx, n_ctx, "{format}");
+            assert_eq!(found.bos, bos.filter(|_| says_bos), "{format}");
+        }
+    }
+    // a run of sparsify's keeps it in the folder above its dictionaries'
+    let dictionary = all.iter().find(|one| one.kind().name() == KindName::TopK).unwrap();
+    let path = folder.path().join("layers.3");
+    let _ = std::fs::remove_dir_all(&path);
+    write(dictionary, &Facts::new(Format::Sparsify), None, &path).unwrap();
+    std::fs::write(folder.path().join("config.json"), r#"{"ctx_len": 2048, "sae": {}}"#).unwrap();
+    assert_eq!(read(&path, &Choice::default()).unwrap().facts.n_ctx, Some(2048));
+}
+
+/// SAELens' own files say whether BOS is prepended, from version 6 on in the metadata.
+#[test]
+fn what_saelens_says_of_bos_is_read() {
+    for (flag, policy) in [
+        (Some(true), Some(BosPolicy::Context)),
+        (Some(false), Some(BosPolicy::None)),
+        (None, None),
+    ] {
+        let copy = tempfile::tempdir().unwrap();
+        let all = dictionaries();
+        write(&all[1], &facts(Format::SaeLens, Normaliser::default()), None, copy.path()).unwrap();
+        let path = copy.path().join("cfg.json");
+        let mut config: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        config["metadata"]["prepend_bos"] = flag.into();
+        std::fs::write(&path, config.to_string()).unwrap();
+        assert_eq!(read(copy.path(), &Choice::default()).unwrap().facts.bos, policy);
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 mod buffer;
+mod clean_model;
 mod convention_laws;
 mod core_metrics;
 mod course;
@@ -13,6 +14,7 @@ mod kind_laws;
 mod kind_runs;
 mod kinds;
 mod laws;
+mod left_out;
 mod metrics;
 mod origins;
 mod posthoc;

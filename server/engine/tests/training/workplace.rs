@@ -32,6 +32,7 @@ pub fn config(at: HookPoint) -> TrainConfig {
         at,
         residual: ResidualFrame::Raw,
         input_scale: InputScale::None,
+        leave_out: api::LeaveOut::default(),
         packing: packing(),
         batch: 3,
         accumulation: 2,

@@ -32,7 +32,7 @@ use api::{HookPoint, KnownFeatures};
 use rayon::prelude::*;
 use tokenizers::Tokenizer;
 
-use super::{Subject, logistic};
+use super::{Subject, check_clean, logistic};
 use crate::{
     corpus::storyworld::VERSION,
     kernel::PerThread,
@@ -127,6 +127,8 @@ pub fn measure(
     let Some((choose, score)) = read(reader, at, options, observe)? else {
         return Ok(None);
     };
+    let stories: Vec<&[u32]> = choose.told.contexts.iter().map(Vec::as_slice).collect();
+    check_clean(reader.model, &stories)?;
     let Some(ground) = Ground::new(choose, score, width, observe) else {
         return Ok(None);
     };

@@ -10,7 +10,10 @@ pub use order::{Held, Mix};
 use api::{HookPoint, TrainConfig};
 
 use super::{TrainError, backend::Backend};
-use crate::corpus::{Split, TokenFile};
+use crate::{
+    corpus::{Split, TokenFile},
+    metrics::Mask,
+};
 
 /// Where activations come from.
 pub enum Source<'a> {
@@ -64,6 +67,10 @@ pub struct Buffer<'a> {
     batch: usize,
     /// A row per slot [slots, width].
     values: Vec<f32>,
+    /// Which tokens are left out, and the text's.
+    mask: Option<(Mask, &'a TokenFile)>,
+    /// Whether a slot holds one that is.
+    left_out: Vec<bool>,
     /// Scratch.
     read: Vec<f32>,
 }
@@ -76,6 +83,7 @@ impl<'a> Buffer<'a> {
     /// The source's.
     pub fn new(
         (config, settings): (&TrainConfig, api::Buffer),
+        mask: Option<(Mask, &'a TokenFile)>,
         source: Source<'a>,
         n_contexts: usize,
         width: usize,
@@ -90,6 +98,8 @@ impl<'a> Buffer<'a> {
             n_ctx,
             batch: config.batch,
             values: vec![0.0; settings.tokens * width],
+            mask,
+            left_out: vec![false; settings.tokens],
             read: Vec::new(),
         };
         let mut held = buffer.mix.held().to_vec();
@@ -98,7 +108,7 @@ impl<'a> Buffer<'a> {
         Ok(buffer)
     }
 
-    /// The next `n` vectors [n, width] into `x`.
+    /// The next `n` vectors [n, width] into `x`; fewer where some are left out.
     ///
     /// # Errors
     /// The source's.
@@ -110,7 +120,9 @@ impl<'a> Buffer<'a> {
                 self.fill(&new)?;
             }
             let slot = self.mix.serve().slot;
-            x.extend_from_slice(&self.values[slot * self.width..][..self.width]);
+            if !self.left_out[slot] {
+                x.extend_from_slice(&self.values[slot * self.width..][..self.width]);
+            }
         }
         Ok(())
     }
@@ -127,7 +139,12 @@ impl<'a> Buffer<'a> {
                 .flat_map(|(k, group)| group.iter().map(move |held| (k, held)))
             {
                 let from = (k * self.n_ctx + held.token) * self.width;
-                self.values[held.slot * self.width..][..self.width].copy_from_slice(&self.read[from..][..self.width]);
+                let x = &self.read[from..][..self.width];
+                self.values[held.slot * self.width..][..self.width].copy_from_slice(x);
+                if let Some((mask, tokens)) = &self.mask {
+                    let token = tokens.context(Split::Train, held.context)[held.token];
+                    self.left_out[held.slot] = !mask.keeps(token, x);
+                }
             }
         }
         Ok(())
