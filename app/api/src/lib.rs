@@ -63,6 +63,6 @@ pub use pareto::{
 pub use per_objective::PerObjective;
 pub use pretrain::{ModelShape, PretrainConfig, TokenizerSource, WeightType};
 pub use question::{AskConfig, AskRequest, ProbeQuestion, Question, TokenOrder, TokensQuestion, quoted};
-pub use registry::{CorpusInfo, CorpusSource, DictionaryGroup, Health, ModelInfo, ModelSource, Overview};
+pub use registry::{CorpusInfo, CorpusSource, DictionaryGroup, Health, ModelInfo, ModelSource, Overview, SetAside};
 pub use series::{Series, SeriesKey, SeriesSet};
 pub use sweep::{ResolvedAgainst, ResolvedSweep, SweepRequest};
