@@ -10,6 +10,7 @@ mod events;
 mod extract;
 mod guard;
 mod health;
+mod host;
 mod imports;
 mod jobs;
 mod metrics;
@@ -32,6 +33,7 @@ pub use access::Access;
 pub use error::log_id;
 pub use events::Events;
 pub use guard::server;
+pub use host::HostName;
 pub use state::AppState;
 
 use api::{ApiError, ErrorKind};

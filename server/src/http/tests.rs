@@ -135,7 +135,7 @@ async fn another_page_changes_nothing() {
 async fn elsewhere_than_loopback_reading_is_open_and_changing_needs_the_token() {
     let local = TestApp::new().await;
     assert_eq!(local.get("/api/health").await.1["needs_token"], false);
-    let app = TestApp::with(Access::Token("secret".into())).await;
+    let app = TestApp::with(Access::elsewhere("secret")).await;
     assert_eq!(app.get("/api/health").await.1["needs_token"], true);
     assert_eq!(app.get("/api/overview").await.0, StatusCode::OK);
     let try_token = async |token: Option<&str>| {
