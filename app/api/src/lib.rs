@@ -5,6 +5,7 @@ mod answer;
 mod basis;
 mod buffer;
 mod config;
+mod count;
 mod course;
 mod density;
 mod derive;
@@ -42,6 +43,7 @@ pub use config::{
     Adam, BosPolicy, DictionaryConfig, EosPolicy, Evaluation, EvaluationSplit, Objective, ObjectiveKind, Packing, ResidualFrame,
     Schedule, TrainConfig,
 };
+pub use count::{DICTIONARIES_PER_REQUEST, RUNS_PER_REQUEST};
 pub use course::Course;
 pub use density::Density;
 pub use derive::DeriveRequest;

@@ -203,6 +203,7 @@ impl SweepRequest {
     /// # Errors
     /// The first field that cannot be used.
     pub fn resolve(&self, facts: ResolvedAgainst<'_>) -> Result<ResolvedSweep, ConfigError> {
+        self.check_count()?;
         let mut defaults = Vec::new();
         let objectives = self.fitted_objectives()?;
         let n_ctx = or_default(self.n_ctx, "n_ctx", facts.max_n_ctx.min(256), &mut defaults);

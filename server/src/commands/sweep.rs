@@ -55,7 +55,7 @@ impl Sweep {
         let model = workspace::model(&workspace, &self.options.model).await?;
         let corpus = workspace::corpus(&workspace, &self.options.corpus).await?;
         let request = self.options.request(model.id, corpus.id);
-        let resolved = request::resolve(&workspace.store, &request).await?;
+        let resolved = request::resolve_here(&workspace, &request).await?;
         if command == "train" {
             one_dictionary(&resolved.runs)?;
         }
