@@ -70,7 +70,14 @@ pub fn saescope(args: &[&str]) -> Result<Output> {
 pub fn command(args: &[&str]) -> Result<Command> {
     let mut command = Command::new(binary()?);
     command.args(args).current_dir(root());
-    for variable in ["RUST_LOG", "RAYON_NUM_THREADS", "HF_HOME", "HF_ENDPOINT", "HF_TOKEN"] {
+    for variable in [
+        "RUST_LOG",
+        "RAYON_NUM_THREADS",
+        "HF_HOME",
+        "HF_ENDPOINT",
+        "HF_TOKEN",
+        "SAESCOPE_TOKEN",
+    ] {
         command.env_remove(variable);
     }
     Ok(command)

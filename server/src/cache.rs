@@ -79,6 +79,18 @@ impl ModelCache {
         }
     }
 
+    /// Whether the model is in memory.
+    pub fn holds(&self, folder: &Path, hash: &str, frame: ResidualFrame) -> bool {
+        let key = Key {
+            folder: folder.to_owned(),
+            hash: hash.to_owned(),
+            frame,
+        };
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let loaded = |slot: &Slot| slot.model.try_lock().is_ok_and(|model| model.is_some());
+        state.slots.get(&key).is_some_and(loaded)
+    }
+
     /// The slot of `key`, made if it is not there.
     fn touch(&self, key: &Key) -> Arc<Mutex<Option<SharedModel>>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -19,6 +19,7 @@ mod on_text;
 mod page;
 mod pareto;
 mod render;
+mod room;
 mod saelens;
 mod short;
 mod site;

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     jobs::{check_unchanged, pack_corpus},
+    room::{self, Moment, Work},
     workspace::Workspace,
 };
 
@@ -104,6 +105,11 @@ pub fn on_text_here<T: Send>(
     let files = files.collect::<Result<Vec<_>, _>>()?;
     let model = runtime.block_on(store.model(&config.model))?;
     let model = model.with_context(|| format!("there is no model '{}'", config.model))?;
+    let measured = TrainConfig {
+        dictionaries: infos.iter().map(|info| info.config.clone()).collect(),
+        ..config.clone()
+    };
+    room::check(workspace, &measured, &model, Work::Measure, Moment::Begins)?;
     check_unchanged(&model)?;
     let corpus = runtime.block_on(store.corpus(&config.corpus))?;
     let corpus = corpus.with_context(|| format!("there is no corpus '{}'", config.corpus))?;

@@ -2,17 +2,19 @@
 
 use axum::{
     Router,
+    body::Body,
     extract::Request,
     http::{HeaderName, HeaderValue, header},
     middleware::{self, Next},
-    response::Response,
+    response::{IntoResponse as _, Response},
     routing::get,
 };
+use http_body_util::BodyExt as _;
 use leptos::{config::LeptosOptions, context::use_context, nonce::use_nonce};
 use leptos_axum::{LeptosRoutes as _, ResponseOptions, generate_route_list};
 use std::net::SocketAddr;
 
-use crate::site;
+use crate::{http::Failure, site};
 
 /// The page's routes and files. `api` answers what the page asks while it is rendered.
 pub fn routes(api: Router, address: SocketAddr) -> Router {
@@ -45,6 +47,7 @@ pub fn routes(api: Router, address: SocketAddr) -> Router {
         .fallback(other)
         .with_state(options)
         .layer(middleware::from_fn(never_kept))
+        .layer(middleware::from_fn(to_its_end))
 }
 
 /// Scripts run only when they carry the answer's nonce or come from those that do; nothing is loaded from elsewhere.
@@ -69,4 +72,22 @@ async fn never_kept(request: Request, next: Next) -> Response {
         response.headers_mut().insert(NAME, HeaderValue::from_static("no-store"));
     }
     response
+}
+
+/// Renders a page to its end, whether or not its reader still waits. What a page holds while it is rendered is given back by the
+/// last piece of its answer: an answer that is dropped before keeps all of it for good. Pages wait for their data and come in one
+/// piece anyway (`SsrMode::Async`), so nothing is sent later than it could be.
+async fn to_its_end(request: Request, next: Next) -> Response {
+    let rendered = tokio::spawn(async move {
+        let (parts, body) = next.run(request).await.into_parts();
+        let whole = body.collect().await?.to_bytes();
+        Ok::<_, axum::Error>(Response::from_parts(parts, Body::from(whole)))
+    });
+    match rendered.await {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => Failure::from(error).into_response(),
+        // for the guard that answers panics
+        Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+        Err(ended) => Failure::from(ended).into_response(),
+    }
 }

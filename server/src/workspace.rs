@@ -62,10 +62,10 @@ impl Workspace {
     }
 }
 
-/// Bytes of model weights that stay in memory while no one uses them: half of the machine's memory, 4 GiB where that is unknown.
+/// Bytes of model weights that stay in memory while no one uses them: half of what this process can have, 4 GiB where that is unknown.
 fn cache_budget_bytes() -> u64 {
     const UNKNOWN: u64 = 4 << 30;
-    Memory::of_this_machine().map_or(UNKNOWN, |memory| memory.total / 2)
+    Memory::total().map_or(UNKNOWN, |total| total / 2)
 }
 
 fn host() -> String {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ConfigError, Course, DictionaryConfig, DictionaryId, DictionaryInfo, InputScale, Objective, Origin, PostHoc, Schedule,
-    TrainConfig,
+    TrainConfig, count::check_runs,
 };
 
 /// Each of some dictionaries changed in each of some ways. They are measured as the dictionaries were that they come from.
@@ -30,6 +30,7 @@ impl DeriveRequest {
     /// # Errors
     /// The first field that cannot be used, and what means nothing for one of the kinds.
     pub fn resolve(&self, parents: &[(DictionaryInfo, TrainConfig)]) -> Result<Vec<TrainConfig>, ConfigError> {
+        self.check_count()?;
         let trains = self.by.contains(&PostHoc::RescaleShift);
         let given = [("tokens", self.tokens.is_some()), ("lr", self.lr.is_some())];
         if let Some((field, _)) = given.into_iter().find(|(_, given)| *given && !trains) {
@@ -72,6 +73,7 @@ impl DeriveRequest {
                 }
             }
         }
+        check_runs("from", runs.len())?;
         runs.iter().try_for_each(TrainConfig::validate)?;
         Ok(runs)
     }

@@ -1,6 +1,6 @@
 //! The sizes beyond which a run is refused: far above what anyone has trained, far below where arithmetic would overflow.
 
-use crate::{ConfigError, DictionaryConfig, TrainConfig};
+use crate::{ConfigError, DictionaryConfig, PretrainConfig, TokenizerSource, TrainConfig};
 
 /// Tokens per context.
 const N_CTX: u64 = 1 << 20;
@@ -16,6 +16,12 @@ const BUFFER_TOKENS: u64 = 1 << 36;
 const D_SAE: u64 = 1 << 28;
 /// Dictionaries of a run.
 const DICTIONARIES: u64 = 1 << 14;
+/// Width of a new language model's residual stream.
+const D_MODEL: u64 = 1 << 20;
+/// Blocks of a new language model.
+const N_LAYERS: u64 = 1 << 14;
+/// Tokens of a new tokenizer.
+const VOCAB_SIZE: u64 = 1 << 24;
 
 impl TrainConfig {
     /// Refuses sizes beyond the limits, so that everything else may multiply them without a second thought.
@@ -46,6 +52,24 @@ impl TrainConfig {
         const BYTES: u128 = 4;
         let n_parameters = |d: &DictionaryConfig| d.kind.n_parameters(width, d.d_sae);
         self.dictionaries.iter().map(n_parameters).sum::<u128>() * NUMBERS * BYTES
+    }
+}
+
+impl PretrainConfig {
+    /// Refuses sizes beyond the limits, as those of a [`TrainConfig`] are.
+    ///
+    /// # Errors
+    /// The first field that is too large.
+    pub(crate) fn check_sizes(&self) -> Result<(), ConfigError> {
+        at_most("n_ctx", self.shape.n_ctx as u64, N_CTX)?;
+        product("batch", self.batch, self.shape.n_ctx as u64, BATCH_TOKENS, "a batch")?;
+        at_most("tokens", self.tokens, TOKENS)?;
+        at_most("d_model", self.shape.d_model as u64, D_MODEL)?;
+        at_most("n_layers", self.shape.n_layers as u64, N_LAYERS)?;
+        match self.tokenizer {
+            TokenizerSource::Trained { vocab_size } => at_most("vocab_size", vocab_size as u64, VOCAB_SIZE),
+            TokenizerSource::Given { .. } => Ok(()),
+        }
     }
 }
 

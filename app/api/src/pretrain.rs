@@ -205,6 +205,7 @@ impl PretrainConfig {
         }
         at_least("batch", self.batch, 1)?;
         at_least("tokens", self.tokens as usize, 1)?;
+        self.check_sizes()?;
         at_least("log_every_steps", self.log_every_steps, 1)?;
         at_least("checkpoint_every_steps", self.checkpoint_every_steps, 1)?;
         at_least("eval_tokens", self.evaluation.n_tokens, 1)?;

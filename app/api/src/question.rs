@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConfigError, CorpusId, DictionaryId, ModelId, word::words};
+use crate::{ConfigError, CorpusId, DictionaryId, ModelId, count::DICTIONARIES_PER_QUESTION, word::words};
 
 /// What a table of tokens is ordered by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -100,6 +100,10 @@ impl Question {
                 return Err(ConfigError::new("dictionaries", message));
             }
             (_, 0) => return Err(ConfigError::new("dictionaries", "found none; expected at least one")),
+            (_, n) if n > DICTIONARIES_PER_QUESTION => {
+                let message = format!("found {n}; expected {DICTIONARIES_PER_QUESTION} or fewer in one question");
+                return Err(ConfigError::new("dictionaries", message));
+            }
             _ => {}
         }
         let Question::Tokens(TokensQuestion { top, tokens, .. }) = self else {

@@ -137,8 +137,53 @@ pub struct Overview {
     pub jobs: Vec<Job>,
     /// The data folder.
     pub data: String,
+    /// Files of it that the registry did not know when it was opened, the earliest first.
+    #[serde(default)]
+    pub set_aside: Vec<SetAside>,
     /// The program's version.
     pub version: String,
+}
+
+/// Files of a data folder that its registry did not know: of a registry that was removed, or older than they are. They were moved
+/// to a folder of their own, under the paths that they had in the data folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SetAside {
+    /// The folder.
+    pub folder: String,
+    /// Dictionaries' weights.
+    pub n_dictionaries: u64,
+    /// Jobs' folders.
+    pub n_jobs: u64,
+    /// Answers to questions.
+    pub n_answers: u64,
+}
+
+impl SetAside {
+    /// What it is and what to do, in a sentence or two.
+    pub fn text(&self) -> String {
+        let counted = |n: u64, one: &str, many: &str| match n {
+            0 => None,
+            1 => Some(format!("1 {one}")),
+            n => Some(format!("{n} {many}")),
+        };
+        let parts = [
+            counted(self.n_dictionaries, "dictionary", "dictionaries"),
+            counted(self.n_jobs, "job's folder", "jobs' folders"),
+            counted(self.n_answers, "answer", "answers"),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        let what = if parts.is_empty() {
+            "some files".into()
+        } else {
+            parts.join(", ")
+        };
+        format!(
+            "The registry does not know {what} that lay in the data folder; they were moved to '{}'. If another registry knows them, \
+             put it back and move them to where they were; otherwise delete that folder when you no longer need it.",
+            self.folder
+        )
+    }
 }
 
 /// The server is there, and its registry answers.

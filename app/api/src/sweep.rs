@@ -207,6 +207,7 @@ impl SweepRequest {
     /// # Errors
     /// The first field that cannot be used.
     pub fn resolve(&self, facts: ResolvedAgainst<'_>) -> Result<ResolvedSweep, ConfigError> {
+        self.check_count()?;
         let mut defaults = Vec::new();
         let objectives = self.meant_objectives(&mut defaults)?;
         let sparsity = self.sparsity(facts, &mut defaults)?;

@@ -1,6 +1,6 @@
 //! `/`: what is here and what runs now; models and corpora are added here.
 
-use api::{ApiError, DictionaryGroup, JobState, Overview as Registry, ParetoQuery, ParetoView};
+use api::{ApiError, DictionaryGroup, JobState, Overview as Registry, ParetoQuery, ParetoView, SetAside};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +66,7 @@ fn Content(data: Memo<Everything>, everything: Resource<Result<Everything, ApiEr
         <Heading title="Overview" place question="What is here, and what runs now?">
             {move || jobs.with(|jobs| data.with(|data| answer(data, jobs)))}
         </Heading>
+        {move || data.with(|data| data.set_aside.iter().map(set_aside).collect_view())}
         <NextStep has_models has_corpora has_jobs />
 
         <Show when=move || has_dictionaries.get()>
@@ -118,6 +119,11 @@ fn Content(data: Memo<Everything>, everything: Resource<Result<Everything, ApiEr
         </section>
     }
     .into_any()
+}
+
+/// Files that the registry did not know.
+fn set_aside(files: &SetAside) -> impl IntoView + use<> {
+    view! { <p class="problem" data-testid="set-aside">{files.text()}</p> }
 }
 
 /// The dictionaries of one hook point, as a picture that leads to its page.

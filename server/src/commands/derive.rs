@@ -6,7 +6,7 @@ use clap::Args;
 use std::{path::PathBuf, process::ExitCode};
 
 use super::{Global, runs, which::Which, workspace};
-use crate::jobs::request;
+use crate::{jobs::request, room};
 
 /// Change trained dictionaries after their training, and measure what comes of it
 ///
@@ -63,6 +63,8 @@ impl Derive {
                 lr: self.lr,
             };
             let resolved = request::derive(&workspace.store, &request).await?;
+            let asked: Vec<_> = resolved.iter().map(|(run, _)| run).collect();
+            room::check_asked(&workspace, &asked).await?;
             let ids = runs::jobs(&workspace, resolved, self.fresh).await?;
             runs::to_the_end(&workspace, &ids, "saescope derive", self.csv.as_deref()).await
         })

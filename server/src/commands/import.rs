@@ -9,6 +9,7 @@ use super::{Global, runs, say::note, workspace};
 use crate::{
     hub,
     imported::{Wanted, locate, stage},
+    room,
 };
 
 /// Read a dictionary that another tool has written, measure it, and add it to the registry
@@ -97,6 +98,7 @@ impl Import {
                 eval_tokens: self.eval_tokens,
             };
             let staged = stage(&workspace.store, wanted).await?;
+            room::check_asked(&workspace, &[&staged.config]).await?;
             let (facts, config) = (&staged.facts, &staged.config);
             note!(
                 "a {} dictionary of {} features, from a file of {}; {} at {}, residual {}",

@@ -17,7 +17,11 @@ use super::{
     say::{note, say},
     workspace,
 };
-use crate::{jobs::Ended, workspace::Workspace};
+use crate::{
+    jobs::Ended,
+    room::{self, Moment},
+    workspace::Workspace,
+};
 
 /// Train a language model (GPT-2) from random weights on a text
 ///
@@ -112,6 +116,7 @@ impl Pretrain {
         let corpus = workspace::corpus(&workspace, &self.corpus).await?;
         let (config, defaults) = self.config(&corpus)?;
         config.validate()?;
+        room::check_pretraining(&workspace, &config, None, Moment::Asked)?;
         defaults.iter().for_each(|default| note!("default: {default}"));
         let (command, split) = (config.command(), config.evaluation.split);
         let ids = runs::jobs(&workspace, vec![(config, command)], self.fresh).await?;
@@ -152,7 +157,7 @@ impl Pretrain {
         };
         let batch = defaults.or(self.batch, "batch", (4096 / shape.n_ctx.max(1)).max(1));
         let tokens = defaults.or(self.tokens, "tokens", 20_000_000);
-        let n_steps = tokens.div_ceil((batch * shape.n_ctx).max(1) as u64) as usize;
+        let n_steps = tokens.div_ceil((batch as u64).saturating_mul(shape.n_ctx as u64).max(1)) as usize;
         let name = match &self.name {
             Some(name) => ModelId::from_name(name),
             None => defaults.or(None, "name", ModelId::from_name(&format!("gpt2-{}", corpus.id))),

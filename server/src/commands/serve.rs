@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     demo::{Bundle, install, installed},
-    http::{self, Access, AppState, Events},
+    http::{self, Access, AppState, Events, HostName},
     jobs::worker::Workers,
     page, site,
     workspace::Workspace,
@@ -32,19 +32,24 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Serve the page and the API, and run the jobs
 ///
-/// Bound to a loopback address (the default), whoever uses this machine may change things. Bound elsewhere, reading is open
-/// and changing anything needs the token.
+/// Bound to a loopback address (the default), whoever uses this machine may read and change things, under the names localhost,
+/// 127.0.0.1 and [::1]. Bound elsewhere, reading is open and changing anything needs the token; so it does on a loopback address
+/// where a token or a host is given. A request that calls the server by a name that is not its own is refused.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   saescope serve
-  saescope serve --data results --bind 0.0.0.0:3000 --token SECRET")]
+  saescope serve --data results --bind 0.0.0.0:3000 --host saes.example.org --token SECRET")]
 pub struct Serve {
     /// The address to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
     bind: SocketAddr,
-    /// The token that changing anything needs where the address is not loopback [default: a random one, printed]
+    /// The token that changing anything needs [default: none on a loopback address without --host, else a random one, printed]
     #[arg(long, env = "SAESCOPE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     token: Option<String>,
+    /// A name by which browsers open this server, without a port; may be given several times. Its address in figures (not on
+    /// loopback) and localhost need none
+    #[arg(long = "host", value_name = "NAME")]
+    hosts: Vec<HostName>,
     /// Jobs that run at the same time, each with --threads threads
     #[arg(long, default_value_t = 1, value_name = "N")]
     jobs: usize,
@@ -126,18 +131,23 @@ impl Serve {
     /// # Errors
     /// A token that cannot be sent.
     fn access(&self) -> Result<Access> {
-        if self.bind.ip().is_loopback() {
-            return Ok(Access::Loopback);
-        }
+        let is_loopback = self.bind.ip().is_loopback();
         let token = match &self.token {
             Some(token) if token.is_empty() || !token.chars().all(|c| c.is_ascii_graphic()) => {
                 let message = "cannot be sent; expected letters, digits and signs of ASCII, without blanks";
                 return Err(ConfigError::new("token", message).into());
             }
-            Some(token) => token.clone(),
-            None => random_token()?,
+            Some(token) => Some(token.clone()),
+            // another name for a loopback address leads here from elsewhere
+            None if is_loopback && self.hosts.is_empty() => None,
+            None => Some(random_token()?),
         };
-        Ok(Access::Token(token.into()))
+        let access = match token {
+            None => Access::loopback(),
+            Some(token) if is_loopback => Access::loopback().with_token(&token),
+            Some(token) => Access::elsewhere(&token),
+        };
+        Ok(access.named(&self.hosts))
     }
 
     /// Says where the page is, and the token where it was made here.
@@ -147,7 +157,7 @@ impl Serve {
             env!("CARGO_PKG_VERSION"),
             data.display()
         )?;
-        if let (Access::Token(token), None) = (access, &self.token) {
+        if let (Some(token), None) = (access.token(), &self.token) {
             say!("changing anything needs the token {token}; the page asks for it")?;
         }
         if !site::is_built() {
@@ -253,6 +263,7 @@ mod tests {
         Serve {
             bind: bind.parse().unwrap(),
             token: token.map(String::from),
+            hosts: Vec::new(),
             jobs: 1,
             no_demo: true,
         }
@@ -260,13 +271,9 @@ mod tests {
 
     #[test]
     fn elsewhere_than_loopback_there_is_always_a_token() {
-        assert!(matches!(serve("127.0.0.1:0", None).access().unwrap(), Access::Loopback));
-        assert!(matches!(serve("[::1]:0", Some("x")).access().unwrap(), Access::Loopback));
         for (given, length) in [(None, 32), (Some("secret"), 6)] {
-            let Access::Token(token) = serve("0.0.0.0:0", given).access().unwrap() else {
-                panic!("no token")
-            };
-            assert_eq!(token.len(), length);
+            let access = serve("0.0.0.0:0", given).access().unwrap();
+            assert_eq!(access.token().unwrap().len(), length);
         }
         assert!(
             serve("0.0.0.0:0", Some(""))
@@ -275,6 +282,17 @@ mod tests {
                 .to_string()
                 .contains("token")
         );
+    }
+
+    #[test]
+    fn on_loopback_there_is_a_token_where_one_is_given_or_others_come_by_another_name() {
+        assert_eq!(serve("127.0.0.1:0", None).access().unwrap().token(), None);
+        for bind in ["127.0.0.1:0", "[::1]:0"] {
+            assert_eq!(serve(bind, Some("secret")).access().unwrap().token(), Some("secret"));
+        }
+        let mut proxied = serve("127.0.0.1:0", None);
+        proxied.hosts = vec!["saes.example.org".parse().unwrap()];
+        assert_eq!(proxied.access().unwrap().token().unwrap().len(), 32);
     }
 
     #[tokio::test]

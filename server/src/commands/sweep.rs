@@ -62,7 +62,7 @@ impl Sweep {
             let taken = request.ask_for_one();
             taken.iter().for_each(|value| note!("default: {value}"));
         }
-        let resolved = request::resolve(&workspace.store, &request).await?;
+        let resolved = request::resolve_here(&workspace, &request).await?;
         if command == "train" {
             one_dictionary(&resolved.runs)?;
         }

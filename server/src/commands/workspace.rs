@@ -46,9 +46,11 @@ pub async fn open(global: &Global) -> Result<Arc<Workspace>> {
         note!("computing on {}", device.name());
     }
     let workspace = Workspace::open(&global.data, global.n_threads(), device).await;
-    Ok(Arc::new(workspace.with_context(|| {
-        format!("the data folder '{}' cannot be opened", global.data.display())
-    })?))
+    let workspace = workspace.with_context(|| format!("the data folder '{}' cannot be opened", global.data.display()))?;
+    if let Some(set_aside) = workspace.store.set_aside_at_opening()? {
+        note!("{}", set_aside.text());
+    }
+    Ok(Arc::new(workspace))
 }
 
 /// The model that `given` names: its id, a folder, or its name on the hub. Added to the registry if it is not there.

@@ -4,7 +4,7 @@ use api::{ApiError, DeriveRequest};
 use axum::{Json, Router, extract::State, routing::post};
 
 use super::{AppState, error::Failure, extract::ApiJson, sweeps::Started};
-use crate::jobs::request;
+use crate::{jobs::request, room};
 
 pub fn router() -> Router<AppState> {
     Router::new().route("/derive", post(start))
@@ -16,6 +16,8 @@ pub fn router() -> Router<AppState> {
 pub async fn start(State(state): State<AppState>, ApiJson(request): ApiJson<DeriveRequest>) -> Result<Json<Started>, Failure> {
     let store = &state.workspace.store;
     let runs = request::derive(store, &request).await?;
+    let asked: Vec<_> = runs.iter().map(|(run, _)| run).collect();
+    room::check_asked(&state.workspace, &asked).await?;
     Ok(Json(Started {
         jobs: store.enqueue(&runs).await?,
     }))

@@ -39,7 +39,7 @@ impl Failure {
         let kind = match status {
             StatusCode::PAYLOAD_TOO_LARGE => ErrorKind::TooLarge,
             StatusCode::NOT_FOUND => ErrorKind::NotFound,
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ErrorKind::Forbidden,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::MISDIRECTED_REQUEST => ErrorKind::Forbidden,
             _ => ErrorKind::Invalid,
         };
         Self {

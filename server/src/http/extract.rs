@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_path_to_error::{Error as At, Path as Place, Segment};
 use std::error::Error;
 
-use super::error::Failure;
+use super::{JSON_LIMIT, REQUEST_LIMIT, error::Failure};
 
 /// A JSON body.
 pub struct ApiJson<T>(pub T);
@@ -72,6 +72,14 @@ fn body(rejection: &JsonRejection) -> Failure {
         JsonRejection::MissingJsonContentType(_) => refused(
             rejection.status(),
             "expected JSON, announced by the header 'content-type: application/json'",
+        ),
+        other if other.status() == StatusCode::PAYLOAD_TOO_LARGE => refused(
+            other.status(),
+            format!(
+                "the body is too large; one that asks for jobs may have {} KiB, any other {} KiB",
+                REQUEST_LIMIT >> 10,
+                JSON_LIMIT >> 10
+            ),
         ),
         other => refused(other.status(), other.body_text()),
     }

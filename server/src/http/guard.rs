@@ -62,9 +62,14 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_answered_as_json_and_its_words_stay_in_the_log() {
         let api = Router::new().route("/api/bug", get(|| async { panic!("a secret") as &'static str }));
-        let server = server(api, Router::new(), Access::Loopback);
+        let server = server(api, Router::new(), Access::loopback());
         let response = server
-            .oneshot(Request::get("/api/bug").body(Body::empty()).unwrap())
+            .oneshot(
+                Request::get("/api/bug")
+                    .header(header::HOST, "localhost")
+                    .body(Body::empty())
+                    .unwrap(),
+            )
             .await
             .unwrap();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);

@@ -8,6 +8,7 @@ use super::{AppState, error::Failure, extract::ApiJson, sweeps::Started};
 use crate::{
     hub,
     imported::{Wanted, locate, stage},
+    room,
 };
 
 /// A download takes as long as it takes.
@@ -48,6 +49,7 @@ pub async fn start(State(state): State<AppState>, ApiJson(request): ApiJson<Impo
     let reading = store.clone();
     // the weights are read and written again
     let staged = tokio::task::spawn_blocking(move || runtime.block_on(stage(&reading, wanted))).await??;
+    room::check_asked(&state.workspace, &[&staged.config]).await?;
     // one that waits or runs has been read from the same file, which is removed when it is done
     let same = |job: &Job| !job.state.is_final() && job.config.training() == Some(&staged.config);
     if let Some(open) = store.jobs().await?.into_iter().find(same) {

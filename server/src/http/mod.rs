@@ -12,6 +12,7 @@ mod extract;
 mod findings_tests;
 mod guard;
 mod health;
+mod host;
 mod imports;
 mod jobs;
 mod metrics;
@@ -24,6 +25,8 @@ mod pareto;
 mod questions;
 #[cfg(test)]
 mod questions_tests;
+#[cfg(test)]
+mod refused_tests;
 mod state;
 mod sweeps;
 #[cfg(test)]
@@ -33,9 +36,10 @@ mod tests;
 mod upload;
 
 pub use access::Access;
-pub use error::log_id;
+pub use error::{Failure, log_id};
 pub use events::Events;
 pub use guard::server;
+pub use host::HostName;
 pub use state::AppState;
 
 use api::{ApiError, ErrorKind};
@@ -46,10 +50,11 @@ use axum::{
     middleware,
 };
 
-use error::Failure;
-
 /// Bytes of a JSON body.
 const JSON_LIMIT: usize = 1 << 20;
+
+/// Bytes of a JSON body that asks for jobs: lists of numbers, of which each is multiplied with others.
+const REQUEST_LIMIT: usize = 64 << 10;
 
 /// Every route of the API.
 pub fn api(state: AppState) -> Router {
@@ -58,10 +63,13 @@ pub fn api(state: AppState) -> Router {
         .merge(overview::router())
         .merge(models::router())
         .merge(corpora::router())
-        .merge(sweeps::router())
-        .merge(derive::router())
+        .merge(
+            sweeps::router()
+                .merge(derive::router())
+                .merge(questions::router())
+                .layer(DefaultBodyLimit::max(REQUEST_LIMIT)),
+        )
         .merge(jobs::router())
-        .merge(questions::router())
         .merge(dictionaries::router())
         .merge(metrics::router())
         .merge(pareto::router())

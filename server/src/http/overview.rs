@@ -23,6 +23,7 @@ pub async fn overview(State(state): State<AppState>) -> Result<Json<Overview>, F
         dictionaries: groups(&store.dictionaries().await?),
         jobs: recent(store.jobs().await?),
         data: store.data().display().to_string(),
+        set_aside: store.set_aside_folders()?,
         version: env!("CARGO_PKG_VERSION").into(),
     }))
 }

@@ -222,7 +222,7 @@ async fn what_cannot_be_asked_is_refused_before_a_job_is_made() {
         assert_eq!(status, StatusCode::NOT_FOUND);
         assert!(error["message"].as_str().unwrap().contains(says), "{error}");
     }
-    let guarded = TestApp::with(Access::Token("secret".into())).await;
+    let guarded = TestApp::with(Access::elsewhere("secret")).await;
     for path in ["/api/questions", "/api/labelled/upload", "/api/imports"] {
         assert_eq!(guarded.post(path, json!({})).await.0, StatusCode::UNAUTHORIZED, "{path}");
     }

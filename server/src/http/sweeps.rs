@@ -28,7 +28,7 @@ pub async fn resolve(
     State(state): State<AppState>,
     ApiJson(request): ApiJson<SweepRequest>,
 ) -> Result<Json<ResolvedSweep>, Failure> {
-    Ok(Json(request::resolve(&state.workspace.store, &request).await?))
+    Ok(Json(request::resolve_here(&state.workspace, &request).await?))
 }
 
 /// Queues the runs that a request comes to.
@@ -36,7 +36,7 @@ pub async fn resolve(
     responses((status = 200, body = Started), (status = "default", body = ApiError)))]
 pub async fn start(State(state): State<AppState>, ApiJson(request): ApiJson<SweepRequest>) -> Result<Json<Started>, Failure> {
     let store = &state.workspace.store;
-    let resolved = request::resolve(store, &request).await?;
+    let resolved = request::resolve_here(&state.workspace, &request).await?;
     let jobs = store.enqueue(&request::with_commands(&request, resolved.runs)).await?;
     Ok(Json(Started { jobs }))
 }

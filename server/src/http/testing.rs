@@ -3,7 +3,7 @@
 use axum::{
     Router,
     body::Body,
-    http::{Request, Response, StatusCode, header},
+    http::{HeaderValue, Request, Response, StatusCode, header},
 };
 use http_body_util::BodyExt as _;
 use serde_json::Value;
@@ -32,7 +32,7 @@ pub struct TestApp {
 impl TestApp {
     /// Bound to loopback.
     pub async fn new() -> Self {
-        Self::with(Access::Loopback).await
+        Self::with(Access::loopback()).await
     }
 
     /// With another access.
@@ -65,7 +65,10 @@ impl TestApp {
         Workers::start(&self.workspace, 1).unwrap()
     }
 
-    pub async fn send(&self, request: Request<Body>) -> Response<Body> {
+    /// Sends a request, to localhost unless it says another host.
+    pub async fn send(&self, mut request: Request<Body>) -> Response<Body> {
+        let own = HeaderValue::from_static("localhost:3000");
+        request.headers_mut().entry(header::HOST).or_insert(own);
         self.router.clone().oneshot(request).await.unwrap()
     }
 

@@ -8,10 +8,7 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use std::{fs, time::Duration};
 
-use super::{
-    Access,
-    testing::{TestApp, small_sweep, tiny_model},
-};
+use super::testing::{TestApp, small_sweep, tiny_model};
 
 #[tokio::test]
 async fn an_empty_data_folder_has_an_answer_everywhere() {
@@ -118,46 +115,6 @@ async fn a_request_of_the_wrong_shape_is_refused_as_json() {
     assert_eq!(error["field"], "form", "{error}");
     let (status, error) = app.post("/api/models", json!({"folder": "x".repeat(2 << 20)})).await;
     assert_eq!((status, &error["kind"]), (StatusCode::PAYLOAD_TOO_LARGE, &json!("too_large")));
-}
-
-#[tokio::test]
-async fn another_page_changes_nothing() {
-    let app = TestApp::new().await;
-    let request = Request::post("/api/jobs/1/cancel")
-        .header(header::HOST, "localhost:3000")
-        .header(header::ORIGIN, "http://evil.example")
-        .body(Body::empty())
-        .unwrap();
-    assert_eq!(app.send(request).await.status(), StatusCode::FORBIDDEN);
-}
-
-#[tokio::test]
-async fn elsewhere_than_loopback_reading_is_open_and_changing_needs_the_token() {
-    let local = TestApp::new().await;
-    assert_eq!(local.get("/api/health").await.1["needs_token"], false);
-    let app = TestApp::with(Access::Token("secret".into())).await;
-    assert_eq!(app.get("/api/health").await.1["needs_token"], true);
-    assert_eq!(app.get("/api/overview").await.0, StatusCode::OK);
-    let try_token = async |token: Option<&str>| {
-        let mut request = Request::post("/api/token");
-        if let Some(token) = token {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
-        }
-        app.send(request.body(Body::empty()).unwrap()).await.status()
-    };
-    assert_eq!(try_token(None).await, StatusCode::UNAUTHORIZED);
-    assert_eq!(try_token(Some("guess")).await, StatusCode::UNAUTHORIZED);
-    assert_eq!(try_token(Some("secret")).await, StatusCode::NO_CONTENT);
-    let (status, error) = app.post("/api/models", json!({"folder": tiny_model()})).await;
-    assert_eq!((status, &error["kind"]), (StatusCode::UNAUTHORIZED, &json!("forbidden")));
-    assert!(error["message"].as_str().unwrap().contains("token"), "{error}");
-    // what a sweep would come to is a question: it is answered, here by what is wrong with it
-    let (status, error) = app.post("/api/sweeps/resolve", small_sweep("m", "c")).await;
-    assert_eq!(
-        (status, &error["field"]),
-        (StatusCode::BAD_REQUEST, &json!("model")),
-        "{error}"
-    );
 }
 
 #[tokio::test]

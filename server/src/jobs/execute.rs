@@ -1,20 +1,25 @@
 //! A claimed job, run to its end: whatever happens, the registry says how it ended.
 
 use anyhow::Result;
-use api::{DictionaryId, Job, JobConfig, Progress};
+use api::{DictionaryId, ErrorKind, Job, JobConfig, Progress};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
 };
 use store::End;
 use tokio::runtime::Handle;
 
 use super::{
     ask,
-    lease::{Lease, StopReason},
+    lease::{LEASE, Lease, StopReason},
     pretrain, train, verify,
 };
 use crate::{http::log_id, short::panic_message, workspace::Workspace};
+
+/// How soon it is tried again to write how a job ended.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// How a job ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,6 +123,8 @@ pub fn execute(
     }
 }
 
+/// Writes how the job ended. Where the registry cannot be written, as on a full disk, it is tried again for as long as a lease lasts:
+/// there may be room again.
 fn leave(stage: &Stage<'_>, ended: &Ended) -> Result<()> {
     let end = match ended {
         Ended::Failed(message) => End::Failed(message.clone()),
@@ -125,9 +132,22 @@ fn leave(stage: &Stage<'_>, ended: &Ended) -> Result<()> {
         Ended::Released => End::Released,
         Ended::Done(_) | Ended::Lost => return Ok(()), // already written, or no longer ours to write
     };
-    Ok(stage
-        .runtime
-        .block_on(stage.workspace.store.finish(stage.job.id, stage.owner, end))?)
+    let (store, id) = (&stage.workspace.store, stage.job.id);
+    let (began, mut is_told) = (Instant::now(), false);
+    loop {
+        match stage.runtime.block_on(store.finish(id, stage.owner, end.clone())) {
+            Err(error)
+                if error.kind() == ErrorKind::Internal && began.elapsed() < LEASE && !stage.stop.load(Ordering::Relaxed) =>
+            {
+                if !is_told {
+                    tracing::warn!("job {id}: how it ended could not be written yet: {error}");
+                }
+                is_told = true;
+                thread::sleep(AGAIN);
+            }
+            written => return Ok(written?),
+        }
+    }
 }
 
 fn bug(job: &Job, message: &str) -> String {

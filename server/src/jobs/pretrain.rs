@@ -20,6 +20,7 @@ use super::{
     recorder::Recorder,
     tokens::{Encoding, known_corpus, tokens},
 };
+use crate::room::{self, Moment};
 
 /// Trains the job's model. None when it was told to stop, and kept a checkpoint.
 ///
@@ -39,6 +40,7 @@ pub fn pretrain(stage: &Stage<'_>, config: &PretrainConfig) -> Result<Option<Mod
         return Ok(None);
     };
     stage.begin("preparing");
+    room::check_pretraining(stage.workspace, config, Some(tokenizer.d_vocab), Moment::Begins)?;
     let mut recorder = Recorder::new(stage);
     let inputs = Inputs {
         config,

@@ -39,7 +39,11 @@ impl<'a> Recorder<'a> {
 impl Observer for Recorder<'_> {
     fn resumed(&mut self, step: usize) {
         let store = &self.stage.workspace.store;
-        let written = self.stage.runtime.block_on(store.truncate_history(self.stage.job.id, step));
+        let (id, owner) = (self.stage.job.id, self.stage.owner);
+        let written = self.stage.runtime.block_on(async {
+            store.goes_on(id, owner, step).await?;
+            store.truncate_history(id, step).await
+        });
         self.note(written);
     }
 

@@ -7,13 +7,14 @@ use api::{
 };
 use store::Store;
 
-use crate::memory::Memory;
+use crate::{room, workspace::Workspace};
 
 /// Checks `request` against its model and its corpus, and fills in what it leaves out.
 ///
 /// # Errors
 /// [`ConfigError`] for the first field that cannot be used.
 pub async fn resolve(store: &Store, request: &SweepRequest) -> Result<ResolvedSweep> {
+    request.check_count()?; // before anything is looked up for each of its parts
     let missing =
         |field, name: &str| ConfigError::new(field, format!("there is no {field} '{name}' in the registry; add it first"));
     let model = store
@@ -66,10 +67,18 @@ pub async fn resolve(store: &Store, request: &SweepRequest) -> Result<ResolvedSw
         has_bos: model.has_bos,
         parents: &parents,
     };
-    let resolved = request.resolve(facts)?;
-    if let (Some(memory), Some(run)) = (Memory::of_this_machine(), resolved.runs.first()) {
-        memory.check(run, width)?; // the runs of a sweep differ in their seeds alone
-    }
+    Ok(request.resolve(facts)?)
+}
+
+/// As [`resolve`], for a request that is to be trained here: there must be room in memory for it.
+///
+/// # Errors
+/// As [`resolve`], and what takes too much memory.
+pub async fn resolve_here(workspace: &Workspace, request: &SweepRequest) -> Result<ResolvedSweep> {
+    let resolved = resolve(&workspace.store, request).await?;
+    // the runs of a sweep differ in their seeds alone
+    let first: Vec<_> = resolved.runs.iter().take(1).collect();
+    room::check_asked(workspace, &first).await?;
     Ok(resolved)
 }
 
@@ -78,6 +87,7 @@ pub async fn resolve(store: &Store, request: &SweepRequest) -> Result<ResolvedSw
 /// # Errors
 /// [`ConfigError`] for the first field that cannot be used.
 pub async fn derive(store: &Store, request: &DeriveRequest) -> Result<Vec<(TrainConfig, String)>> {
+    request.check_count()?;
     let mut parents = Vec::with_capacity(request.from.len());
     for id in &request.from {
         let missing = || ConfigError::new("from", format!("there is no dictionary {id} in the registry"));

@@ -10,7 +10,10 @@ use super::{
     recorder::Recorder,
     tokens::{Encoding, tokens},
 };
-use crate::imported::staged_file;
+use crate::{
+    imported::staged_file,
+    room::{self, Moment, Work},
+};
 
 /// Trains the job's dictionaries. None when it was told to stop, and kept a checkpoint.
 ///
@@ -20,6 +23,7 @@ pub fn train(stage: &Stage<'_>, config: &TrainConfig) -> Result<Option<Vec<Dicti
     let store = &stage.workspace.store;
     let info = stage.runtime.block_on(store.model(&config.model))?;
     let info = info.with_context(|| format!("there is no model '{}' in the registry any more", config.model))?;
+    room::check(stage.workspace, config, &info, Work::Run, Moment::Begins)?;
     stage.begin("loading the model");
     let pool = stage.workspace.job_pool()?;
     check_unchanged(&info)?;

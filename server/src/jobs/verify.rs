@@ -17,7 +17,10 @@ use super::{
     tokens::{Encoding, tokens},
     train::check_unchanged,
 };
-use crate::known::measure_files;
+use crate::{
+    known::measure_files,
+    room::{self, Moment, Work},
+};
 
 /// Dictionaries that are measured in one pass over the model: those of one run.
 struct Group {
@@ -95,6 +98,11 @@ fn measure(
     (index, of): (usize, usize),
 ) -> Result<Option<Vec<Vec<Measurement>>>> {
     let config = &group.config;
+    let measured = TrainConfig {
+        dictionaries: group.dictionaries.iter().map(|(info, _)| info.config.clone()).collect(),
+        ..config.clone()
+    };
+    room::check(stage.workspace, &measured, model, Work::Measure, Moment::Begins)?;
     let pool = stage.workspace.job_pool()?;
     let weights = pool.install(|| {
         stage

@@ -20,6 +20,9 @@ use crate::workspace::Workspace;
 /// How often a worker without a job asks for one.
 const EVERY: Duration = Duration::from_millis(500);
 
+/// How long it waits after the registry could not be asked: it may be on a full disk, where there is room soon.
+const AFTER_ERROR: Duration = Duration::from_secs(5);
+
 /// Running workers.
 pub struct Workers {
     stop: Arc<AtomicBool>,
@@ -82,7 +85,7 @@ fn work(workspace: &Workspace, runtime: &Handle, owner: &str, stop: &AtomicBool)
             Ok(None) => thread::park_timeout(EVERY),
             Err(error) => {
                 tracing::error!("cannot ask the registry for a job: {error}");
-                thread::park_timeout(LEASE);
+                thread::park_timeout(AFTER_ERROR);
             }
         }
     }

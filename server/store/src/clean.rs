@@ -1,13 +1,10 @@
-//! Removing what crashes left behind: temporary files and folders, and weights that never got their row.
+//! What crashes left behind: temporary files and folders are removed, what never got its row is set aside.
 
 use std::{
-    collections::HashSet,
     fs, io,
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
-
-use api::DictionaryId;
 
 use crate::{
     Store, StoreError,
@@ -24,17 +21,11 @@ const GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 const DEPTH: usize = 4;
 
 impl Store {
-    /// Weights are moved into their place inside the transaction that adds their row. So while this holds the write lock, a file
-    /// without a row is nobody's, however young it is. Temporary files may be another process' and are left for a day.
-    pub(crate) async fn clean(&self) -> Result<(), StoreError> {
+    /// Sets aside what the registry does not know, and removes temporary files that nobody wrote to for a day: others may be
+    /// another process'. Answers where what was set aside is then.
+    pub(crate) async fn clean(&self) -> Result<Option<PathBuf>, StoreError> {
         let mut tx = self.begin().await?;
-        let ids: Vec<i64> = sqlx::query_scalar("select id from dictionary")
-            .fetch_all(&mut *tx)
-            .await
-            .at(self)?;
-        let known: HashSet<i64> = ids.into_iter().collect();
-        let store = self.clone();
-        tokio::task::spawn_blocking(move || store.remove_orphans(&known)).await??;
+        let set_aside = self.set_aside_unknown(&mut tx).await?;
         tx.commit().await.at(self)?;
         let data = self.data().to_owned();
         tokio::task::spawn_blocking(move || {
@@ -43,26 +34,8 @@ impl Store {
                 .iter()
                 .try_for_each(|folder| remove_temporary(&data.join(folder), DEPTH - 1))
         })
-        .await?
-    }
-
-    fn remove_orphans(&self, known: &HashSet<i64>) -> Result<(), StoreError> {
-        let folder = self.dictionaries_folder();
-        for entry in fs::read_dir(&folder).map_err(|e| StoreError::file(&folder, e))? {
-            let path = entry.map_err(|e| StoreError::file(&folder, e))?.path();
-            let number = path
-                .file_stem()
-                .and_then(|stem| stem.to_str())
-                .and_then(|stem| stem.parse().ok());
-            // only what this program itself would have named so
-            if let Some(number) = number
-                && !known.contains(&number)
-                && path == self.dictionary_file(DictionaryId(number))
-            {
-                gone(&path, fs::remove_file(&path))?;
-            }
-        }
-        Ok(())
+        .await??;
+        Ok(set_aside)
     }
 }
 

@@ -1,5 +1,5 @@
 //! Trained dictionaries: a row and a file each. The file is moved into its place inside the transaction that adds the row, just
-//! before it commits: a crash leaves at most a file without a row, which the next opening removes, and never a row without
+//! before it commits: a crash leaves at most a file without a row, which the next opening sets aside, and never a row without
 //! a file.
 
 use std::path::{Path, PathBuf};
@@ -217,10 +217,10 @@ impl Store {
 
     /// Moves the files into their places and commits; when either fails, the files go back to where they were.
     ///
-    /// A file of that name can only be one that a crash left: the number was never used.
+    /// A file of that name is one that a crash left, or of another registry, which was here before: it is set aside.
     pub(crate) async fn commit_with_files(
         &self,
-        tx: sqlx::Transaction<'_, sqlx::Sqlite>,
+        mut tx: sqlx::Transaction<'_, sqlx::Sqlite>,
         staged: &[(DictionaryInfo, PathBuf)],
         added: &[DictionaryId],
     ) -> Result<(), StoreError> {
@@ -229,6 +229,9 @@ impl Store {
             .zip(added)
             .map(|((_, weights), id)| (weights.clone(), self.dictionary_file(*id)))
             .collect();
+        let places = added.iter().flat_map(|id| [self.dictionary_file(*id), self.known_file(*id)]);
+        self.set_aside(&mut tx, places.filter(|place| place.is_file()).collect())
+            .await?;
         let moves = tokio::task::spawn_blocking(move || {
             for (n, (from, to)) in moves.iter().enumerate() {
                 if let Err(error) = move_file(from, to) {
@@ -378,7 +381,7 @@ impl Store {
     }
 }
 
-/// Undoes moves after a failure. What cannot be moved back is a file without a row, which the next opening removes.
+/// Undoes moves after a failure. What cannot be moved back is a file without a row, which the next opening sets aside.
 fn move_back(moves: &[(PathBuf, PathBuf)]) {
     for (from, to) in moves {
         let _ = move_file(to, from);

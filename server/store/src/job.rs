@@ -9,7 +9,6 @@ use crate::{
     Store, StoreError,
     history::no_job,
     open::{At, from_json, now, now_ms, to_json, unreadable},
-    process,
 };
 
 /// What a heartbeat is answered.
@@ -144,78 +143,6 @@ impl Store {
         rows.into_iter().map(|row| self.job_of(row)).collect()
     }
 
-    /// Takes the oldest job that waits, or whose owner let its lease run out or is a process of this machine that is gone. None
-    /// when there is nothing to do.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`]; [`StoreError::Row`].
-    pub async fn claim(&self, owner: &str, lease: Duration) -> Result<Option<Job>, StoreError> {
-        self.take(None, owner, lease).await
-    }
-
-    /// As [`Store::claim`], but the job `id` or none.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`]; [`StoreError::Row`].
-    pub async fn claim_job(&self, id: JobId, owner: &str, lease: Duration) -> Result<Option<Job>, StoreError> {
-        self.take(Some(id), owner, lease).await
-    }
-
-    /// A lease is a sign of life for those who cannot see its owner. Where the owner was a process of this machine that is gone,
-    /// it ends now: nobody has to wait for it.
-    async fn end_leases_of_the_dead(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        let held: Vec<(i64, String)> =
-            sqlx::query_as("select id, process from job where state = 'running' and process is not null and lease_until > ?")
-                .bind(now_ms())
-                .fetch_all(&mut *connection)
-                .await
-                .at(self)?;
-        for (id, _) in held.iter().filter(|(_, process)| process::is_gone(process)) {
-            sqlx::query("update job set lease_until = 0 where id = ?")
-                .bind(id)
-                .execute(&mut *connection)
-                .await
-                .at(self)?;
-        }
-        Ok(())
-    }
-
-    async fn take(&self, id: Option<JobId>, owner: &str, lease: Duration) -> Result<Option<Job>, StoreError> {
-        let mut tx = self.begin().await?;
-        self.end_leases_of_the_dead(&mut tx).await?;
-        // a job that its user stopped and whose owner is gone must not be begun again
-        sqlx::query(
-            "update job set state = 'cancelled', owner = null, lease_until = null, finished = ?1
-             where state = 'running' and cancel_requested = 1 and lease_until <= ?2",
-        )
-        .bind(now())
-        .bind(now_ms())
-        .execute(&mut *tx)
-        .await
-        .at(self)?;
-        let taken: Option<i64> = sqlx::query_scalar(
-            "update job set state = 'running', owner = ?1, process = ?6, lease_until = ?2, started = coalesce(started, ?3)
-             where id = (select id from job where (?4 is null or id = ?4)
-                         and (state = 'queued' or (state = 'running' and lease_until <= ?5)) order by id limit 1)
-             returning id",
-        )
-        .bind(owner)
-        .bind(until(lease))
-        .bind(now())
-        .bind(id.map(|id| id.0))
-        .bind(now_ms())
-        .bind(process::here())
-        .fetch_optional(&mut *tx)
-        .await
-        .at(self)?;
-        let job = match taken {
-            Some(id) => self.job_in(&mut tx, JobId(id)).await?,
-            None => None,
-        };
-        tx.commit().await.at(self)?;
-        Ok(job)
-    }
-
     /// Renews the owner's lease and tells how far the job is. An owner that is late keeps its job as long as nobody took it.
     ///
     /// # Errors
@@ -301,7 +228,8 @@ impl Store {
             )));
         }
         sqlx::query(
-            "update job set state = 'queued', error = null, cancel_requested = 0, started = null, finished = null where id = ?",
+            "update job set state = 'queued', error = null, cancel_requested = 0, started = null, finished = null, deaths = 0
+             where id = ?",
         )
         .bind(id.0)
         .execute(&mut *tx)
@@ -426,7 +354,7 @@ impl Store {
 }
 
 /// When a lease that begins now ends, in milliseconds since 1970.
-fn until(lease: Duration) -> i64 {
+pub(crate) fn until(lease: Duration) -> i64 {
     now_ms().saturating_add(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX))
 }
 

@@ -6,6 +6,7 @@
 
 mod answer;
 mod artifact;
+mod claim;
 mod clean;
 mod dictionary;
 mod error;
@@ -18,6 +19,7 @@ mod open;
 mod process;
 mod registry;
 mod revision;
+mod set_aside;
 
 pub use artifact::{UPLOAD_PREFIX, checksum, write_atomic};
 pub use error::StoreError;

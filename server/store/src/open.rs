@@ -4,12 +4,12 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use sqlx::{
-    Sqlite, SqlitePool, Transaction,
+    Connection as _, Sqlite, SqliteConnection, SqlitePool, Transaction,
     migrate::{MigrateError, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -35,11 +35,13 @@ struct Inner {
     data: PathBuf,
     file: PathBuf,
     pool: SqlitePool,
+    /// Where files went at the opening that the registry does not know.
+    set_aside: OnceLock<PathBuf>,
 }
 
 impl Store {
-    /// Opens the data folder `data`, makes it if it is not there, brings the registry to this program's schema, and
-    /// removes what crashes left behind.
+    /// Opens the data folder `data`, makes it if it is not there, brings the registry to this program's schema, sets aside what
+    /// the registry does not know, and removes temporary files that crashes left behind.
     ///
     /// # Errors
     /// [`StoreError::NotWritable`], [`StoreError::NotADatabase`], [`StoreError::Damaged`], [`StoreError::NewerSchema`], each
@@ -60,15 +62,23 @@ impl Store {
             .busy_timeout(BUSY_TIMEOUT);
         let pool = SqlitePoolOptions::new()
             .max_connections(4)
+            .before_acquire(|connection, _| Box::pin(is_usable(connection)))
             .connect_with(options)
             .await
             .map_err(|e| StoreError::database(&file, e))?;
         let store = Store {
-            inner: Arc::new(Inner { data, file, pool }),
+            inner: Arc::new(Inner {
+                data,
+                file,
+                pool,
+                set_aside: OnceLock::new(),
+            }),
         };
         store.check().await?;
         store.migrate().await?;
-        store.clean().await?;
+        if let Some(folder) = store.clean().await? {
+            store.inner.set_aside.get_or_init(|| folder);
+        }
         drop(lock);
         Ok(store)
     }
@@ -87,6 +97,11 @@ impl Store {
     /// The registry's file, for messages.
     pub(crate) fn file(&self) -> &Path {
         &self.inner.file
+    }
+
+    /// Where files went at the opening that the registry does not know, if there were any.
+    pub(crate) fn set_aside_folder(&self) -> Option<&Path> {
+        self.inner.set_aside.get().map(PathBuf::as_path)
     }
 
     pub(crate) fn pool(&self) -> &SqlitePool {
@@ -123,6 +138,13 @@ impl Store {
             }
         })
     }
+}
+
+/// Whether an idle connection can be used again. Where a transaction could not be committed because the disk was full, SQLite has
+/// rolled it back by itself; the rollback that sqlx then asks for fails, and sqlx counts the transaction as open from then on and
+/// begins no other. Such a connection is closed, and a new one is opened in its place.
+async fn is_usable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    Ok(!connection.is_in_transaction())
 }
 
 /// Makes the folders and takes the lock under which a data folder is opened: SQLite migrations of two processes that open a new

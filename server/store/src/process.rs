@@ -11,22 +11,35 @@ pub(crate) fn here() -> Option<String> {
     name_of(std::process::id())
 }
 
-/// Whether the process that `name` names was on this machine and has ended. False where that cannot be said for certain.
-pub(crate) fn is_gone(name: &str) -> bool {
-    let Some((place, process)) = name.split_once(' ') else {
-        return false;
+/// What can be seen of a process from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// It is on this machine and lives.
+    There,
+    /// It was on this machine and has ended.
+    Gone,
+    /// Neither can be said for certain.
+    Unknown,
+}
+
+/// Looks for the process that `name` names.
+pub(crate) fn look(name: &str) -> Sight {
+    let parts = name.split_once(' ').and_then(|(place, process)| {
+        let (id, start) = process.split_once(' ')?;
+        Some((place, id.parse::<u32>().ok()?, start))
+    });
+    let Some((place, id, start)) = parts else {
+        return Sight::Unknown;
     };
-    let Some((id, start)) = process.split_once(' ') else {
-        return false;
-    };
-    let Ok(id) = id.parse::<u32>() else { return false };
     // where the processes of others are hidden, one that is not seen may live
     if place_here().as_deref() != Some(place) || !Path::new("/proc/1/stat").exists() {
-        return false;
+        return Sight::Unknown;
     }
     match stat(id) {
-        Ok(found) => found.is_some_and(|found| found.start != start || found.has_ended),
-        Err(error) => error.kind() == io::ErrorKind::NotFound,
+        Ok(Some(found)) if found.start != start || found.has_ended => Sight::Gone,
+        Ok(Some(_)) => Sight::There,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Sight::Gone,
+        Ok(None) | Err(_) => Sight::Unknown,
     }
 }
 
@@ -74,16 +87,16 @@ mod tests {
     #[test]
     fn a_process_is_there_until_it_ends_and_a_later_one_of_its_number_is_another() {
         let own = here().unwrap();
-        assert!(!is_gone(&own));
+        assert_eq!(look(&own), Sight::There);
         let (rest, start) = own.rsplit_once(' ').unwrap();
-        assert!(is_gone(&format!("{rest} {}1", start)));
+        assert_eq!(look(&format!("{rest} {}1", start)), Sight::Gone);
 
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let name = name_of(child.id()).unwrap();
-        assert!(!is_gone(&name));
+        assert_eq!(look(&name), Sight::There);
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(is_gone(&name));
+        assert_eq!(look(&name), Sight::Gone);
     }
 
     #[test]
@@ -97,7 +110,7 @@ mod tests {
             format!("{place} x {start}"),
             String::new(),
         ] {
-            assert!(!is_gone(&name), "{name}");
+            assert_eq!(look(&name), Sight::Unknown, "{name}");
         }
     }
 }

@@ -5,7 +5,7 @@ mod common;
 
 use std::fs;
 
-use api::{Density, DictionaryId, ErrorKind, Interval, JobState, KnownFeatures, Measurement, Resampled};
+use api::{Density, DictionaryId, ErrorKind, Interval, JobState, KnownFeatures, Measurement, Resampled, SetAside};
 use common::{LEASE, dictionary, enqueue, measurement, store, weights};
 use store::{Store, StoreError};
 
@@ -176,7 +176,7 @@ async fn what_a_dictionary_knows_takes_its_own_place_among_the_metrics() {
 }
 
 #[tokio::test]
-async fn opening_removes_what_a_crash_left() {
+async fn opening_removes_what_a_crash_left_unfinished_and_sets_aside_what_has_no_row() {
     let (folder, store) = store().await;
     let id = enqueue(&store, 1).await[0];
     let added = store
@@ -209,10 +209,64 @@ async fn opening_removes_what_a_crash_left() {
     for file in [&crashed, &uploading, &packing, &caching, &kept] {
         age(file.parent().unwrap());
     }
-    Store::open(folder.path()).await.unwrap();
+    assert_eq!(store.set_aside_at_opening().unwrap(), None);
+    let opened = Store::open(folder.path()).await.unwrap();
     assert!(!orphan.exists() && !old.exists());
+    let set_aside = opened.set_aside_at_opening().unwrap().unwrap();
+    assert_eq!((set_aside.n_dictionaries, set_aside.n_jobs, set_aside.n_answers), (1, 0, 0));
+    let moved = std::path::Path::new(&set_aside.folder).join("dictionaries/77.safetensors");
+    assert_eq!(fs::read(moved).unwrap(), b"x");
+    // said once by the opening that did it, and listed as long as it is there
+    let again = Store::open(folder.path()).await.unwrap();
+    assert_eq!(again.set_aside_at_opening().unwrap(), None);
+    assert_eq!(again.set_aside_folders().unwrap(), [set_aside]);
     assert!(!crashed.parent().unwrap().exists() && !packing.parent().unwrap().exists());
     assert!(!caching.parent().unwrap().exists() && kept.exists());
     assert!(uploading.exists() && packing.parent().unwrap().parent().unwrap().exists());
     assert!(foreign.exists() && young.exists() && store.dictionary_file(added.id).exists());
+}
+
+/// What a person does whose registry was damaged: puts a copy back, or begins anew.
+#[tokio::test]
+async fn an_older_registry_or_none_loses_no_file() {
+    let (folder, store) = store().await;
+    let registry = folder.path().join("registry.sqlite");
+    let job = enqueue(&store, 1).await[0];
+    let add = async |store: &Store, content: &str| {
+        let weights = weights(store, job, "new", content);
+        store.add_dictionary(dictionary(job), &weights).await.unwrap().id
+    };
+    add(&store, "the first").await;
+    store.close().await;
+    let older = fs::read(&registry).unwrap();
+    let store = Store::open(folder.path()).await.unwrap();
+    let second = add(&store, "the second").await;
+    fs::write(store.known_file(second), "{}").unwrap();
+    fs::write(folder.path().join("jobs/1/checkpoint.safetensors"), "a checkpoint").unwrap();
+    store.close().await;
+
+    fs::write(&registry, older).unwrap();
+    let store = Store::open(folder.path()).await.unwrap();
+    let kept = |set_aside: &SetAside, path: &str| fs::read_to_string(std::path::Path::new(&set_aside.folder).join(path)).unwrap();
+    let first = store.set_aside_at_opening().unwrap().unwrap();
+    assert_eq!(kept(&first, "dictionaries/2.safetensors"), "the second");
+    assert_eq!(kept(&first, "dictionaries/2.known.json"), "{}");
+    assert_eq!((first.n_dictionaries, first.n_jobs), (1, 0));
+    assert!(first.text().contains("1 dictionary") && first.text().contains(&first.folder));
+    assert!(store.verify_dictionary(DictionaryId(1)).await.is_ok());
+    // a file that came into the place of a number that is given now
+    fs::write(store.dictionary_file(second), "somebody's").unwrap();
+    assert_eq!(add(&store, "another second").await, second);
+    assert_eq!(fs::read_to_string(store.dictionary_file(second)).unwrap(), "another second");
+    let folders = store.set_aside_folders().unwrap();
+    assert_eq!(folders.len(), 2);
+    assert_eq!(kept(&folders[1], "dictionaries/2.safetensors"), "somebody's");
+    store.close().await;
+
+    fs::remove_file(&registry).unwrap();
+    let store = Store::open(folder.path()).await.unwrap();
+    let all = store.set_aside_at_opening().unwrap().unwrap();
+    assert_eq!((all.n_dictionaries, all.n_jobs), (2, 1));
+    assert_eq!(kept(&all, "dictionaries/1.safetensors"), "the first");
+    assert_eq!(kept(&all, "jobs/1/checkpoint.safetensors"), "a checkpoint");
 }

@@ -8,6 +8,7 @@ mod folder;
 mod initial;
 mod learner;
 mod loss;
+mod memory;
 mod pass;
 mod run;
 
@@ -16,6 +17,7 @@ pub use folder::{Facts, write as write_folder};
 pub use initial::{config_json, new_model};
 pub use learner::Learner;
 pub use loss::{Measured, documents, measure};
+pub use memory::needs;
 pub use pass::Pass;
 pub use run::{Inputs, Outcome, Pretrained, run};
 

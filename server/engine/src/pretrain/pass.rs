@@ -81,10 +81,8 @@ impl<R: Real> Pass<R> {
     pub fn gradient(&mut self, trainable: &Trainable<R>, contexts: &[&[u32]], grads: &mut [R]) -> Result<f64, ModelError> {
         let n_predictions: usize = contexts.iter().map(|context| context.len() - 1).sum();
         let scale = R::of(1.0 / n_predictions as f64);
-        let most = (LANE_NUMBERS / grads.len().max(1)).clamp(FEW_LANES, LANES);
-        let per_lane = contexts.len().div_ceil(most).max(1);
-        let n_lanes = contexts.len().div_ceil(per_lane);
-        self.lanes.resize_with(n_lanes, || Lane {
+        let per_lane = contexts_per_lane(contexts.len(), grads.len());
+        self.lanes.resize_with(n_lanes(contexts.len(), grads.len()), || Lane {
             grads: Vec::new(),
             loss: 0.0,
         });
@@ -114,6 +112,17 @@ impl<R: Real> Pass<R> {
         let total: f64 = self.lanes.iter().map(|lane| lane.loss).sum();
         Ok(total / n_predictions as f64)
     }
+}
+
+/// Contexts of each lane, of a batch of `n_contexts` and a model of `n_numbers`.
+fn contexts_per_lane(n_contexts: usize, n_numbers: usize) -> usize {
+    let most = (LANE_NUMBERS / n_numbers.max(1)).clamp(FEW_LANES, LANES);
+    n_contexts.div_ceil(most).max(1)
+}
+
+/// Partial gradients of a batch of `n_contexts`, each as large as the model, which has `n_numbers`.
+pub(super) fn n_lanes(n_contexts: usize, n_numbers: usize) -> usize {
+    n_contexts.div_ceil(contexts_per_lane(n_contexts, n_numbers))
 }
 
 /// Σ of the losses of one context's predictions; `scale` times its gradient is added to `grads`.
