@@ -5,6 +5,7 @@ mod answer;
 mod basis;
 mod buffer;
 mod config;
+mod corpus;
 mod course;
 mod density;
 mod derive;
@@ -42,6 +43,9 @@ pub use config::{
     Adam, BosPolicy, DictionaryConfig, EosPolicy, Evaluation, EvaluationSplit, Objective, ObjectiveKind, Packing, ResidualFrame,
     Schedule, TrainConfig,
 };
+pub use corpus::{
+    CorpusReading, CorpusSummary, Excerpt, FieldForm, FieldTaken, Piece, SkipReason, Skipped, Spelling, TokenisedExcerpt,
+};
 pub use course::Course;
 pub use density::Density;
 pub use derive::DeriveRequest;
@@ -63,6 +67,6 @@ pub use pareto::{
 pub use per_objective::PerObjective;
 pub use pretrain::{ModelShape, PretrainConfig, TokenizerSource, WeightType};
 pub use question::{AskConfig, AskRequest, ProbeQuestion, Question, TokenOrder, TokensQuestion, quoted};
-pub use registry::{CorpusInfo, CorpusSource, DictionaryGroup, Health, ModelInfo, ModelSource, Overview};
+pub use registry::{AddCorpus, CorpusInfo, CorpusSource, DictionaryGroup, Health, ModelInfo, ModelSource, Overview};
 pub use series::{Series, SeriesKey, SeriesSet};
 pub use sweep::{ResolvedAgainst, ResolvedSweep, SweepRequest};

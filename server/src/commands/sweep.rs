@@ -53,7 +53,7 @@ impl Sweep {
             taken.iter().for_each(|value| note!("default: {value}"));
         }
         let model = workspace::model(&workspace, &self.options.model).await?;
-        let corpus = workspace::corpus(&workspace, &self.options.corpus).await?;
+        let corpus = workspace::corpus(&workspace, &self.options.corpus, &self.options.reading.reading()).await?;
         let request = self.options.request(model.id, corpus.id);
         let resolved = request::resolve(&workspace.store, &request).await?;
         if command == "train" {

@@ -11,11 +11,12 @@ use rayon::prelude::*;
 use tokenizers::Tokenizer;
 
 use super::{
-    CorpusError, Format, Manifest, Split, TokenFile,
+    CorpusError, CorpusFiles, Format, Manifest, Split, TokenFile,
     source::{Document, Source, file_hash},
+    spellings::{Spellings, encode_spelt},
     split::{self, Assignment},
     staging::Staging,
-    token_file::split_file,
+    token_file::{documents_file, split_file},
     tokenizer,
     writer::{Layout, Packed, Writer},
 };
@@ -25,10 +26,13 @@ const CHUNK: usize = 2_048;
 /// Bytes of text after which a chunk is full, however few documents it has.
 const CHUNK_BYTES: usize = 4 << 20;
 
-/// Tokenises `source` with the tokenizer.json at `tokenizer` and packs it into `folder`, or opens what is there when it
+/// As often as this in a row, a special token in given token ids is padding, unless it is said to be meant.
+const LONG_RUN: usize = 8;
+
+/// Tokenises `files` with the tokenizer.json at `tokenizer` and packs it into `folder`, or opens what is there when it
 /// was made from the same source with the same tokenizer and packing (and is sound; a damaged one is made anew).
 /// Special tokens are read from the files beside `tokenizer`. The folder appears whole or not at all.
-/// Where `source` is itself a token file of the same tokenizer and packing, it is copied.
+/// Where `files` are themselves a token file of the same tokenizer and packing, it is copied.
 ///
 /// BOS per document, or EOS, is not doubled where tokens given as `input_ids` have it already. With BOS per context, a
 /// context holds n_ctx − 1 tokens of text. Documents are split 90 / 5 / 5 as [`super::SplitBy`] says.
@@ -40,19 +44,24 @@ const CHUNK_BYTES: usize = 4 << 20;
 /// Whatever is wrong with the source or the tokenizer; an id that is not below `d_vocab`; a policy whose token the tokenizer
 /// lacks; too few tokens for three contexts; a disk that does not take it; [`CorpusError::Stopped`].
 pub fn pack(
-    source: &Path,
+    files: impl Into<CorpusFiles>,
     tokenizer: &Path,
     d_vocab: usize,
     packing: &Packing,
     folder: &Path,
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<TokenFile, CorpusError> {
+    let CorpusFiles { path: source, reading } = files.into();
+    let source = source.as_path();
     let beside = tokenizer.parent().unwrap_or(Path::new("."));
     let tokenizer_hash = file_hash(tokenizer)?;
-    let tokenizer = tokenizer::load(tokenizer, d_vocab)?;
+    let tokenizer_path = tokenizer;
+    let mut tokenizer = tokenizer::load(tokenizer_path, d_vocab)?;
     let special = tokenizer::special_tokens_of(&tokenizer, beside)?;
+    tokenizer::mark_special(&mut tokenizer, &special)
+        .map_err(|error| CorpusError::tokenizer(tokenizer_path, error.to_string()))?;
     let layout = Layout::new(packing, &special, beside)?;
-    let found = Source::find(source)?;
+    let found = Source::find(source, reading)?;
 
     let made_alike = |manifest: &Manifest| {
         manifest.tokenizer_hash == tokenizer_hash
@@ -80,6 +89,7 @@ pub fn pack(
         && made_alike(there.manifest())
         && there.manifest().source_hash == source_hash
         && there.manifest().source_format == found.format
+        && there.manifest().reading == found.reading
     {
         return Ok(there);
     }
@@ -89,6 +99,7 @@ pub fn pack(
         n_documents += 1;
         Ok(())
     })?;
+    let spellings = Spellings::of_tokens(&tokenizer, &special.all)?;
     let staging = Staging::beside(folder)?;
     let mut packer = Packer {
         path: source,
@@ -97,11 +108,16 @@ pub fn pack(
             tokenizer: &tokenizer,
             d_vocab,
             layout,
+            special: &special.all,
+            spellings: &spellings,
+            keep_runs: found.reading.keep_runs,
         },
+        counts: spellings.none(),
         n_documents,
         progress,
     };
     let (assignment, packed) = packer.pack_into(staging.path())?;
+    let counts = packer.counts;
     let [train, validation, held_out] = packed.splits;
     let manifest = Manifest {
         version: Manifest::VERSION,
@@ -109,6 +125,7 @@ pub fn pack(
         source_format: found.format,
         tokenizer_hash,
         packing: *packing,
+        reading: found.reading.clone(),
         d_vocab,
         bos: special.bos,
         eos: special.eos,
@@ -118,6 +135,7 @@ pub fn pack(
         validation,
         held_out,
         n_dropped_tokens: packed.n_dropped,
+        spellings: spellings.found(&counts),
     };
     staging.finish(&manifest, folder)
 }
@@ -127,6 +145,8 @@ struct Packer<'a> {
     source: &'a Source,
     encoder: Encoder<'a>,
     n_documents: u64,
+    /// How often each special token is spelt in the text of a pass.
+    counts: Vec<u64>,
     progress: &'a mut dyn FnMut(u64, u64) -> bool,
 }
 
@@ -155,6 +175,7 @@ impl Packer<'_> {
 
     fn pass(&mut self, folder: &Path, assignment: &Assignment) -> Result<Packed, CorpusError> {
         let source = self.source;
+        self.counts.fill(0);
         let mut writer = Writer::new(folder, self.encoder.layout, assignment)?;
         let (mut chunk, mut bytes) = (Vec::new(), 0);
         source.each_document(&mut |document| {
@@ -176,15 +197,25 @@ impl Packer<'_> {
         let encoded: Vec<_> = chunk.par_iter().map(|document| encoder.encode(document)).collect();
         chunk.clear();
         for tokens in encoded {
-            let (hash, ids) = tokens.map_err(|error| match error {
+            let Encoded { hash, ids, spelt } = tokens.map_err(|error| match error {
                 Refused::Id(id) => CorpusError::TokenOutOfRange {
                     path: self.path.to_owned(),
                     document: writer.n_done,
                     id,
                     d_vocab: self.encoder.d_vocab,
                 },
+                Refused::Run { id, n } => CorpusError::Padding {
+                    path: self.path.to_owned(),
+                    document: writer.n_done,
+                    id,
+                    token: self.encoder.tokenizer.id_to_token(id).unwrap_or_default(),
+                    n,
+                },
                 Refused::Text(error) => CorpusError::record(self.path, format!("document {}", writer.n_done), error.to_string()),
             })?;
+            for (count, n) in self.counts.iter_mut().zip(spelt.iter().flatten()) {
+                *count += n;
+            }
             writer.push(hash, &ids)?;
         }
         if (self.progress)(writer.n_done, self.n_documents) {
@@ -200,20 +231,40 @@ struct Encoder<'a> {
     tokenizer: &'a Tokenizer,
     d_vocab: usize,
     layout: Layout,
+    special: &'a [u32],
+    spellings: &'a Spellings,
+    keep_runs: bool,
+}
+
+/// A document's content hash and tokens, and how often each special token is spelt in its text, where one is.
+struct Encoded {
+    hash: u64,
+    ids: Vec<u32>,
+    spelt: Option<Vec<u64>>,
 }
 
 impl Encoder<'_> {
-    /// The document's content hash and its tokens.
-    fn encode(&self, document: &Document) -> Result<(u64, Vec<u32>), Refused> {
+    fn encode(&self, document: &Document) -> Result<Encoded, Refused> {
+        let mut spelt = None;
         let mut ids = match document {
-            Document::Tokens(ids) => ids.clone(),
-            // the tokenizer's own template must not add what the policy adds
-            Document::Text(text) => self
-                .tokenizer
-                .encode_fast(text.as_str(), false)
-                .map_err(Refused::Text)?
-                .get_ids()
-                .to_vec(),
+            Document::Tokens(ids) => {
+                self.check_runs(ids)?;
+                ids.clone()
+            }
+            Document::Text(text) => {
+                let mut counts = self.spellings.none();
+                // the tokenizer's own template must not add what the policy adds
+                match self.spellings.count(text, &mut counts) {
+                    0 => {
+                        let encoded = self.tokenizer.encode_fast(text.as_str(), false).map_err(Refused::Text)?;
+                        encoded.get_ids().to_vec()
+                    }
+                    _ => {
+                        spelt = Some(counts);
+                        encode_spelt(self.tokenizer, text, self.special).map_err(Refused::Text)?
+                    }
+                }
+            }
         };
         if let Some(id) = ids.iter().find(|id| **id as usize >= self.d_vocab) {
             return Err(Refused::Id(*id));
@@ -229,12 +280,30 @@ impl Encoder<'_> {
         {
             ids.push(eos);
         }
-        Ok((split::content_hash(document.content()), ids))
+        Ok(Encoded {
+            hash: split::content_hash(document.content()),
+            ids,
+            spelt,
+        })
+    }
+
+    /// Refuses what padding looks like.
+    fn check_runs(&self, ids: &[u32]) -> Result<(), Refused> {
+        let mut runs = ids.chunk_by(|one, next| one == next);
+        let is_padding = |run: &&[u32]| run.len() >= LONG_RUN && self.special.binary_search(&run[0]).is_ok();
+        match runs.find(is_padding).filter(|_| !self.keep_runs) {
+            None => Ok(()),
+            Some(run) => Err(Refused::Run {
+                id: run[0],
+                n: run.len(),
+            }),
+        }
     }
 }
 
 enum Refused {
     Id(u32),
+    Run { id: u32, n: usize },
     Text(tokenizers::Error),
 }
 
@@ -246,9 +315,12 @@ fn copy(from: &Path, given: &TokenFile, folder: &Path) -> Result<TokenFile, Corp
         return Ok(there);
     }
     let staging = Staging::beside(folder)?;
-    for split in Split::ALL {
-        let to = split_file(staging.path(), split);
-        fs::copy(split_file(from, split), &to).map_err(CorpusError::io("write", &to))?;
+    for file in Split::ALL
+        .into_iter()
+        .flat_map(|split| [split_file, documents_file].map(|name| move |folder: &Path| name(folder, split)))
+    {
+        let to = file(staging.path());
+        fs::copy(file(from), &to).map_err(CorpusError::io("write", &to))?;
         File::open(&to)
             .and_then(|file| file.sync_all())
             .map_err(CorpusError::io("write", &to))?;

@@ -1,11 +1,9 @@
 //! `config.json` of a checkpoint: typed access to its fields, with errors that name them.
 
 use super::{ModelError, activation::Activation};
+use crate::json::{self, NonFinite};
 use serde_json::{Map, Value};
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 /// The fields of a `config.json`, or of an object inside it.
 pub(super) struct Config {
@@ -18,7 +16,7 @@ pub(super) struct Config {
 impl Config {
     pub(super) fn read(folder: &Path) -> Result<Self, ModelError> {
         let path = folder.join("config.json");
-        let bytes = fs::read(&path).map_err(|source| match source.kind() {
+        let bytes = crate::file::read(&path).map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound => ModelError::Missing {
                 folder: folder.to_owned(),
                 file: "config.json".to_owned(),
@@ -29,7 +27,7 @@ impl Config {
                 source,
             },
         })?;
-        let fields = serde_json::from_slice(&bytes).map_err(|error| ModelError::Damaged {
+        let fields = json::from_slice(&bytes, NonFinite::Named).map_err(|error| ModelError::Damaged {
             path: path.clone(),
             expected: "a JSON object",
             reason: error.to_string(),
