@@ -11,9 +11,9 @@ mod transport;
 mod transport;
 
 use api::{
-    ApiError, AskRequest, CorpusInfo, CorpusSource, DeriveRequest, DictionaryId, DictionaryInfo, ErrorKind, Health, HistoryPoint,
-    ImportRequest, Job, JobId, KnownFeatures, LabelledTexts, ModelInfo, ModelSource, Overview, ParetoQuery, ParetoView,
-    ResolvedSweep, SweepRequest,
+    AddCorpus, ApiError, AskRequest, CorpusInfo, CorpusReading, DeriveRequest, DictionaryId, DictionaryInfo, ErrorKind, Health,
+    HistoryPoint, ImportRequest, Job, JobId, KnownFeatures, LabelledTexts, ModelInfo, ModelSource, Overview, ParetoQuery,
+    ParetoView, ResolvedSweep, SweepRequest, TokenisedExcerpt,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -110,23 +110,36 @@ pub async fn add_model(source: &ModelSource) -> Answer<ModelInfo> {
 /// # Errors
 /// What is wrong with the files.
 pub async fn upload_model(name: &str, files: Files) -> Answer<ModelInfo> {
-    read(upload("/api/models/upload", name, &files).await?)
+    read(upload("/api/models/upload", name, &files, &[]).await?)
 }
 
 /// Adds a corpus from a path of the server's disk or from the hub.
 ///
 /// # Errors
 /// What is wrong with the file or the name.
-pub async fn add_corpus(source: &CorpusSource) -> Answer<CorpusInfo> {
-    post("/api/corpora", source).await
+pub async fn add_corpus(asked: &AddCorpus) -> Answer<CorpusInfo> {
+    post("/api/corpora", asked).await
+}
+
+/// How a corpus' first documents begin, in a model's tokens.
+///
+/// # Errors
+/// A corpus or a model that is not there; a tokenizer that cannot be read.
+pub async fn corpus_tokens(corpus: &str, model: &str) -> Answer<Vec<TokenisedExcerpt>> {
+    get(&format!("/api/corpora/{corpus}/tokens?model={model}")).await
 }
 
 /// Adds a corpus from the files chosen in the browser.
 ///
 /// # Errors
 /// What is wrong with the files.
-pub async fn upload_corpus(name: &str, files: Files) -> Answer<CorpusInfo> {
-    read(upload("/api/corpora/upload", name, &files).await?)
+pub async fn upload_corpus(name: &str, files: Files, reading: &CorpusReading) -> Answer<CorpusInfo> {
+    let said = [
+        ("text_field", reading.text_field.clone()),
+        ("keep_runs", reading.keep_runs.then(|| "true".to_owned())),
+    ];
+    let said = said.into_iter().filter_map(|(part, value)| Some((part, value?)));
+    read(upload("/api/corpora/upload", name, &files, &said.collect::<Vec<_>>()).await?)
 }
 
 /// Fills in a sweep's defaults and checks it against its model.
@@ -174,7 +187,7 @@ pub async fn ask(request: &AskRequest) -> Answer<Vec<JobId>> {
 /// # Errors
 /// The first line that is no labelled text.
 pub async fn upload_labelled(files: Files) -> Answer<LabelledTexts> {
-    read(upload("/api/labelled/upload", &files.name(), &files).await?)
+    read(upload("/api/labelled/upload", &files.name(), &files, &[]).await?)
 }
 
 /// The answer to a job's question.

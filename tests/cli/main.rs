@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod baselines;
+mod corpus;
 mod damage;
 mod demo;
 mod derive;

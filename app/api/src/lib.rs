@@ -5,6 +5,7 @@ mod answer;
 mod basis;
 mod buffer;
 mod config;
+mod corpus;
 mod count;
 mod course;
 mod density;
@@ -46,6 +47,9 @@ pub use config::{
     Adam, BosPolicy, DictionaryConfig, EosPolicy, Evaluation, EvaluationSplit, Objective, ObjectiveKind, Packing, ResidualFrame,
     Schedule, TrainConfig,
 };
+pub use corpus::{
+    CorpusReading, CorpusSummary, Excerpt, FieldForm, FieldTaken, Piece, SkipReason, Skipped, Spelling, TokenisedExcerpt,
+};
 pub use count::{DICTIONARIES_PER_REQUEST, RUNS_PER_REQUEST};
 pub use course::Course;
 pub use density::Density;
@@ -70,7 +74,7 @@ pub use pareto::{
 pub use per_objective::PerObjective;
 pub use pretrain::{ModelShape, PretrainConfig, TokenizerSource, WeightType};
 pub use question::{AskConfig, AskRequest, ProbeQuestion, Question, TokenOrder, TokensQuestion, quoted};
-pub use registry::{CorpusInfo, CorpusSource, DictionaryGroup, Health, ModelInfo, ModelSource, Overview, SetAside};
+pub use registry::{AddCorpus, CorpusInfo, CorpusSource, DictionaryGroup, Health, ModelInfo, ModelSource, Overview, SetAside};
 pub use series::{Series, SeriesKey, SeriesSet};
 pub use sparsity::FEATURES_PER_TOKEN;
 pub use sweep::{ResolvedAgainst, ResolvedSweep, SweepRequest};

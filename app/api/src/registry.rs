@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CorpusId, HookPoint, Job, ModelId, Series};
+use crate::{ConfigError, CorpusId, CorpusReading, CorpusSummary, HookPoint, Job, ModelId, Series};
 
 /// Where a model comes from: exactly one of the two.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,15 +15,73 @@ pub enum ModelSource {
     Hub(String),
 }
 
-/// Where a corpus comes from: exactly one of the two.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+/// Where a corpus comes from: one of the two.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CorpusSource {
     /// A file, or a folder of files, on the server's disk.
     Path(String),
     /// A data set's name on the hub.
     Hub(String),
+}
+
+/// A corpus to be added: where it comes from (`path` or `hub`), and how it is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct AddCorpus {
+    /// A file, or a folder of files, on the server's disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// A data set's name on the hub.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hub: Option<String>,
+    /// As [`CorpusReading::text_field`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_field: Option<String>,
+    /// As [`CorpusReading::keep_runs`].
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keep_runs: bool,
+}
+
+impl AddCorpus {
+    /// What asks for `source`, read as `reading` says.
+    pub fn new(source: CorpusSource, reading: CorpusReading) -> Self {
+        let CorpusReading { text_field, keep_runs } = reading;
+        let (path, hub) = match source {
+            CorpusSource::Path(path) => (Some(path), None),
+            CorpusSource::Hub(name) => (None, Some(name)),
+        };
+        Self {
+            path,
+            hub,
+            text_field,
+            keep_runs,
+        }
+    }
+
+    /// Where it comes from and how it is read.
+    ///
+    /// # Errors
+    /// Both sources or none; a field without a name.
+    pub fn check(self) -> Result<(CorpusSource, CorpusReading), ConfigError> {
+        let source = match (self.path, self.hub) {
+            (Some(path), None) => CorpusSource::Path(path),
+            (None, Some(name)) => CorpusSource::Hub(name),
+            (Some(_), Some(_)) => return Err(ConfigError::new("path", "found both 'path' and 'hub'; expected one of them")),
+            (None, None) => {
+                return Err(ConfigError::new(
+                    "path",
+                    "found neither 'path' nor 'hub'; expected one of them",
+                ));
+            }
+        };
+        let reading = CorpusReading {
+            text_field: self.text_field,
+            keep_runs: self.keep_runs,
+        };
+        reading.check()?;
+        Ok((source, reading))
+    }
 }
 
 /// A language model in the registry.
@@ -84,14 +142,20 @@ pub struct CorpusInfo {
     pub source: String,
     /// The file or folder on the server's disk.
     pub path: String,
-    /// `text`, `json_lines`, `json_array`, `parquet` or `token_file`.
+    /// `text`, `json_lines`, `json_array`, `csv`, `tsv`, `parquet` or `token_file`.
     pub format: String,
+    /// How its files are read.
+    #[serde(default, skip_serializing_if = "CorpusReading::is_default")]
+    pub reading: CorpusReading,
     /// Documents.
     pub n_documents: u64,
     /// Bytes of text.
     pub n_bytes: u64,
     /// SHA-256 of the source files, in hexadecimal.
     pub hash: String,
+    /// What was read of it; none where it was added before this was kept.
+    #[serde(default)]
+    pub summary: Option<CorpusSummary>,
     /// Seconds since 1970.
     pub created: i64,
 }

@@ -101,11 +101,14 @@ pub(crate) async fn exchange_with(path: &str, token: &str) -> Answer<(u16, Strin
     answer(changing(path, Some(token)).send().await).await
 }
 
-pub(crate) async fn upload(path: &str, name: &str, files: &Files) -> Answer<(u16, String)> {
+pub(crate) async fn upload(path: &str, name: &str, files: &Files, said: &[(&str, String)]) -> Answer<(u16, String)> {
     let refused = |_| ApiError::new(ErrorKind::Invalid, "the browser could not read the chosen files");
     change(async || {
         let form = FormData::new().map_err(refused)?;
         form.append_with_str("name", name).map_err(refused)?;
+        for (part, value) in said {
+            form.append_with_str(part, value).map_err(refused)?;
+        }
         for file in (0..files.0.length()).filter_map(|i| files.0.get(i)) {
             // a part per file, under the file's name
             form.append_with_blob_and_filename(&file.name(), &file, &file.name())

@@ -36,7 +36,7 @@ pub(crate) async fn exchange_with(path: &str, _: &str) -> Answer<(u16, String)> 
     Err(nowhere(path))
 }
 
-pub(crate) async fn upload(path: &str, _: &str, _: &Files) -> Answer<(u16, String)> {
+pub(crate) async fn upload(path: &str, _: &str, _: &Files, _: &[(&str, String)]) -> Answer<(u16, String)> {
     Err(nowhere(path))
 }
 

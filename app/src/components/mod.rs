@@ -11,6 +11,7 @@ mod ask_run;
 mod chart;
 mod command;
 mod config_table;
+mod corpus_read;
 mod corpus_table;
 mod density_chart;
 mod derive_form;

@@ -81,6 +81,9 @@ pub fn SourceForm<F>(
     words: &'static Words,
     /// Adds it.
     add: impl Fn(Given) -> F + Copy + Send + Sync + 'static,
+    /// More fields, below the source.
+    #[prop(optional, into)]
+    extra: ViewFn,
 ) -> impl IntoView
 where
     F: Future<Output = Answer<String>> + 'static,
@@ -120,6 +123,7 @@ where
     view! {
         <form class="source-form" on:submit=submit aria-label=format!("Add a {}", words.what)>
             <SourceInputs words inputs busy />
+            {extra.run()}
             <Problem error />
             <p class="done" role="status">{move || added.get().map(|name| format!("Added {name}."))}</p>
         </form>

@@ -102,7 +102,8 @@ fn Content(data: Memo<Everything>, everything: Resource<Result<Everything, ApiEr
             <section class="grow" aria-labelledby="corpora">
                 <h2 id="corpora">"Text corpora"</h2>
                 <Show when=move || has_corpora.get() fallback=|| view! { <p class="empty">"No text yet: add some here."</p> }>
-                    <CorpusTable corpora=Signal::derive(move || data.with(|data| data.corpora.clone())) />
+                    <CorpusTable corpora=Signal::derive(move || data.with(|data| data.corpora.clone()))
+                        models=Signal::derive(move || data.with(|data| data.models.clone())) />
                 </Show>
                 <div class="sheet">
                     <h3>"Add a corpus"</h3>

@@ -8,6 +8,7 @@ pub mod corpus;
 pub mod dictionary;
 pub mod exchange;
 pub mod file;
+pub mod json;
 pub mod memory;
 pub mod model;
 

@@ -475,3 +475,29 @@ fn the_hash_is_of_the_content() {
     assert_ne!(hash, content_hash(&folder("gpt2")).unwrap());
     assert!(content_hash(&folder("none")).is_err());
 }
+
+/// Appends fields to a folder's config as they are written.
+fn append(folder: &Path, fields: &str) {
+    let path = folder.join("config.json");
+    let config = fs::read_to_string(&path).unwrap();
+    let (before, _) = config.rsplit_once('}').unwrap();
+    fs::write(path, format!("{before}, {fields}}}")).unwrap();
+}
+
+#[test]
+fn a_config_as_python_writes_it_is_read_where_the_number_is_not_used() {
+    let copy = tempfile::tempdir().unwrap();
+    for name in [WEIGHTS, "config.json"] {
+        fs::copy(folder("tiny").join(name), copy.path().join(name)).unwrap();
+    }
+    append(
+        copy.path(),
+        "\"unused\": NaN, \"more\": [Infinity, -Infinity], \"named\": \"\\ud83d\"",
+    );
+    Model::<f32>::load(copy.path(), ResidualFrame::Raw).unwrap();
+    refused(
+        "tiny",
+        &["layer_norm_epsilon", "NaN", "expected a positive number"],
+        |folder| append(folder, "\"layer_norm_epsilon\": NaN"),
+    );
+}

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use api::{ConfigError, LabelledTexts};
+use engine::json::{self, NonFinite};
 use serde::Deserialize;
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -79,7 +80,8 @@ pub fn read(path: &Path, expected: Option<&str>) -> Result<Texts> {
             let expected = r#"expected an object such as {"text": "a fine film", "label": "positive"}"#;
             refused(format!(", line {}: {found}; {expected}", number + 1))
         };
-        let line: Line = serde_json::from_str(line).map_err(|error| wrong(&said(&error)))?;
+        let read = json::from_str(line, NonFinite::Null).map_err(|error| wrong(&said(&error)))?;
+        let line: Line = read.0;
         let label = match line.label {
             serde_json::Value::String(label) => label,
             label @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_)) => label.to_string(),
@@ -120,7 +122,7 @@ mod tests {
         let path = folder.path().join("texts.jsonl");
         let write = |text: &[u8]| fs::write(&path, text).unwrap();
         write(
-            b"{\"text\": \"a\", \"label\": 1}\n\n{\"text\": \"b\", \"label\": \"x\", \"more\": null}\n{\"text\": \"c\", \"label\": true}\n",
+            b"{\"text\": \"a\", \"label\": 1}\n\n{\"text\": \"b\", \"label\": \"x\", \"more\": NaN}\n{\"text\": \"c\", \"label\": true}\n",
         );
         let found = read(&path, None).unwrap();
         assert_eq!(

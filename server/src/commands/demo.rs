@@ -1,7 +1,7 @@
 //! `saescope demo`: the set that is shipped with the program, and how it is made.
 
 use anyhow::{Context as _, Result, bail};
-use api::{CorpusInfo, Difference, JobId, ModelInfo};
+use api::{CorpusInfo, CorpusReading, Difference, JobId, ModelInfo};
 use clap::Args;
 use std::{
     fs,
@@ -150,7 +150,7 @@ async fn stories(workspace: &Arc<Workspace>, stories: crate::demo::Stories, name
     if !path.exists() {
         stories.write(&path)?;
     }
-    let added = import::corpus(workspace, &path, "saescope storyworld", Some(name)).await?;
+    let added = import::corpus(workspace, &path, "saescope storyworld", Some(name), &CorpusReading::default()).await?;
     if added.id.0 != name {
         bail!(
             "'{}' has another corpus called '{name}'; give a new data folder with --data",
@@ -305,7 +305,9 @@ mod tests {
         let here = workspace(&place.path().join("here")).await;
         let other = place.path().join("told.txt");
         fs::write(&other, "Nothing of the kind.\n\nNothing at all.\n").unwrap();
-        import::corpus(&here, &other, "mine", Some("told")).await.unwrap();
+        import::corpus(&here, &other, "mine", Some("told"), &CorpusReading::default())
+            .await
+            .unwrap();
         let job = install(&here, first).await.unwrap().expect("a verification");
         assert_eq!(
             installed(here.store.data()).unwrap().map(|mark| (mark.version, mark.whole)),

@@ -5,7 +5,7 @@ use api::{BosPolicy, EosPolicy, EvaluationSplit, HookPoint, ResidualFrame};
 use clap::Args;
 use std::{path::PathBuf, process::ExitCode};
 
-use super::{Global, runs, say::note, workspace};
+use super::{Global, reading_options::ReadingOptions, runs, say::note, workspace};
 use crate::{
     hub,
     imported::{Wanted, locate, stage},
@@ -37,6 +37,8 @@ pub struct Import {
     /// The text to measure on: a file or a folder of files, or a registered name
     #[arg(long, value_name = "FILE|NAME")]
     corpus: String,
+    #[command(flatten)]
+    reading: ReadingOptions,
     /// Where the dictionary reads and writes, a transcoder writes [default: what the file says]
     #[arg(long, value_name = "HOOK POINT")]
     at: Option<HookPoint>,
@@ -79,7 +81,7 @@ impl Import {
         workspace::on(global, async |workspace| {
             let (path, normaliser) = locate(&self.source, hub::Show::Bars).await?;
             let model = workspace::model(&workspace, &self.model).await?;
-            let corpus = workspace::corpus(&workspace, &self.corpus).await?;
+            let corpus = workspace::corpus(&workspace, &self.corpus, &self.reading.reading()).await?;
             let wanted = Wanted {
                 source: self.source,
                 path,

@@ -4,6 +4,7 @@ mod asked;
 mod behaviours;
 mod compare;
 mod contrast;
+mod corpus;
 mod demo;
 mod derive;
 mod evaluate;
@@ -16,6 +17,7 @@ mod pretrain;
 mod probe;
 mod pull;
 mod randomise;
+mod reading_options;
 mod report;
 mod reproduce;
 mod runs;
@@ -65,6 +67,7 @@ enum Command {
     Train(train::Train),
     Sweep(sweep::Sweep),
     Contrast(contrast::Contrast),
+    Corpus(corpus::Corpus),
     Derive(derive::Derive),
     Evaluate(evaluate::Evaluate),
     Import(import::Import),
@@ -103,6 +106,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Train(command) => command.run(&cli.global),
         Command::Sweep(command) => command.run(&cli.global),
         Command::Contrast(command) => command.run(&cli.global),
+        Command::Corpus(command) => command.run(&cli.global),
         Command::Derive(command) => command.run(&cli.global),
         Command::Evaluate(command) => command.run(&cli.global),
         Command::Import(command) => command.run(&cli.global),

@@ -13,7 +13,9 @@ use std::{
 };
 
 use super::{
-    Global, runs,
+    Global,
+    reading_options::ReadingOptions,
+    runs,
     say::{note, say},
     workspace,
 };
@@ -32,9 +34,11 @@ use crate::{
   saescope pretrain --corpus stories.jsonl --name stories --vocab-size 1024 --n-layers 4 --d-model 128 --n-heads 4 \\
       --n-ctx 256 --batch 16 --tokens 40000000 --lr 2e-3 --dtype f16")]
 pub struct Pretrain {
-    /// The text: a file or a folder of files (text, JSON lines, JSON array, Parquet), or a registered name
+    /// The text: a file or a folder of files (text, JSON lines, JSON array, CSV, TSV, Parquet), or a registered name
     #[arg(long, value_name = "FILE|NAME")]
     pub corpus: String,
+    #[command(flatten)]
+    pub reading: ReadingOptions,
     /// What to call the model [default: gpt2- and the corpus' name]
     #[arg(long)]
     pub name: Option<String>,
@@ -113,7 +117,7 @@ impl Pretrain {
     }
 
     async fn pretrain(self, workspace: Arc<Workspace>) -> Result<ExitCode> {
-        let corpus = workspace::corpus(&workspace, &self.corpus).await?;
+        let corpus = workspace::corpus(&workspace, &self.corpus, &self.reading.reading()).await?;
         let (config, defaults) = self.config(&corpus)?;
         config.validate()?;
         room::check_pretraining(&workspace, &config, None, Moment::Asked)?;

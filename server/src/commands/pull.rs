@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use std::process::ExitCode;
 
-use super::{Global, say::say, workspace};
+use super::{Global, corpus, reading_options::ReadingOptions, say::say, workspace};
 
 /// Fetch a language model or a data set from the Hugging Face hub and add it
 ///
@@ -23,6 +23,8 @@ pub struct Pull {
     /// A file of the data set; may be given several times [default: its Parquet files, else its JSON files]
     #[arg(long, value_name = "FILE", requires = "dataset")]
     file: Vec<String>,
+    #[command(flatten)]
+    reading: ReadingOptions,
 }
 
 impl Pull {
@@ -30,14 +32,9 @@ impl Pull {
     pub fn run(self, global: &Global) -> Result<ExitCode> {
         workspace::on(global, async |workspace| {
             if self.dataset {
-                let corpus = workspace::pull_dataset(&workspace, &self.name, self.file).await?;
-                say!(
-                    "corpus {}: {} documents, {} bytes, in {}",
-                    corpus.id,
-                    corpus.n_documents,
-                    corpus.n_bytes,
-                    corpus.path
-                )?;
+                let corpus = workspace::pull_dataset(&workspace, &self.name, self.file, &self.reading.reading()).await?;
+                corpus::say_read(&corpus)?;
+                corpus::say_first(&corpus)?;
             } else {
                 let model = workspace::pull_model(&workspace, &self.name).await?;
                 say!(

@@ -1,7 +1,9 @@
 //! `saescope reproduce`: published dictionaries, measured here, beside the figures that were published of them.
 
 use anyhow::{Result, bail};
-use api::{ApiError, BosPolicy, ConfigError, DictionaryInfo, EosPolicy, ErrorKind, Measurement, TokenSet, TrainConfig};
+use api::{
+    ApiError, BosPolicy, ConfigError, CorpusReading, DictionaryInfo, EosPolicy, ErrorKind, Measurement, TokenSet, TrainConfig,
+};
 use clap::{Args, Subcommand};
 use std::{
     path::{Path, PathBuf},
@@ -96,7 +98,7 @@ impl Reproduce {
         let What::E2eGpt2(asked) = self.what;
         workspace::on(global, async |workspace| {
             let model = workspace::model(&workspace, &asked.model).await?;
-            let corpus = workspace::corpus(&workspace, &asked.corpus).await?;
+            let corpus = workspace::corpus(&workspace, &asked.corpus, &CorpusReading::default()).await?;
             let mut runs_of: Vec<(TrainConfig, String)> = Vec::new();
             let (mut found, mut staged_files) = (Vec::new(), Vec::new());
             for (name, ..) in PUBLISHED {

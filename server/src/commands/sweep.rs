@@ -56,7 +56,7 @@ impl Sweep {
             taken.iter().for_each(|value| note!("default: {value}"));
         }
         let model = workspace::model(&workspace, &self.options.model).await?;
-        let corpus = workspace::corpus(&workspace, &self.options.corpus).await?;
+        let corpus = workspace::corpus(&workspace, &self.options.corpus, &self.options.reading.reading()).await?;
         let mut request = self.options.request(model.id, corpus.id);
         if command == "train" {
             let taken = request.ask_for_one();

@@ -7,15 +7,19 @@ use api::{
 use clap::Args;
 use std::str::FromStr;
 
+use super::reading_options::ReadingOptions;
+
 /// What to train. What is left out takes a default, which is printed.
 #[derive(Clone, Debug, Args)]
 pub struct SweepOptions {
     /// The language model: a Hugging Face folder, a registered name, or a name on the hub
     #[arg(long, value_name = "FOLDER|NAME")]
     pub model: String,
-    /// The text: a file or a folder of files (text, JSON lines, JSON array, Parquet, token file), or a registered name
+    /// The text: a file or a folder of files (text, JSON lines, JSON array, CSV, TSV, Parquet, token file), or a registered name
     #[arg(long, value_name = "FILE|NAME")]
     pub corpus: String,
+    #[command(flatten)]
+    pub reading: ReadingOptions,
     /// Where the dictionaries read and write, as TransformerLens names it: blocks.2.hook_resid_pre
     #[arg(long, value_name = "HOOK POINT")]
     pub at: HookPoint,

@@ -1,7 +1,7 @@
 //! What the commands have in common: the data folder opened, and models and corpora found by name or path.
 
 use anyhow::{Context as _, Result};
-use api::{ConfigError, CorpusId, CorpusInfo, ModelId, ModelInfo};
+use api::{ConfigError, CorpusId, CorpusInfo, CorpusReading, ModelId, ModelInfo};
 use std::{future::Future, path::Path, sync::Arc, time::Duration};
 
 use super::{Global, say::note};
@@ -74,23 +74,50 @@ pub async fn model(workspace: &Arc<Workspace>, given: &str) -> Result<ModelInfo>
     }
 }
 
-/// The corpus that `given` names: its id, or a file or folder. Added to the registry if it is not there.
-pub async fn corpus(workspace: &Arc<Workspace>, given: &str) -> Result<CorpusInfo> {
+/// A corpus, and whether it was read now.
+pub struct FoundCorpus {
+    pub corpus: CorpusInfo,
+    read_now: bool,
+}
+
+/// As [`find_corpus`], and says what was read where it was read now.
+pub async fn corpus(workspace: &Arc<Workspace>, given: &str, reading: &CorpusReading) -> Result<CorpusInfo> {
+    let FoundCorpus { corpus, read_now } = find_corpus(workspace, given, reading).await?;
+    if let Some(summary) = corpus.summary.as_ref().filter(|_| read_now) {
+        note!("corpus {}: {}", corpus.id, summary.lines().join("; "));
+    }
+    Ok(corpus)
+}
+
+/// The corpus that `given` names: its id, or a file or folder. Added to the registry, read as `reading` says, if it is not there.
+pub async fn find_corpus(workspace: &Arc<Workspace>, given: &str, reading: &CorpusReading) -> Result<FoundCorpus> {
+    let there = |corpus| FoundCorpus { corpus, read_now: false };
+    let new = |corpus| FoundCorpus { corpus, read_now: true };
     if let Some(known) = workspace.store.corpus(&CorpusId(given.into())).await? {
-        return Ok(known);
+        if reading.is_default() || known.reading == *reading {
+            return Ok(there(known));
+        }
+        let message = format!(
+            "the corpus '{given}' is in the registry and was read otherwise; leave {} out, or give the path '{}' with it to add it anew",
+            reading.options().join(" and "),
+            known.path
+        );
+        return Err(ConfigError::new("text_field", message).into());
     }
     if Path::new(given).exists() {
-        return import::corpus(workspace, Path::new(given), given, None).await;
+        return import::corpus(workspace, Path::new(given), given, None, reading)
+            .await
+            .map(new);
     }
     let pulled = workspace
         .store
         .corpora()
         .await?
         .into_iter()
-        .find(|corpus| corpus.source == given);
+        .find(|corpus| corpus.source == given && (reading.is_default() || corpus.reading == *reading));
     match pulled {
-        Some(known) => Ok(known),
-        None if is_hub_name(given) => pull_dataset(workspace, given, Vec::new()).await,
+        Some(known) => Ok(there(known)),
+        None if is_hub_name(given) => pull_dataset(workspace, given, Vec::new(), reading).await.map(new),
         None => Err(ConfigError::new("corpus", unknown(given, "file or folder", "roneneldan/TinyStories")).into()),
     }
 }
@@ -102,9 +129,14 @@ pub async fn pull_model(workspace: &Arc<Workspace>, name: &str) -> Result<ModelI
 }
 
 /// Fetches a data set's files from the hub and adds them as a corpus.
-pub async fn pull_dataset(workspace: &Arc<Workspace>, name: &str, files: Vec<String>) -> Result<CorpusInfo> {
+pub async fn pull_dataset(
+    workspace: &Arc<Workspace>,
+    name: &str,
+    files: Vec<String>,
+    reading: &CorpusReading,
+) -> Result<CorpusInfo> {
     let path = hub::pull_dataset(name.to_owned(), files, show()).await?;
-    import::corpus(workspace, &path, name, Some(name)).await
+    import::corpus(workspace, &path, name, Some(name), reading).await
 }
 
 fn show() -> hub::Show {

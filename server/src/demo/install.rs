@@ -3,7 +3,7 @@
 //! interrupted goes on.
 
 use anyhow::{Context as _, Result, ensure};
-use api::{CorpusId, CorpusInfo, DictionaryId, DictionaryInfo, Job, JobConfig, JobId, ModelInfo, VerifyConfig};
+use api::{CorpusId, CorpusInfo, CorpusReading, DictionaryId, DictionaryInfo, Job, JobConfig, JobId, ModelInfo, VerifyConfig};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, File, OpenOptions},
@@ -161,7 +161,7 @@ async fn corpus(workspace: &Arc<Workspace>, bundle: &Bundle) -> Result<CorpusInf
     let CorpusId(name) = recipe.corpus()?;
     let folder = staging(workspace)?;
     recipe.text.write(&folder.path().join(format!("{name}.jsonl")))?;
-    let added = import::uploaded_corpus(workspace, folder, SOURCE, name).await?;
+    let added = import::uploaded_corpus(workspace, folder, SOURCE, name, &CorpusReading::default()).await?;
     ensure!(
         added.hash == bundle.about.corpus_hash,
         "the stories have the hash {}; expected {}: this program tells other stories than the one that made the set",

@@ -4,11 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use api::{CorpusId, PretrainConfig, SweepRequest};
 use engine::corpus::storyworld::{self, Storyworld};
 use serde::{Deserialize, Serialize};
-use std::{
-    fs::{self, File},
-    io::Write as _,
-    path::Path,
-};
+use std::{fs::File, io::Write as _, path::Path};
 
 use crate::behaviours::Questions;
 
@@ -62,7 +58,7 @@ impl Recipe {
     /// # Errors
     /// A file that cannot be read, or is none, by the field.
     pub fn read(path: &Path) -> Result<Self> {
-        let json = fs::read(path).with_context(|| format!("cannot read '{}'", path.display()))?;
+        let json = engine::file::read(path).with_context(|| format!("cannot read '{}'", path.display()))?;
         serde_json::from_slice(&json).with_context(|| format!("'{}'", path.display()))
     }
 

@@ -3,6 +3,8 @@
 
 mod access;
 mod corpora;
+#[cfg(test)]
+mod corpora_tests;
 mod derive;
 mod dictionaries;
 mod error;

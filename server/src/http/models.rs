@@ -24,6 +24,7 @@ const ACCEPTED: upload::Accepted = upload::Accepted {
     prefixes: &["tokenizer"],
     suffixes: &[".safetensors", ".safetensors.index.json"],
     what: "a Hugging Face folder's config.json, tokenizer.json, *.safetensors and their index",
+    reading: false,
 };
 
 pub fn router() -> Router<AppState> {

@@ -22,6 +22,7 @@ use super::{
         models::add,
         models::upload,
         corpora::list,
+        corpora::tokens,
         corpora::add,
         corpora::upload,
         sweeps::resolve,

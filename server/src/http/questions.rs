@@ -27,6 +27,7 @@ const ACCEPTED: upload::Accepted = upload::Accepted {
     prefixes: &[],
     suffixes: &[".jsonl", ".json", ".ndjson", ".txt"],
     what: "a file of JSON lines such as reviews.jsonl",
+    reading: false,
 };
 
 pub fn router() -> Router<AppState> {

@@ -2,7 +2,7 @@
 //! The folder is moved to its place when its content has been found usable, and removes itself otherwise.
 
 use anyhow::Context as _;
-use api::ConfigError;
+use api::{ConfigError, CorpusReading};
 use axum::{
     extract::{Multipart, multipart::Field},
     http::StatusCode,
@@ -26,6 +26,8 @@ pub struct Accepted {
     pub suffixes: &'static [&'static str],
     /// The same in words.
     pub what: &'static str,
+    /// Whether the form may say how they are read: the parts `text_field` and `keep_runs`.
+    pub reading: bool,
 }
 
 /// What was uploaded.
@@ -34,6 +36,8 @@ pub struct Uploaded {
     pub folder: TempDir,
     /// What to call it.
     pub name: String,
+    /// How they are read.
+    pub reading: CorpusReading,
 }
 
 impl Uploaded {
@@ -53,11 +57,28 @@ pub async fn receive(mut form: Multipart, data: &Path, accepted: &Accepted) -> R
         .tempdir_in(data)
         .context("cannot make a folder for the upload")?;
     let (mut name, mut first_file) = (None, None);
+    let mut reading = CorpusReading::default();
     while let Some(field) = form.next_field().await.map_err(broken)? {
         let field_name = field.name().unwrap_or_default().to_string();
         if field_name == "name" {
             name = Some(field.text().await.map_err(broken)?).filter(|name| !name.trim().is_empty());
             continue;
+        }
+        match field_name.as_str() {
+            "text_field" if accepted.reading => {
+                let field = field.text().await.map_err(broken)?;
+                reading.text_field = Some(field).filter(|field| !field.trim().is_empty());
+                continue;
+            }
+            "keep_runs" if accepted.reading => {
+                let said = field.text().await.map_err(broken)?;
+                reading.keep_runs = said.parse().map_err(|_| {
+                    let message = format!("found '{said}'; expected true or false");
+                    ConfigError::new("keep_runs", message)
+                })?;
+                continue;
+            }
+            _ => {}
         }
         let file_name = file_name(&field_name, accepted)?;
         save(field, &folder.path().join(&file_name)).await?;
@@ -67,6 +88,7 @@ pub async fn receive(mut form: Multipart, data: &Path, accepted: &Accepted) -> R
     Ok(Uploaded {
         folder,
         name: name.unwrap_or(first_file),
+        reading,
     })
 }
 
@@ -131,6 +153,7 @@ mod tests {
             prefixes: &["tokenizer"],
             suffixes: &[".safetensors"],
             what: "a model",
+            reading: false,
         };
         for (field, name) in [
             ("config.json", "config.json"),

@@ -2,8 +2,8 @@
 //! is there already; a name that stands for something else gets a number.
 
 use anyhow::{Context as _, Result};
-use api::{ConfigError, CorpusId, CorpusInfo, ModelId, ModelInfo, ResidualFrame};
-use engine::corpus::CorpusFacts;
+use api::{ConfigError, CorpusId, CorpusInfo, CorpusReading, ModelId, ModelInfo, ResidualFrame, TokenisedExcerpt};
+use engine::corpus::{CorpusFacts, CorpusFiles};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -109,24 +109,32 @@ pub async fn moved_model(workspace: &Workspace, folder: &Path, facts: ModelInfo,
 }
 
 /// Adds the corpus at `path`, a file or a folder of files, which was given as `source`; `name` is what to call it, default the
-/// file's name.
+/// file's name. `reading` says how it is read; the same files read otherwise are another corpus.
 ///
 /// # Errors
 /// What the engine cannot read, by file and place; nothing is then added.
-pub async fn corpus(workspace: &Arc<Workspace>, path: &Path, source: &str, name: Option<&str>) -> Result<CorpusInfo> {
-    let path = absolute("path", path)?;
-    let name = name.map_or_else(|| last_name(&path), String::from);
-    let facts = corpus_facts(workspace, &path).await?;
+pub async fn corpus(
+    workspace: &Arc<Workspace>,
+    path: &Path,
+    source: &str,
+    name: Option<&str>,
+    reading: &CorpusReading,
+) -> Result<CorpusInfo> {
+    let files = CorpusFiles {
+        path: absolute("path", path)?,
+        reading: reading.clone(),
+    };
+    let name = name.map_or_else(|| last_name(&files.path), String::from);
+    let facts = corpus_facts(workspace, &files).await?;
     let corpora = workspace.store.corpora().await?;
     if let Some(known) = corpora
         .iter()
-        .find(|known| known.hash == facts.hash && Path::new(&known.path) == path)
+        .find(|known| holds(known, &facts, reading) && Path::new(&known.path) == files.path)
     {
-        return Ok(known.clone());
+        return with_summary(workspace, known, &facts).await;
     }
-    let ids: Vec<_> = corpora.into_iter().map(|c| (c.id, c.hash)).collect();
-    let id = CorpusId::from_name(&free_id(&name, |id| taken(&ids, &CorpusId::from_name(id), &facts.hash)));
-    let info = corpus_info(id, source, &path, &facts)?;
+    let id = free_id(&name, |id| is_other(&corpora, &CorpusId::from_name(id), &facts, reading));
+    let info = corpus_info(CorpusId::from_name(&id), source, &files, &facts)?;
     workspace.store.add_corpus(&info).await?;
     workspace.store.corpus(&info.id).await?.context("the corpus was just added")
 }
@@ -135,22 +143,32 @@ pub async fn corpus(workspace: &Arc<Workspace>, path: &Path, source: &str, name:
 ///
 /// # Errors
 /// As [`corpus`]; the files are then removed.
-pub async fn uploaded_corpus(workspace: &Arc<Workspace>, folder: TempDir, source: &str, name: &str) -> Result<CorpusInfo> {
-    let facts = corpus_facts(workspace, &one_file_or_folder(folder.path())?).await?;
+pub async fn uploaded_corpus(
+    workspace: &Arc<Workspace>,
+    folder: TempDir,
+    source: &str,
+    name: &str,
+    reading: &CorpusReading,
+) -> Result<CorpusInfo> {
+    let files = |folder: &Path| {
+        let path = one_file_or_folder(folder)?;
+        let reading = reading.clone();
+        anyhow::Ok(CorpusFiles { path, reading })
+    };
+    let facts = corpus_facts(workspace, &files(folder.path())?).await?;
     let corpora = workspace.store.corpora().await?;
-    if let Some(known) = corpora.iter().find(|known| known.hash == facts.hash) {
-        return Ok(known.clone());
+    if let Some(known) = corpora.iter().find(|known| holds(known, &facts, reading)) {
+        return with_summary(workspace, known, &facts).await;
     }
-    let ids: Vec<_> = corpora.into_iter().map(|c| (c.id, c.hash)).collect();
     let id = free_id(name, |id| {
         let id = CorpusId::from_name(id);
-        workspace.store.corpus_source_folder(&id).exists() || taken(&ids, &id, &facts.hash)
+        workspace.store.corpus_source_folder(&id).exists() || is_other(&corpora, &id, &facts, reading)
     });
     let id = CorpusId::from_name(&id);
     let place = workspace.store.corpus_source_folder(&id);
     move_to(folder.path(), &place)?;
     drop(folder.keep()); // it is in its place now
-    let info = corpus_info(id, source, &one_file_or_folder(&place)?, &facts)?;
+    let info = corpus_info(id, source, &files(&place)?, &facts)?;
     workspace.store.add_corpus(&info).await?;
     Ok(info)
 }
@@ -194,16 +212,64 @@ pub fn describe(workspace: &Workspace, folder: &Path) -> Result<ModelInfo> {
     })
 }
 
-async fn corpus_facts(workspace: &Arc<Workspace>, path: &Path) -> Result<CorpusFacts> {
-    let path = path.to_owned();
-    workspace.short.run(move || Ok(engine::corpus::inspect(&path)?)).await
+/// How the first documents of `corpus` begin, in the tokens of `model`.
+///
+/// # Errors
+/// A tokenizer that cannot be read; the files have changed where they were added before their beginnings were kept.
+pub async fn tokenised_excerpts(
+    workspace: &Arc<Workspace>,
+    corpus: &CorpusInfo,
+    model: &ModelInfo,
+) -> Result<Vec<TokenisedExcerpt>> {
+    let excerpts = corpus.summary.clone().unwrap_or_default().first;
+    let (folder, d_vocab) = (PathBuf::from(&model.folder), model.d_vocab);
+    let work = move || Ok(engine::corpus::tokenised(&folder, d_vocab, &excerpts)?);
+    workspace.short.run(work).await
 }
 
-fn corpus_info(id: CorpusId, source: &str, path: &Path, facts: &CorpusFacts) -> Result<CorpusInfo> {
+async fn corpus_facts(workspace: &Arc<Workspace>, files: &CorpusFiles) -> Result<CorpusFacts> {
+    files.reading.check()?;
+    let models = workspace.store.models().await?;
+    let files = files.clone();
+    let work = move || {
+        // a model whose folder is gone says nothing of how its special tokens are spelt
+        let of_model = |model: &ModelInfo| engine::corpus::special_spellings(model.folder.as_ref()).unwrap_or_default();
+        let spellings: Vec<String> = models.iter().flat_map(of_model).collect();
+        Ok(engine::corpus::inspect(files, &spellings)?)
+    };
+    workspace.short.run(work).await
+}
+
+/// Whether `known` is a file or folder of the same content, read in the same way.
+fn holds(known: &CorpusInfo, facts: &CorpusFacts, reading: &CorpusReading) -> bool {
+    known.hash == facts.hash && known.reading == *reading
+}
+
+/// Whether `id` stands for another content or reading.
+fn is_other(corpora: &[CorpusInfo], id: &CorpusId, facts: &CorpusFacts, reading: &CorpusReading) -> bool {
+    corpora.iter().any(|known| known.id == *id && !holds(known, facts, reading))
+}
+
+/// A corpus that is in the registry, with what was read of it now where it was added before that was kept.
+async fn with_summary(workspace: &Workspace, known: &CorpusInfo, facts: &CorpusFacts) -> Result<CorpusInfo> {
+    if known.summary.is_some() {
+        return Ok(known.clone());
+    }
+    let info = CorpusInfo {
+        summary: Some(facts.summary.clone()),
+        ..known.clone()
+    };
+    workspace.store.add_corpus(&info).await?;
+    Ok(info)
+}
+
+fn corpus_info(id: CorpusId, source: &str, files: &CorpusFiles, facts: &CorpusFacts) -> Result<CorpusInfo> {
     Ok(CorpusInfo {
         id,
         source: source.into(),
-        path: utf8(path)?,
+        path: utf8(&files.path)?,
+        reading: files.reading.clone(),
+        summary: Some(facts.summary.clone()),
         format: facts.format.to_string(),
         n_documents: facts.n_documents,
         n_bytes: facts.n_bytes,

@@ -18,7 +18,7 @@ use super::{
     execute::Stage,
     import,
     recorder::Recorder,
-    tokens::{Encoding, known_corpus, tokens},
+    tokens::{Encoding, files, known_corpus, tokens},
 };
 use crate::room::{self, Moment};
 
@@ -73,7 +73,7 @@ impl Tokenizer {
             let (json, about) = match &config.tokenizer {
                 TokenizerSource::Trained { vocab_size } => {
                     let corpus = known_corpus(stage, &config.corpus)?;
-                    let json = train_tokenizer(corpus.path.as_ref(), *vocab_size)?;
+                    let json = train_tokenizer(files(&corpus), *vocab_size)?;
                     (json, about(Some(END_OF_TEXT.into()), Some(END_OF_TEXT.into())))
                 }
                 TokenizerSource::Given { path, sha256 } => given(Path::new(path), sha256)?,
@@ -108,7 +108,7 @@ impl Tokenizer {
 
 /// A tokenizer that was given as a file, and what names its special tokens.
 fn given(path: &Path, sha256: &str) -> Result<(String, String)> {
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read '{}'", path.display()))?;
+    let text = engine::file::read_to_string(path).with_context(|| format!("cannot read '{}'", path.display()))?;
     let found = file_hash(path)?;
     ensure!(
         found == sha256,

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, anyhow};
 use api::{CorpusId, CorpusInfo, ModelInfo, Packing, Progress};
-use engine::corpus::{CorpusError, TokenFile, pack};
+use engine::corpus::{CorpusError, CorpusFiles, TokenFile, pack};
 use std::{
     path::Path,
     time::{Duration, Instant},
@@ -80,6 +80,14 @@ pub fn pack_corpus(
     pack_encoded(store, encoding, corpus, packing, progress)
 }
 
+/// The corpus' files, read as they were when it was added.
+pub fn files(corpus: &CorpusInfo) -> CorpusFiles {
+    CorpusFiles {
+        path: corpus.path.clone().into(),
+        reading: corpus.reading.clone(),
+    }
+}
+
 fn pack_encoded(
     store: &Store,
     encoding: Encoding<'_>,
@@ -93,7 +101,7 @@ fn pack_encoded(
         hash,
     } = encoding;
     let folder = store.corpus_folder(&corpus.id, packing, hash);
-    let tokens = match pack(corpus.path.as_ref(), tokenizer, d_vocab, packing, &folder, progress) {
+    let tokens = match pack(files(corpus), tokenizer, d_vocab, packing, &folder, progress) {
         Ok(tokens) => tokens,
         Err(CorpusError::Stopped) => return Ok(None),
         Err(error) => return Err(error.into()),

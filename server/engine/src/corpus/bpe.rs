@@ -4,8 +4,6 @@
 //! Every text can be encoded, because the 256 bytes are its first tokens but one: `<|endoftext|>`, which opens documents and
 //! closes them, has id 0.
 
-use std::path::Path;
-
 use tokenizers::{
     AddedToken, Tokenizer,
     models::{
@@ -22,7 +20,7 @@ use tokenizers::{
 };
 
 use super::{
-    CorpusError, Split,
+    CorpusError, CorpusFiles, Split,
     source::{Document, Source},
     split,
 };
@@ -37,13 +35,15 @@ const SINGLE: &str = r" ?[^\s\p{L}\p{M}']";
 const MOST_BYTES: usize = 64 << 20;
 
 /// `tokenizer.json` of a tokenizer of at most `vocab_size` tokens (fewer where the text has too few repeated pairs), trained on
-/// the documents of `source` that [`super::pack`] puts into the training text; on all where that is none. The same text gives
+/// the documents of `files` that [`super::pack`] puts into the training text; on all where that is none. The same text gives
 /// the same tokenizer.
 ///
 /// # Errors
 /// Whatever is wrong with the source; a source that holds tokens.
-pub fn train_tokenizer(source: &Path, vocab_size: usize) -> Result<String, CorpusError> {
-    let found = Source::find(source)?;
+pub fn train_tokenizer(files: impl Into<CorpusFiles>, vocab_size: usize) -> Result<String, CorpusError> {
+    let CorpusFiles { path, reading } = files.into();
+    let source = path.as_path();
+    let found = Source::find(source, reading)?;
     let (mut texts, mut others, mut n_bytes) = (Vec::new(), Vec::new(), 0);
     found.each_document(&mut |document| {
         if n_bytes >= MOST_BYTES {

@@ -29,7 +29,7 @@ pub enum CorpusError {
         offset: usize,
     },
     /// A file is of no kind that is read.
-    #[error("'{}' is {found}; expected plain text, JSON lines, a JSON array, Parquet or a folder of one of them", path.display())]
+    #[error("'{}' is {found}; expected plain text, JSON lines, a JSON array, CSV, TSV, Parquet or a folder of one of them", path.display())]
     UnknownFormat {
         /// The file.
         path: PathBuf,
@@ -68,6 +68,50 @@ pub enum CorpusError {
     Empty {
         /// The file or folder.
         path: PathBuf,
+    },
+    /// No record has the field that was asked for.
+    #[error("'{}': no record has the field '{field}'; the first that lacks it has the fields {found}", path.display())]
+    NoField {
+        /// The file or folder.
+        path: PathBuf,
+        /// The field.
+        field: String,
+        /// The fields of a record.
+        found: String,
+    },
+    /// Plain text has no fields.
+    #[error("'{}' is plain text, which has no field '{field}'; leave the text field out", path.display())]
+    PlainText {
+        /// The file or folder.
+        path: PathBuf,
+        /// The field that was asked for.
+        field: String,
+    },
+    /// Token ids that seem to be padded.
+    #[error(
+        "'{}': document {document} has the special token {id} ('{token}') {n} times in a row, as padding does; give 'attention_mask' beside the token ids, \
+         or say with --keep-runs (in the form: long runs are meant) that it belongs to the text",
+        path.display()
+    )]
+    Padding {
+        /// The corpus.
+        path: PathBuf,
+        /// The document's number, from 0.
+        document: u64,
+        /// The special token.
+        id: u32,
+        /// Its spelling.
+        token: String,
+        /// How often it stands there in a row.
+        n: usize,
+    },
+    /// Special tokens' spellings cannot be sought.
+    #[error("cannot look for {n} special tokens in a text: {message}")]
+    Spellings {
+        /// How many.
+        n: usize,
+        /// Why not.
+        message: String,
     },
     /// There are too few tokens for the three splits.
     #[error(

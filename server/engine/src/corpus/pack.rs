@@ -11,12 +11,13 @@ use rayon::prelude::*;
 use tokenizers::Tokenizer;
 
 use super::{
-    CorpusError, Format, Manifest, Split, TokenFile,
+    CorpusError, CorpusFiles, Format, Manifest, Split, TokenFile,
     normaliser::Growth,
     source::{Document, Source, file_hash},
+    spellings::{Spellings, encode_spelt},
     split::{self, Assignment},
     staging::Staging,
-    token_file::split_file,
+    token_file::{documents_file, split_file},
     tokenizer,
     writer::{Layout, Packed, Writer},
 };
@@ -28,10 +29,13 @@ const CHUNK: usize = 2_048;
 /// Bytes of text after which a chunk is full, however few documents it has.
 const CHUNK_BYTES: usize = 4 << 20;
 
-/// Tokenises `source` with the tokenizer.json at `tokenizer` and packs it into `folder`, or opens what is there when it
+/// As often as this in a row, a special token in given token ids is padding, unless it is said to be meant.
+const LONG_RUN: usize = 8;
+
+/// Tokenises `files` with the tokenizer.json at `tokenizer` and packs it into `folder`, or opens what is there when it
 /// was made from the same source with the same tokenizer and packing (and is sound; a damaged one is made anew).
 /// Special tokens are read from the files beside `tokenizer`. The folder appears whole or not at all.
-/// Where `source` is itself a token file of the same tokenizer and packing, it is copied. Where there is no tokenizer, documents must be
+/// Where `files` are themselves a token file of the same tokenizer and packing, it is copied. Where there is no tokenizer, documents must be
 /// given as token ids.
 ///
 /// BOS per document, or EOS, is not doubled where tokens given as `input_ids` have it already. With BOS per context, a
@@ -44,23 +48,28 @@ const CHUNK_BYTES: usize = 4 << 20;
 /// Whatever is wrong with the source or the tokenizer; an id that is not below `d_vocab`; a policy whose token the tokenizer
 /// lacks; too few tokens for three contexts; a disk that does not take it; [`CorpusError::Stopped`].
 pub fn pack(
-    source: &Path,
+    files: impl Into<CorpusFiles>,
     tokenizer: &Path,
     d_vocab: usize,
     packing: &Packing,
     folder: &Path,
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<TokenFile, CorpusError> {
+    let CorpusFiles { path: source, reading } = files.into();
+    let source = source.as_path();
     let beside = tokenizer.parent().unwrap_or(Path::new("."));
-    let (tokenizer_hash, tokenizer) = match tokenizer.is_file() {
+    let (tokenizer_hash, mut tokenizer) = match tokenizer.is_file() {
         true => (file_hash(tokenizer)?, Some(tokenizer::load(tokenizer, d_vocab)?)),
         false => (NO_TOKENIZER.to_owned(), None),
     };
     let special = tokenizer::special_tokens_of(tokenizer.as_ref(), beside)?.within(d_vocab);
+    if let Some(tokenizer) = &mut tokenizer {
+        tokenizer::mark_special(tokenizer, &special).map_err(|error| CorpusError::tokenizer(beside, error.to_string()))?;
+    }
     let growth = tokenizer.as_ref().map(Growth::by_rules).transpose();
     let growth = growth.map_err(|message| CorpusError::tokenizer(beside, message))?;
     let layout = Layout::new(packing, &special, beside)?;
-    let found = Source::find(source)?;
+    let found = Source::find(source, reading)?;
 
     let made_alike = |manifest: &Manifest| {
         manifest.tokenizer_hash == tokenizer_hash
@@ -88,6 +97,7 @@ pub fn pack(
         && made_alike(there.manifest())
         && there.manifest().source_hash == source_hash
         && there.manifest().source_format == found.format
+        && there.manifest().reading == found.reading
     {
         return Ok(there);
     }
@@ -97,6 +107,7 @@ pub fn pack(
         n_documents += 1;
         Ok(())
     })?;
+    let spellings = Spellings::of_tokens(tokenizer.as_ref(), &special.all)?;
     let staging = Staging::beside(folder)?;
     let mut packer = Packer {
         path: source,
@@ -105,11 +116,16 @@ pub fn pack(
             tokenizer: tokenizer.as_ref().zip(growth),
             d_vocab,
             layout,
+            special: &special.all,
+            spellings: &spellings,
+            keep_runs: found.reading.keep_runs,
         },
+        counts: spellings.none(),
         n_documents,
         progress,
     };
     let (assignment, packed) = packer.pack_into(staging.path())?;
+    let counts = packer.counts;
     let [train, validation, held_out] = packed.splits;
     let manifest = Manifest {
         version: Manifest::VERSION,
@@ -117,6 +133,7 @@ pub fn pack(
         source_format: found.format,
         tokenizer_hash,
         packing: *packing,
+        reading: found.reading.clone(),
         d_vocab,
         bos: special.bos,
         eos: special.eos,
@@ -126,6 +143,7 @@ pub fn pack(
         validation,
         held_out,
         n_dropped_tokens: packed.n_dropped,
+        spellings: spellings.found(&counts),
     };
     staging.finish(&manifest, folder)
 }
@@ -135,6 +153,8 @@ struct Packer<'a> {
     source: &'a Source,
     encoder: Encoder<'a>,
     n_documents: u64,
+    /// How often each special token is spelt in the text of a pass.
+    counts: Vec<u64>,
     progress: &'a mut dyn FnMut(u64, u64) -> bool,
 }
 
@@ -163,6 +183,7 @@ impl Packer<'_> {
 
     fn pass(&mut self, folder: &Path, assignment: &Assignment) -> Result<Packed, CorpusError> {
         let source = self.source;
+        self.counts.fill(0);
         let mut writer = Writer::new(folder, self.encoder.layout, assignment)?;
         let (mut chunk, mut bytes) = (Vec::new(), 0);
         source.each_document(&mut |document| {
@@ -184,7 +205,7 @@ impl Packer<'_> {
         let encoded: Vec<_> = chunk.par_iter().map(|document| encoder.encode(document)).collect();
         chunk.clear();
         for tokens in encoded {
-            let (hash, ids) = tokens.map_err(|error| match error {
+            let Encoded { hash, ids, spelt } = tokens.map_err(|error| match error {
                 Refused::Id(id) => CorpusError::TokenOutOfRange {
                     path: self.path.to_owned(),
                     document: writer.n_done,
@@ -195,8 +216,18 @@ impl Packer<'_> {
                     id,
                     d_vocab: self.encoder.d_vocab,
                 },
+                Refused::Run { id, n } => CorpusError::Padding {
+                    path: self.path.to_owned(),
+                    document: writer.n_done,
+                    id,
+                    token: self.encoder.name(id),
+                    n,
+                },
                 Refused::Text(message) => CorpusError::record(self.path, format!("document {}", writer.n_done), message),
             })?;
+            for (count, n) in self.counts.iter_mut().zip(spelt.iter().flatten()) {
+                *count += n;
+            }
             writer.push(hash, &ids)?;
         }
         if (self.progress)(writer.n_done, self.n_documents) {
@@ -213,14 +244,33 @@ struct Encoder<'a> {
     tokenizer: Option<(&'a Tokenizer, Growth)>,
     d_vocab: usize,
     layout: Layout,
+    special: &'a [u32],
+    spellings: &'a Spellings,
+    keep_runs: bool,
+}
+
+/// A document's content hash and tokens, and how often each special token is spelt in its text, where one is.
+struct Encoded {
+    hash: u64,
+    ids: Vec<u32>,
+    spelt: Option<Vec<u64>>,
 }
 
 impl Encoder<'_> {
-    /// The document's content hash and its tokens.
-    fn encode(&self, document: &Document) -> Result<(u64, Vec<u32>), Refused> {
+    /// What the tokenizer calls a token.
+    fn name(&self, id: u32) -> String {
+        self.tokenizer
+            .and_then(|(tokenizer, _)| tokenizer.id_to_token(id))
+            .unwrap_or_default()
+    }
+
+    fn encode(&self, document: &Document) -> Result<Encoded, Refused> {
+        let mut spelt = None;
         let mut ids = match document {
-            Document::Tokens(ids) => ids.clone(),
-            // the tokenizer's own template must not add what the policy adds
+            Document::Tokens(ids) => {
+                self.check_runs(ids)?;
+                ids.clone()
+            }
             Document::Text(text) => {
                 let no_tokenizer = || {
                     let message = "it is text, and the model has no tokenizer.json; expected token ids in a field 'input_ids'";
@@ -228,8 +278,20 @@ impl Encoder<'_> {
                 };
                 let (tokenizer, growth) = self.tokenizer.ok_or_else(no_tokenizer)?;
                 growth.check(tokenizer, text).map_err(Refused::Text)?;
-                let encoded = tokenizer.encode_fast(text.as_str(), false);
-                encoded.map_err(|error| Refused::Text(error.to_string()))?.get_ids().to_vec()
+                let refused = |error: tokenizers::Error| Refused::Text(error.to_string());
+                let mut counts = self.spellings.none();
+                // the tokenizer's own template must not add what the policy adds
+                match self.spellings.count(text, &mut counts) {
+                    0 => tokenizer
+                        .encode_fast(text.as_str(), false)
+                        .map_err(refused)?
+                        .get_ids()
+                        .to_vec(),
+                    _ => {
+                        spelt = Some(counts);
+                        encode_spelt(tokenizer, text, self.special).map_err(refused)?
+                    }
+                }
             }
         };
         if let Some(id) = ids.iter().find(|id| **id as usize >= self.d_vocab) {
@@ -246,12 +308,30 @@ impl Encoder<'_> {
         {
             ids.push(eos);
         }
-        Ok((split::content_hash(document.content()), ids))
+        Ok(Encoded {
+            hash: split::content_hash(document.content()),
+            ids,
+            spelt,
+        })
+    }
+
+    /// Refuses what padding looks like.
+    fn check_runs(&self, ids: &[u32]) -> Result<(), Refused> {
+        let mut runs = ids.chunk_by(|one, next| one == next);
+        let is_padding = |run: &&[u32]| run.len() >= LONG_RUN && self.special.binary_search(&run[0]).is_ok();
+        match runs.find(is_padding).filter(|_| !self.keep_runs) {
+            None => Ok(()),
+            Some(run) => Err(Refused::Run {
+                id: run[0],
+                n: run.len(),
+            }),
+        }
     }
 }
 
 enum Refused {
     Id(u32),
+    Run { id: u32, n: usize },
     Text(String),
 }
 
@@ -263,9 +343,12 @@ fn copy(from: &Path, given: &TokenFile, folder: &Path) -> Result<TokenFile, Corp
         return Ok(there);
     }
     let staging = Staging::beside(folder)?;
-    for split in Split::ALL {
-        let to = split_file(staging.path(), split);
-        fs::copy(split_file(from, split), &to).map_err(CorpusError::io("write", &to))?;
+    for file in Split::ALL
+        .into_iter()
+        .flat_map(|split| [split_file, documents_file].map(|name| move |folder: &Path| name(folder, split)))
+    {
+        let to = file(staging.path());
+        fs::copy(file(from), &to).map_err(CorpusError::io("write", &to))?;
         File::open(&to)
             .and_then(|file| file.sync_all())
             .map_err(CorpusError::io("write", &to))?;

@@ -1,65 +1,115 @@
-//! Documents in Parquet: each row of the column `text`, or of `input_ids` (lists of integers: tokens already),
-//! or of the only column of strings.
+//! Documents in Parquet: a row each, from the column that was asked for or that can be nothing else.
 
-use std::{fs::File, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use parquet::{
-    basic::{ConvertedType, LogicalType, Type as Physical},
+    basic::{ConvertedType, LogicalType, Repetition, Type as Physical},
     file::reader::{FileReader, SerializedFileReader},
-    record::Field,
+    record::{Field, Row},
     schema::types::{Type, TypePtr},
 };
+use serde_json::{Map, Value};
 
 use super::{
     CorpusError,
-    source::{Document, Sink},
+    choice::{self, Choice, Shape},
+    intake::{Intake, Place},
+    turns,
 };
+use crate::file;
 
-/// Hands on the document of each row, reading one row group's pages at a time.
-pub(super) fn rows(path: &Path, sink: Sink<'_>) -> Result<(), CorpusError> {
-    let file = File::open(path).map_err(CorpusError::io("open", path))?;
+/// Takes in each row, reading one row group's pages of the columns needed at a time.
+pub(super) fn rows(path: &Path, intake: &mut Intake<'_>) -> Result<(), CorpusError> {
+    let file = file::open(path).map_err(CorpusError::io("open", path))?;
     let unreadable = |place: &str, error: parquet::errors::ParquetError| {
         CorpusError::record(path, place, format!("not readable as Parquet: {error}"))
     };
     let reader = SerializedFileReader::new(file).map_err(|error| unreadable("the footer", error))?;
     let schema = reader.metadata().file_metadata().schema();
-    let column = column(schema).map_err(|message| CorpusError::record(path, "the schema", message))?;
-    let only_column = Type::group_type_builder(schema.name())
-        .with_fields(vec![Arc::clone(&column)])
+    let columns = columns(schema, intake).map_err(|message| CorpusError::record(path, "the schema", message))?;
+    let projection = Type::group_type_builder(schema.name())
+        .with_fields(columns)
         .build()
         .map_err(|error| unreadable("the schema", error))?;
     let rows = reader
-        .get_row_iter(Some(only_column))
+        .get_row_iter(Some(projection))
         .map_err(|error| unreadable("the schema", error))?;
-    for (index, row) in rows.enumerate() {
-        let place = || format!("row {index}");
-        let row = row.map_err(|error| unreadable(&place(), error))?;
-        let field = row.get_column_iter().next().map_or(&Field::Null, |(_, field)| field);
-        let read = document(field)
-            .map_err(|message| CorpusError::record(path, place(), format!("column '{}' {message}", column.name())))?;
-        sink(read)?;
+    for (number, row) in (0..).zip(rows) {
+        let place = Place {
+            path,
+            unit: "row",
+            number,
+        };
+        let row = row.map_err(|error| unreadable(&format!("row {number}"), error))?;
+        let record = object(&row).map_err(|message| place.refuse(message))?;
+        intake.record(place, record)?;
     }
     Ok(())
 }
 
-fn column(schema: &Type) -> Result<TypePtr, String> {
+/// The columns that are read: the one that holds the document, and the mask of token ids beside it.
+fn columns(schema: &Type, intake: &mut Intake<'_>) -> Result<Vec<TypePtr>, String> {
     let fields = schema.get_fields();
-    let named = |name: &str| fields.iter().find(|field| field.name() == name);
-    if let Some(text) = named("text").filter(|field| is_bytes(field)) {
-        return Ok(Arc::clone(text));
+    let names = || fields.iter().map(|field| field.name()).collect::<Vec<_>>().join(", ");
+    let name = match (intake.asked(), &intake.taken) {
+        (Some(name), _) => name.to_owned(),
+        (None, Some(taken)) => taken.name.clone(),
+        (None, None) => match choice::choose(&shapes(fields))? {
+            Choice::Field(taken) => intake.taken.insert(taken).name.clone(),
+            Choice::Nothing => return Err(format!("found the columns {}; expected one with text", names())),
+        },
+    };
+    let outermost = |field: &&TypePtr| {
+        let inside = name.strip_prefix(field.name());
+        inside.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    let column = fields.iter().find(outermost);
+    let column = column.ok_or_else(|| format!("found the columns {}; expected '{name}'", names()))?;
+    let mask = fields.iter().find(|field| field.name() == "attention_mask");
+    Ok([Some(column), mask].into_iter().flatten().map(Arc::clone).collect())
+}
+
+fn shapes(fields: &[TypePtr]) -> Vec<(&str, Shape)> {
+    fields.iter().map(|field| (field.name(), shape(field))).collect()
+}
+
+fn shape(field: &Type) -> Shape {
+    if field.is_primitive() {
+        // a column called text is one, also where the writer did not say that its bytes are UTF-8
+        let is_text = is_string(field) || (is_bytes(field) && field.name() == "text");
+        return if is_text { Shape::Text } else { Shape::Other };
     }
-    if let Some(ids) = named("input_ids").filter(|field| field.is_group()) {
-        return Ok(Arc::clone(ids));
+    let Some(element) = element(field) else {
+        return Shape::Object;
+    };
+    if element.is_primitive() {
+        return match element.get_physical_type() {
+            Physical::INT32 | Physical::INT64 => Shape::TokenIds,
+            _ => Shape::Array,
+        };
     }
-    let mut strings = fields.iter().filter(|field| is_string(field));
-    if let (Some(only), None) = (strings.next(), strings.next()) {
-        return Ok(Arc::clone(only));
+    let has = |name: &str| element.get_fields().iter().any(|field| field.name() == name);
+    if turns::is_message(has) {
+        Shape::Messages
+    } else {
+        Shape::Array
     }
-    let found: Vec<&str> = fields.iter().map(|field| field.name()).collect();
-    Err(format!(
-        "found the columns {}; expected 'text' (strings), or 'input_ids' (lists of integers), or just one column of strings",
-        found.join(", ")
-    ))
+}
+
+/// What a list holds, in the three levels that are written today or the two of old writers; none where the field is no list.
+fn element(field: &Type) -> Option<&Type> {
+    let [repeated] = field.get_fields() else { return None };
+    let info = repeated.get_basic_info();
+    if !info.has_repetition() || info.repetition() != Repetition::REPEATED {
+        return None;
+    }
+    match repeated.is_group() {
+        true => match repeated.get_fields() {
+            [only] => Some(only),
+            _ => Some(repeated),
+        },
+        false => Some(repeated),
+    }
 }
 
 fn is_bytes(field: &Type) -> bool {
@@ -72,34 +122,34 @@ fn is_string(field: &Type) -> bool {
         && (info.converted_type() == ConvertedType::UTF8 || matches!(info.logical_type_ref(), Some(LogicalType::String)))
 }
 
-fn document(field: &Field) -> Result<Document, String> {
-    match field {
-        Field::Str(text) => Ok(Document::Text(text.clone())),
-        Field::Bytes(bytes) => match std::str::from_utf8(bytes.data()) {
-            Ok(text) => Ok(Document::Text(text.to_owned())),
-            Err(error) => Err(format!("is not UTF-8 at byte {}", error.valid_up_to())),
-        },
-        Field::ListInternal(list) => list
-            .elements()
-            .iter()
-            .map(token)
-            .collect::<Result<_, _>>()
-            .map(Document::Tokens),
-        other => Err(format!("holds {other}; expected a string or a list of token ids")),
-    }
+fn object(row: &Row) -> Result<Value, String> {
+    let fields = row.get_column_iter().map(|(name, field)| {
+        let value = value(field).map_err(|message| format!("column '{name}' {message}"))?;
+        Ok((name.clone(), value))
+    });
+    fields.collect::<Result<Map<_, _>, String>>().map(Value::Object)
 }
 
-fn token(field: &Field) -> Result<u32, String> {
-    let id = match field {
-        Field::Byte(id) => u32::try_from(*id).ok(),
-        Field::Short(id) => u32::try_from(*id).ok(),
-        Field::Int(id) => u32::try_from(*id).ok(),
-        Field::Long(id) => u32::try_from(*id).ok(),
-        Field::UByte(id) => Some(u32::from(*id)),
-        Field::UShort(id) => Some(u32::from(*id)),
-        Field::UInt(id) => Some(*id),
-        Field::ULong(id) => u32::try_from(*id).ok(),
-        _ => None,
-    };
-    id.ok_or_else(|| format!("holds {field} in a list; expected token ids"))
+fn value(field: &Field) -> Result<Value, String> {
+    Ok(match field {
+        Field::Null => Value::Null,
+        Field::Str(text) => Value::from(text.as_str()),
+        Field::Bytes(bytes) => match std::str::from_utf8(bytes.data()) {
+            Ok(text) => Value::from(text),
+            Err(error) => return Err(format!("is not UTF-8 at byte {}", error.valid_up_to())),
+        },
+        Field::Bool(is) => Value::from(*is),
+        Field::Byte(n) => Value::from(*n),
+        Field::Short(n) => Value::from(*n),
+        Field::Int(n) => Value::from(*n),
+        Field::Long(n) => Value::from(*n),
+        Field::UByte(n) => Value::from(*n),
+        Field::UShort(n) => Value::from(*n),
+        Field::UInt(n) => Value::from(*n),
+        Field::ULong(n) => Value::from(*n),
+        Field::Group(row) => object(row)?,
+        Field::ListInternal(list) => Value::Array(list.elements().iter().map(value).collect::<Result<_, _>>()?),
+        // a number that is not whole, a date, a map: no document is made of it, and it may stand beside one
+        _ => Value::from(0),
+    })
 }

@@ -1,17 +1,19 @@
 //! A corpus as it lies on disk: which files it has, of which format, their hash, and the documents in them.
 
 use std::{
-    fmt,
-    fs::{self, File},
+    fmt, fs,
     io::{self, Read},
     path::{Path, PathBuf},
 };
 
+use api::{CorpusReading, CorpusSummary, Excerpt};
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{CorpusError, TokenFile, json, rows, text};
+use crate::file;
+
+use super::{CorpusError, Split, TokenFile, intake::Intake, json, rows, spellings::Spellings, table, text};
 
 /// What the files of a corpus are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -23,6 +25,10 @@ pub enum Format {
     JsonLines,
     /// One JSON array.
     JsonArray,
+    /// A table with commas between its columns.
+    Csv,
+    /// A table with tabs between its columns.
+    Tsv,
     /// Apache Parquet.
     Parquet,
     /// A folder that [`super::pack`] wrote.
@@ -35,6 +41,8 @@ impl fmt::Display for Format {
             Format::Text => "text",
             Format::JsonLines => "json_lines",
             Format::JsonArray => "json_array",
+            Format::Csv => "csv",
+            Format::Tsv => "tsv",
             Format::Parquet => "parquet",
             Format::TokenFile => "token_file",
         })
@@ -53,15 +61,39 @@ pub struct CorpusFacts {
     /// SHA-256 in hexadecimal: of the file's bytes, as `sha256sum FILE` prints it, or of the lines
     /// `HASH  NAME` that it prints for a folder's files, in the order of their names.
     pub hash: String,
+    /// What was read.
+    pub summary: CorpusSummary,
+}
+
+/// A corpus' files, and how they are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CorpusFiles {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// How it is read.
+    pub reading: CorpusReading,
+}
+
+impl<P: AsRef<Path>> From<P> for CorpusFiles {
+    /// Read as the files themselves say.
+    fn from(path: P) -> Self {
+        Self {
+            path: path.as_ref().to_owned(),
+            reading: CorpusReading::default(),
+        }
+    }
 }
 
 /// What a file or a folder of files is, told by extension and content. Every document is read, so that whatever is
-/// wrong with one is said here rather than when training starts.
+/// wrong with one is said here rather than when training starts. `spellings` are words that are counted in the text beside those that
+/// are known to be special tokens.
 ///
 /// # Errors
 /// A file that cannot be read, is of no known format, or holds a record that is no document; no document at all.
-pub fn inspect(path: &Path) -> Result<CorpusFacts, CorpusError> {
-    let source = Source::find(path)?;
+pub fn inspect(files: impl Into<CorpusFiles>, spellings: &[String]) -> Result<CorpusFacts, CorpusError> {
+    let CorpusFiles { path, reading } = files.into();
+    let path = path.as_path();
+    let source = Source::find(path, reading)?;
     let hash = source.hash()?;
     if source.format == Format::TokenFile {
         let file = TokenFile::open(path)?;
@@ -73,12 +105,25 @@ pub fn inspect(path: &Path) -> Result<CorpusFacts, CorpusError> {
             n_documents,
             n_bytes,
             hash,
+            summary: CorpusSummary {
+                n_read: n_documents,
+                first: vec![Excerpt::Tokens(excerpt(file.context(Split::Train, 0)))],
+                ..CorpusSummary::default()
+            },
         });
     }
-    let (mut n_documents, mut n_bytes) = (0, 0);
-    source.each_document(&mut |document| {
+    let spellings = Spellings::known(spellings)?;
+    let mut counts = spellings.none();
+    let (mut n_documents, mut n_bytes, mut first) = (0, 0, Vec::new());
+    let read = source.each_document(&mut |document| {
         n_documents += 1;
         n_bytes += document.content().len() as u64;
+        if let Document::Text(text) = &document {
+            spellings.count(text, &mut counts);
+        }
+        if first.len() < EXCERPTS {
+            first.push(document.excerpt());
+        }
         Ok(())
     })?;
     Ok(CorpusFacts {
@@ -86,7 +131,24 @@ pub fn inspect(path: &Path) -> Result<CorpusFacts, CorpusError> {
         n_documents,
         n_bytes,
         hash,
+        summary: CorpusSummary {
+            spellings: spellings.found(&counts),
+            first,
+            ..read
+        },
     })
+}
+
+/// Documents whose beginnings are kept.
+const EXCERPTS: usize = 3;
+/// Characters of a beginning, and lines.
+const EXCERPT_CHARS: usize = 300;
+const EXCERPT_LINES: usize = 4;
+/// Token ids of a beginning.
+const EXCERPT_TOKENS: usize = 64;
+
+fn excerpt(ids: &[u32]) -> Vec<u32> {
+    ids[..ids.len().min(EXCERPT_TOKENS)].to_vec()
 }
 
 /// A document before it is packed.
@@ -106,7 +168,17 @@ impl Document {
         }
     }
 
-    fn is_blank(&self) -> bool {
+    fn excerpt(&self) -> Excerpt {
+        match self {
+            Document::Text(text) => {
+                let lines: String = text.trim_start().split_inclusive('\n').take(EXCERPT_LINES).collect();
+                Excerpt::Text(lines.trim_end().chars().take(EXCERPT_CHARS).collect())
+            }
+            Document::Tokens(ids) => Excerpt::Tokens(excerpt(ids)),
+        }
+    }
+
+    pub fn is_blank(&self) -> bool {
         match self {
             Document::Text(text) => text.trim().is_empty(),
             Document::Tokens(ids) => ids.is_empty(),
@@ -123,10 +195,11 @@ pub(super) struct Source {
     path: PathBuf,
     files: Vec<PathBuf>,
     pub format: Format,
+    pub reading: CorpusReading,
 }
 
 impl Source {
-    pub fn find(path: &Path) -> Result<Source, CorpusError> {
+    pub fn find(path: &Path, reading: CorpusReading) -> Result<Source, CorpusError> {
         let about = fs::metadata(path).map_err(CorpusError::io("open", path))?;
         if !about.is_dir() {
             let format = format_of(path)?;
@@ -134,6 +207,7 @@ impl Source {
                 path: path.to_owned(),
                 files: vec![path.to_owned()],
                 format,
+                reading,
             });
         }
         let mut files = Vec::new();
@@ -143,6 +217,7 @@ impl Source {
                 path: path.to_owned(),
                 files,
                 format: Format::TokenFile,
+                reading,
             });
         }
         walk(path, 0, &mut is_corpus_file, &mut files)?;
@@ -166,6 +241,7 @@ impl Source {
             path: path.to_owned(),
             files,
             format,
+            reading,
         })
     }
 
@@ -181,27 +257,27 @@ impl Source {
         Ok(hex::encode(all.finalize()))
     }
 
-    /// Hands on every document that is not blank, in order. A corpus without any is an error.
-    pub fn each_document(&self, sink: Sink<'_>) -> Result<(), CorpusError> {
-        let mut found = false;
-        let mut sink = |document: Document| {
-            if document.is_blank() {
-                return Ok(());
-            }
-            found = true;
-            sink(document)
-        };
+    /// Hands on every document that is not blank, in order, and says what was read. A corpus without any is an error.
+    pub fn each_document(&self, sink: Sink<'_>) -> Result<CorpusSummary, CorpusError> {
+        let mut intake = Intake::new(&self.reading, sink);
+        if let (Some(field), Format::Text) = (intake.asked(), self.format) {
+            return Err(CorpusError::PlainText {
+                path: self.path.clone(),
+                field: field.to_owned(),
+            });
+        }
         for path in &self.files {
             match self.format {
-                Format::Parquet => rows::rows(path, &mut sink)?,
+                Format::Parquet => rows::rows(path, &mut intake)?,
                 Format::Text => {
                     let file = Mapped::open(path)?;
                     for document in text::documents(file.text()?, self.files.len() == 1) {
-                        sink(Document::Text(document))?;
+                        intake.text(document)?;
                     }
                 }
-                Format::JsonLines => json::lines(path, Mapped::open(path)?.text()?, &mut sink)?,
-                Format::JsonArray => json::array(path, Mapped::open(path)?.text()?, &mut sink)?,
+                Format::JsonLines => json::lines(path, Mapped::open(path)?.text()?, &mut intake)?,
+                Format::JsonArray => json::array(path, Mapped::open(path)?.text()?, &mut intake)?,
+                Format::Csv | Format::Tsv => table::rows(path, Mapped::open(path)?.text()?, self.format, &mut intake)?,
                 Format::TokenFile => {
                     return Err(CorpusError::token_file(
                         &self.path,
@@ -210,11 +286,17 @@ impl Source {
                 }
             }
         }
-        if found {
-            Ok(())
-        } else {
-            Err(CorpusError::Empty { path: self.path.clone() })
+        if intake.n_read == 0 {
+            return Err(intake.nothing(&self.path));
         }
+        Ok(CorpusSummary {
+            n_read: intake.n_read,
+            skipped: intake.skipped(),
+            n_surrogates: intake.n_surrogates,
+            n_masked: intake.n_masked,
+            field: intake.taken,
+            ..CorpusSummary::default()
+        })
     }
 }
 
@@ -226,7 +308,7 @@ struct Mapped<'a> {
 
 impl<'a> Mapped<'a> {
     fn open(path: &'a Path) -> Result<Self, CorpusError> {
-        let file = File::open(path).map_err(CorpusError::io("open", path))?;
+        let file = file::open(path).map_err(CorpusError::io("open", path))?;
         // SAFETY: nothing here writes to a source; that nobody else shortens or edits it while it is read is asked of
         // whoever gives it, as by every program that maps files.
         #[allow(unsafe_code)]
@@ -246,7 +328,7 @@ impl<'a> Mapped<'a> {
 
 /// SHA-256 of a file's bytes, in hexadecimal.
 pub fn file_hash(path: &Path) -> Result<String, CorpusError> {
-    let mut file = File::open(path).map_err(CorpusError::io("open", path))?;
+    let mut file = file::open(path).map_err(CorpusError::io("open", path))?;
     let mut hasher = Sha256::new();
     io::copy(&mut file, &mut hasher).map_err(CorpusError::io("read", path))?;
     Ok(hex::encode(hasher.finalize()))
@@ -289,7 +371,7 @@ fn is_corpus_file(path: &Path) -> bool {
     let aside = ["readme", "license", "licence"];
     matches!(
         extension(path).as_str(),
-        "txt" | "text" | "json" | "jsonl" | "ndjson" | "parquet"
+        "txt" | "text" | "json" | "jsonl" | "ndjson" | "csv" | "tsv" | "parquet"
     ) && !about.contains(&name.as_str())
         && !aside.iter().any(|start| name.starts_with(start))
 }
@@ -300,7 +382,7 @@ fn extension(path: &Path) -> String {
 
 fn format_of(path: &Path) -> Result<Format, CorpusError> {
     let mut start = Vec::new();
-    let file = File::open(path).map_err(CorpusError::io("open", path))?;
+    let file = file::open(path).map_err(CorpusError::io("open", path))?;
     file.take(4096)
         .read_to_end(&mut start)
         .map_err(CorpusError::io("read", path))?;
@@ -337,6 +419,9 @@ fn format_of(path: &Path) -> Result<Format, CorpusError> {
         .collect();
     match (extension.as_str(), visible.as_slice()) {
         ("txt" | "text", _) => Ok(Format::Text),
+        ("csv" | "tsv", []) => Err(CorpusError::Empty { path: path.to_owned() }),
+        ("csv", _) => Ok(Format::Csv),
+        ("tsv", _) => Ok(Format::Tsv),
         (_, []) => Err(CorpusError::Empty { path: path.to_owned() }),
         ("json" | "jsonl" | "ndjson", [b'[', ..]) => Ok(Format::JsonArray),
         ("json" | "jsonl" | "ndjson", [b'{' | b'"', ..]) => Ok(Format::JsonLines),

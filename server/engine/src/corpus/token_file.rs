@@ -1,16 +1,15 @@
 //! A packed corpus on disk: a folder with `manifest.json` and, for each split, the contexts one after another in
-//! `train.bin`, `validation.bin` and `held_out.bin`: token ids as little-endian u32, [n_contexts, n_ctx], memory-mapped.
+//! `train.bin`, `validation.bin` and `held_out.bin`: token ids as little-endian u32, [n_contexts, n_ctx], memory-mapped. Beside each,
+//! in `train.documents.bin` and so on, where its documents begin: positions in it, ascending, as little-endian u64.
 
-use std::{
-    fs::{self, File},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{CorpusError, Format, Split, SplitBy};
+use crate::file;
 
 #[cfg(target_endian = "big")]
 compile_error!("token files are little-endian and read in place");
@@ -29,6 +28,9 @@ pub struct Manifest {
     pub tokenizer_hash: String,
     /// How documents became contexts.
     pub packing: api::Packing,
+    /// How the source was read.
+    #[serde(default)]
+    pub reading: api::CorpusReading,
     /// Entries of the model's vocabulary; every id is below.
     pub d_vocab: usize,
     /// The token that opens a document or a context, where the tokenizer has one.
@@ -47,6 +49,9 @@ pub struct Manifest {
     pub held_out: SplitManifest,
     /// Tokens at the ends of the splits' texts that did not fill a context.
     pub n_dropped_tokens: u64,
+    /// Spellings of the tokenizer's special tokens in the text, which were tokenised as text.
+    #[serde(default)]
+    pub spellings: Vec<api::Spelling>,
 }
 
 /// One split of a token file.
@@ -61,11 +66,13 @@ pub struct SplitManifest {
     pub n_tokens: u64,
     /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
+    /// SHA-256 of the file of its documents' beginnings, in hexadecimal.
+    pub documents_sha256: String,
 }
 
 impl Manifest {
     /// The version written.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 
     /// The splits, in the order of [`Split::ALL`].
     pub fn splits(&self) -> [&SplitManifest; 3] {
@@ -79,18 +86,18 @@ impl Manifest {
 
     fn read(folder: &Path) -> Result<Manifest, CorpusError> {
         let path = folder.join(MANIFEST);
-        let bytes = fs::read(&path).map_err(CorpusError::io("read", &path))?;
-        let manifest: Manifest = serde_json::from_slice(&bytes)
-            .map_err(|error| CorpusError::token_file(&path, format!("not a manifest: {error}; pack the corpus again")))?;
-        if manifest.version != Manifest::VERSION {
+        let bytes = file::read(&path).map_err(CorpusError::io("read", &path))?;
+        let wrong = |error| CorpusError::token_file(&path, format!("not a manifest: {error}; pack the corpus again"));
+        let fields: serde_json::Value = serde_json::from_slice(&bytes).map_err(wrong)?;
+        // the version first: another one has other fields
+        if let Some(version) = fields.get("version").filter(|version| **version != Manifest::VERSION) {
             let message = format!(
-                "version is {}; this program reads {}; pack the corpus again",
-                manifest.version,
+                "version is {version}; this program reads {}; pack the corpus again",
                 Manifest::VERSION
             );
             return Err(CorpusError::token_file(&path, message));
         }
-        Ok(manifest)
+        serde_json::from_value(fields).map_err(wrong)
     }
 }
 
@@ -100,11 +107,16 @@ pub(super) fn split_file(folder: &Path, split: Split) -> PathBuf {
     folder.join(format!("{}.bin", split.name()))
 }
 
+pub(super) fn documents_file(folder: &Path, split: Split) -> PathBuf {
+    folder.join(format!("{}.documents.bin", split.name()))
+}
+
 /// A token file, open and checked.
 #[derive(Debug)]
 pub struct TokenFile {
     manifest: Manifest,
     splits: [Mmap; 3],
+    starts: [Vec<u64>; 3],
 }
 
 impl TokenFile {
@@ -115,8 +127,11 @@ impl TokenFile {
     pub fn open(folder: &Path) -> Result<Self, CorpusError> {
         let manifest = Manifest::read(folder)?;
         let [train, validation, held_out] = Split::ALL.map(|split| map_split(folder, split, &manifest));
+        let splits = [train?, validation?, held_out?];
+        let [train, validation, held_out] = Split::ALL.map(|split| read_starts(folder, split, &manifest));
         Ok(Self {
-            splits: [train?, validation?, held_out?],
+            splits,
+            starts: [train?, validation?, held_out?],
             manifest,
         })
     }
@@ -142,6 +157,12 @@ impl TokenFile {
         &ids[index * n_ctx..(index + 1) * n_ctx]
     }
 
+    /// Where the documents of a split begin, among the tokens of its contexts, ascending. The split's first tokens may be the end of a
+    /// document that begins in no context of it.
+    pub fn starts(&self, split: Split) -> &[u64] {
+        &self.starts[split as usize]
+    }
+
     /// Whether `folder` seems to be a token file.
     pub(super) fn is_at(folder: &Path) -> bool {
         folder.join(MANIFEST).is_file() && Split::ALL.iter().any(|split| split_file(folder, *split).is_file())
@@ -159,7 +180,7 @@ fn map_split(folder: &Path, split: Split, manifest: &Manifest) -> Result<Mmap, C
             counts.n_contexts, counts.n_tokens, manifest.packing.n_ctx
         ));
     }
-    let file = File::open(&path).map_err(CorpusError::io("open", &path))?;
+    let file = file::open(&path).map_err(CorpusError::io("open", &path))?;
     let length = file.metadata().map_err(CorpusError::io("open", &path))?.len();
     if Some(length) != counts.n_tokens.checked_mul(4) {
         return wrong(format!(
@@ -179,4 +200,21 @@ fn map_split(folder: &Path, split: Split, manifest: &Manifest) -> Result<Mmap, C
         ));
     }
     Ok(bytes)
+}
+
+fn read_starts(folder: &Path, split: Split, manifest: &Manifest) -> Result<Vec<u64>, CorpusError> {
+    let path = documents_file(folder, split);
+    let counts = manifest.split(split);
+    let bytes = file::read(&path).map_err(CorpusError::io("read", &path))?;
+    if hex::encode(Sha256::digest(&bytes)) != counts.documents_sha256 {
+        return Err(CorpusError::token_file(&path, "it was changed; pack the corpus again"));
+    }
+    let (starts, rest) = bytes.as_chunks();
+    let starts: Vec<u64> = starts.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
+    let is_ascending = starts.is_sorted_by(|one, next| one < next);
+    if !rest.is_empty() || !is_ascending || starts.last().is_some_and(|last| *last >= counts.n_tokens) {
+        let message = "it holds no ascending positions within the split; pack the corpus again";
+        return Err(CorpusError::token_file(&path, message));
+    }
+    Ok(starts)
 }

@@ -1,14 +1,15 @@
 //! The tokenizer of a language model: read, fitted to the model's vocabulary, and its special tokens.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tokenizers::Tokenizer;
+use tokenizers::{AddedToken, Tokenizer};
 
-use super::{CorpusError, normaliser::Growth};
+use super::{CorpusError, normaliser::Growth, spellings::encode_spelt};
+use crate::{
+    file,
+    json::{self, NonFinite},
+};
 
 /// The tokens of a tokenizer that are not text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,20 +72,23 @@ pub(super) fn load(path: &Path, d_vocab: usize) -> Result<Tokenizer, CorpusError
     }
 }
 
-/// The tokens of a text, without those that a tokenizer's own template adds.
+/// The tokens of a text, without those that a tokenizer's own template adds, and without special tokens that are only spelt in it.
 ///
 /// # Errors
 /// A text that the normaliser makes too much of, one that cannot be tokenised, and one with a token that a model of `d_vocab` tokens has
 /// not: its name and id.
 pub fn text_ids(tokenizer: &Tokenizer, text: &str, d_vocab: usize) -> Result<Vec<u32>, String> {
     Growth::by_rules(tokenizer)?.check(tokenizer, text)?;
-    let encoded = tokenizer.encode_fast(text, false).map_err(|error| error.to_string())?;
-    match encoded.get_ids().iter().find(|id| **id as usize >= d_vocab) {
+    let added = tokenizer.get_added_tokens_decoder().into_iter();
+    let mut special: Vec<u32> = added.filter(|(_, token)| token.special).map(|(id, _)| id).collect();
+    special.sort_unstable();
+    let ids = encode_spelt(tokenizer, text, &special).map_err(|error| error.to_string())?;
+    match ids.iter().find(|id| **id as usize >= d_vocab) {
         Some(id) => Err(format!(
             "it has the token {} (id {id}), and the model's vocabulary has {d_vocab} entries",
             named(tokenizer, *id).unwrap_or_default()
         )),
-        None => Ok(encoded.get_ids().to_vec()),
+        None => Ok(ids),
     }
 }
 
@@ -93,13 +97,15 @@ pub(super) fn named(tokenizer: &Tokenizer, id: u32) -> Option<String> {
     Some(format!("'{}'", tokenizer.id_to_token(id)?))
 }
 
-fn read(path: &Path) -> Result<Tokenizer, CorpusError> {
-    let bytes = fs::read(path).map_err(CorpusError::io("read", path))?;
+pub(super) fn read(path: &Path) -> Result<Tokenizer, CorpusError> {
+    let bytes = file::read(path).map_err(CorpusError::io("read", path))?;
     let not_one = |error: tokenizers::Error| CorpusError::tokenizer(path, format!("not a tokenizer: {error}"));
     let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(not_one)?;
     // a corpus is cut by us, and never filled up
     tokenizer.with_padding(None);
     tokenizer.with_truncation(None).map_err(not_one)?;
+    // what is written in a text is text, also where it is spelt as a special token is
+    tokenizer.set_encode_special_tokens(true);
     Ok(tokenizer)
 }
 
@@ -121,6 +127,20 @@ pub(super) fn special_tokens_of(tokenizer: Option<&Tokenizer>, folder: &Path) ->
     all.sort_unstable();
     all.dedup();
     Ok(SpecialTokens { bos, eos, all })
+}
+
+/// Has `tokenizer` know BOS and EOS as special, which it need not where only the files beside it name them: else they would be found in
+/// text.
+pub(super) fn mark_special(tokenizer: &mut Tokenizer, special: &SpecialTokens) -> Result<(), tokenizers::Error> {
+    let added = tokenizer.get_added_tokens_decoder();
+    let unmarked = [special.bos, special.eos].into_iter().flatten().filter_map(|id| {
+        let token = added.get(&id).filter(|token| !token.special)?;
+        Some(AddedToken {
+            special: true,
+            ..token.clone()
+        })
+    });
+    tokenizer.add_special_tokens(unmarked.collect::<Vec<_>>()).map(|_| ())
 }
 
 type JsonFile = (PathBuf, Option<Value>);
@@ -164,8 +184,8 @@ fn opening_or_closing(
 }
 
 fn optional_json(path: &Path) -> Result<Option<Value>, CorpusError> {
-    match fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
+    match file::read(path) {
+        Ok(bytes) => json::from_slice(&bytes, NonFinite::Named)
             .map(Some)
             .map_err(|error| CorpusError::tokenizer(path, format!("not JSON: {error}"))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

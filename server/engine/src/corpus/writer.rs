@@ -9,7 +9,11 @@ use std::{
 use api::{BosPolicy, EosPolicy, Packing};
 use sha2::{Digest, Sha256};
 
-use super::{CorpusError, SpecialTokens, Split, SplitManifest, split::Assignment, token_file::split_file};
+use super::{
+    CorpusError, SpecialTokens, Split, SplitManifest,
+    split::Assignment,
+    token_file::{documents_file, split_file},
+};
 
 /// Corpora with more documents than this are never dealt out again: their splits hold thousands each.
 const FEW: usize = 100_000;
@@ -64,8 +68,9 @@ pub(super) struct Writer<'a> {
     layout: Layout,
     assignment: &'a Assignment,
     files: [SplitWriter; 3],
-    /// Of each split's text, what does not fill a context yet.
+    /// Of each split's text, what does not fill a context yet, and where documents begin in it.
     pending: [Vec<u32>; 3],
+    starts: [Vec<usize>; 3],
     /// Contexts cut from each split's text.
     n_cut: [u64; 3],
     n_documents: [u64; 3],
@@ -76,12 +81,13 @@ pub(super) struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     pub fn new(folder: &Path, layout: Layout, assignment: &'a Assignment) -> Result<Self, CorpusError> {
-        let [train, validation, held_out] = Split::ALL.map(|split| SplitWriter::create(split_file(folder, split)));
+        let [train, validation, held_out] = Split::ALL.map(|split| SplitWriter::create(folder, split, layout.n_ctx));
         Ok(Writer {
             layout,
             assignment,
             files: [train?, validation?, held_out?],
             pending: Default::default(),
+            starts: Default::default(),
             n_cut: [0; 3],
             n_documents: [0; 3],
             n_tokens: 0,
@@ -101,28 +107,33 @@ impl<'a> Writer<'a> {
         }
 
         let pending = &mut self.pending[split as usize];
+        let starts = &mut self.starts[split as usize];
+        starts.push(pending.len());
         pending.extend_from_slice(ids);
-        let mut contexts = pending.chunks_exact(self.layout.context_text());
-        for context in &mut contexts {
+        let context_text = self.layout.context_text();
+        let mut n_written = 0;
+        for context in pending.chunks_exact(context_text) {
             let n_cut = &mut self.n_cut[split as usize];
             let to = self.assignment.of_context(split, *n_cut);
             *n_cut += 1;
-            self.files[to as usize].write(self.layout.opens_context, context)?;
+            let n_inside = starts.partition_point(|start| *start < n_written + context_text);
+            let inside = starts.drain(..n_inside).map(|start| start - n_written);
+            self.files[to as usize].write(self.layout.opens_context, context, inside)?;
+            n_written += context_text;
         }
-        let left = contexts.remainder().len();
-        pending.drain(..pending.len() - left);
+        pending.drain(..n_written);
+        starts.iter_mut().for_each(|start| *start -= n_written);
         Ok(())
     }
 
     pub fn finish(self) -> Result<Packed, CorpusError> {
         let n_dropped = self.pending.iter().map(|pending| pending.len() as u64).sum();
         let [train, validation, held_out] = self.files;
-        let n_ctx = self.layout.n_ctx as u64;
         Ok(Packed {
             splits: [
-                train.finish(self.n_documents[0], n_ctx)?,
-                validation.finish(self.n_documents[1], n_ctx)?,
-                held_out.finish(self.n_documents[2], n_ctx)?,
+                train.finish(self.n_documents[0])?,
+                validation.finish(self.n_documents[1])?,
+                held_out.finish(self.n_documents[2])?,
             ],
             n_tokens: self.n_tokens,
             n_dropped,
@@ -131,46 +142,76 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// The file of a split, and its checksum as it grows.
+/// The files of a split: its contexts, and where its documents begin.
 struct SplitWriter {
-    path: PathBuf,
-    file: BufWriter<File>,
-    hasher: Sha256,
+    tokens: Hashed,
+    starts: Hashed,
+    n_ctx: usize,
     n_contexts: u64,
 }
 
 impl SplitWriter {
-    fn create(path: PathBuf) -> Result<Self, CorpusError> {
-        let file = File::create(&path).map_err(CorpusError::io("create", &path))?;
+    fn create(folder: &Path, split: Split, n_ctx: usize) -> Result<Self, CorpusError> {
         Ok(Self {
-            file: BufWriter::with_capacity(1 << 20, file),
-            hasher: Sha256::new(),
+            tokens: Hashed::create(split_file(folder, split))?,
+            starts: Hashed::create(documents_file(folder, split))?,
+            n_ctx,
             n_contexts: 0,
-            path,
         })
     }
 
-    fn write(&mut self, first: Option<u32>, text: &[u32]) -> Result<(), CorpusError> {
-        for ids in [first.as_slice(), text] {
-            let bytes: &[u8] = bytemuck::cast_slice(ids);
-            self.hasher.update(bytes);
-            self.file.write_all(bytes).map_err(CorpusError::io("write", &self.path))?;
+    /// A context: the token that opens it, its text, and where in the text documents begin.
+    fn write(&mut self, opens: Option<u32>, text: &[u32], starts: impl Iterator<Item = usize>) -> Result<(), CorpusError> {
+        for ids in [opens.as_slice(), text] {
+            self.tokens.write(bytemuck::cast_slice(ids))?;
+        }
+        let first = self.n_contexts * self.n_ctx as u64 + opens.iter().len() as u64;
+        for start in starts {
+            self.starts.write(&(first + start as u64).to_le_bytes())?;
         }
         self.n_contexts += 1;
         Ok(())
     }
 
-    pub fn finish(self, n_documents: u64, n_ctx: u64) -> Result<SplitManifest, CorpusError> {
+    fn finish(self, n_documents: u64) -> Result<SplitManifest, CorpusError> {
+        Ok(SplitManifest {
+            n_documents,
+            n_contexts: self.n_contexts,
+            n_tokens: self.n_contexts * self.n_ctx as u64,
+            sha256: self.tokens.finish()?,
+            documents_sha256: self.starts.finish()?,
+        })
+    }
+}
+
+/// A file, and its checksum as it grows.
+struct Hashed {
+    path: PathBuf,
+    file: BufWriter<File>,
+    hasher: Sha256,
+}
+
+impl Hashed {
+    fn create(path: PathBuf) -> Result<Self, CorpusError> {
+        let file = File::create(&path).map_err(CorpusError::io("create", &path))?;
+        Ok(Self {
+            file: BufWriter::with_capacity(1 << 20, file),
+            hasher: Sha256::new(),
+            path,
+        })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), CorpusError> {
+        self.hasher.update(bytes);
+        self.file.write_all(bytes).map_err(CorpusError::io("write", &self.path))
+    }
+
+    fn finish(self) -> Result<String, CorpusError> {
         let file = self
             .file
             .into_inner()
             .map_err(|error| CorpusError::io("write", &self.path)(error.into_error()))?;
         file.sync_all().map_err(CorpusError::io("write", &self.path))?;
-        Ok(SplitManifest {
-            n_documents,
-            n_contexts: self.n_contexts,
-            n_tokens: self.n_contexts * n_ctx,
-            sha256: hex::encode(self.hasher.finalize()),
-        })
+        Ok(hex::encode(self.hasher.finalize()))
     }
 }

@@ -169,7 +169,7 @@ fn refuse(path: &Path, message: String) -> DictionaryError {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, DictionaryError> {
-    std::fs::read(path).map_err(|source| DictionaryError::Io {
+    crate::file::read(path).map_err(|source| DictionaryError::Io {
         path: path.display().to_string(),
         source,
     })

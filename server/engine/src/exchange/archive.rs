@@ -64,7 +64,7 @@ impl Archive {
     /// # Errors
     /// A file that cannot be read, or that is no archive.
     pub fn open(path: &Path) -> Result<Self, DictionaryError> {
-        let mut file = File::open(path).map_err(|e| io(path, e))?;
+        let mut file = crate::file::open(path).map_err(|e| io(path, e))?;
         let length = file.metadata().map_err(|e| io(path, e))?.len();
         let tail = length.min((END_LENGTH + 0xffff) as u64);
         let tail = read_at(&mut file, length - tail, tail).map_err(|e| io(path, e))?;
@@ -146,7 +146,7 @@ impl Archive {
         let path = &self.path;
         let damaged = |what: &str| refuse(path, format!("entry '{name}' {what}"));
         let entry = self.entries.get(name).ok_or_else(|| damaged("is missing"))?;
-        let mut file = File::open(path).map_err(|e| io(path, e))?;
+        let mut file = crate::file::open(path).map_err(|e| io(path, e))?;
         let length = file.metadata().map_err(|e| io(path, e))?.len();
         let header = read_at(&mut file, entry.header, LOCAL_LENGTH).map_err(|_| damaged("is cut off"))?;
         if u32_at(&header, 0) != Some(LOCAL) {

@@ -30,8 +30,9 @@ impl Fields {
     /// # Errors
     /// A file that cannot be read, or holds no JSON object.
     pub fn open(path: &Path) -> Result<Self, DictionaryError> {
-        let bytes = std::fs::read(path).map_err(|e| io(path, e))?;
-        let fields = serde_json::from_slice(&bytes).map_err(|e| refuse(path, format!("not a JSON object: {e}")))?;
+        let bytes = crate::file::read(path).map_err(|e| io(path, e))?;
+        let fields = crate::json::from_slice(&bytes, crate::json::NonFinite::Named)
+            .map_err(|e| refuse(path, format!("not a JSON object: {e}")))?;
         Ok(Self::new(path, fields))
     }
 

@@ -4,7 +4,6 @@
 use safetensors::{Dtype, SafeTensors};
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -102,7 +101,7 @@ impl Tensors {
     /// # Errors
     /// A file that cannot be read, or is none.
     pub fn open(path: &Path) -> Result<Self, DictionaryError> {
-        let bytes = fs::read(path).map_err(|e| io(path, e))?;
+        let bytes = crate::file::read(path).map_err(|e| io(path, e))?;
         let tensors = SafeTensors::deserialize(&bytes).map_err(|e| refuse(path, format!("not a safetensors file: {e}")))?;
         let array = |(name, view): (String, safetensors::tensor::TensorView<'_>)| {
             let array = Array {

@@ -32,7 +32,7 @@ impl Saved {
         let head = {
             use std::io::Read as _;
             let mut head = [0; 4];
-            let mut file = std::fs::File::open(path).map_err(|e| io(path, e))?;
+            let mut file = crate::file::open(path).map_err(|e| io(path, e))?;
             file.read(&mut head).map(|n| head[..n].to_vec()).map_err(|e| io(path, e))?
         };
         if head.first() == Some(&0x80) {

@@ -21,7 +21,7 @@ struct Line<'a> {
 /// # Errors
 /// A file that cannot be read, and lines that are beyond what is read here.
 pub fn open(path: &Path) -> Result<Fields, DictionaryError> {
-    let text = std::fs::read_to_string(path).map_err(|e| io(path, e))?;
+    let text = crate::file::read_to_string(path).map_err(|e| io(path, e))?;
     let fields = parse(&text).map_err(|message| refuse(path, message))?;
     Ok(Fields::new(path, fields))
 }

@@ -13,7 +13,6 @@ use safetensors::{Dtype, SafeTensors};
 use std::{
     cell::Cell,
     collections::{BTreeSet, HashMap},
-    fs::{self, File},
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
@@ -273,7 +272,7 @@ pub(super) fn weight_files(folder: &Path) -> Result<Vec<PathBuf>, ModelError> {
     struct Index {
         weight_map: HashMap<String, String>,
     }
-    let bytes = fs::read(&index).map_err(|source| ModelError::Read {
+    let bytes = crate::file::read(&index).map_err(|source| ModelError::Read {
         path: index.clone(),
         source,
     })?;
@@ -301,7 +300,7 @@ fn map(path: &Path) -> Result<Mmap, ModelError> {
         path: path.to_owned(),
         source,
     };
-    let file = File::open(path).map_err(read)?;
+    let file = crate::file::open(path).map_err(read)?;
     // SAFETY: the map is read-only; as every reader of mapped weights, we rely on nobody truncating the file meanwhile,
     // and any bytes at all are valid numbers.
     unsafe { Mmap::map(&file) }.map_err(read)

@@ -1,11 +1,9 @@
 //! `config.json` of a checkpoint: typed access to its fields, with errors that name them.
 
 use super::{ModelError, activation::Activation};
+use crate::json::{self, NonFinite};
 use serde_json::{Map, Value};
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 /// A config larger than this is none.
 const MOST_BYTES: u64 = 16 << 20;
@@ -32,15 +30,15 @@ pub(super) struct Config {
 impl Config {
     pub(super) fn read(folder: &Path) -> Result<Self, ModelError> {
         let path = folder.join("config.json");
-        let too_large = |file: fs::Metadata| file.len() > MOST_BYTES;
-        if fs::metadata(&path).is_ok_and(too_large) {
+        let too_large = |file: std::fs::Metadata| file.len() > MOST_BYTES;
+        if std::fs::metadata(&path).is_ok_and(too_large) {
             return Err(ModelError::Damaged {
                 path,
                 expected: "a model's config",
                 reason: format!("it is larger than {} MiB", MOST_BYTES >> 20),
             });
         }
-        let bytes = fs::read(&path).map_err(|source| match source.kind() {
+        let bytes = crate::file::read(&path).map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound => ModelError::Missing {
                 folder: folder.to_owned(),
                 file: "config.json".to_owned(),
@@ -51,7 +49,7 @@ impl Config {
                 source,
             },
         })?;
-        let fields = serde_json::from_slice(&bytes).map_err(|error| ModelError::Damaged {
+        let fields = json::from_slice(&bytes, NonFinite::Named).map_err(|error| ModelError::Damaged {
             path: path.clone(),
             expected: "a JSON object",
             reason: error.to_string(),

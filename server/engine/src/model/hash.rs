@@ -2,7 +2,7 @@
 
 use super::{ModelError, checkpoint::weight_files};
 use sha2::{Digest, Sha256};
-use std::{fs::File, io, path::Path};
+use std::{io, path::Path};
 
 /// SHA-256 in hex over `config.json`, the weights and, where there is one, `tokenizer.json`, each with its name and length.
 ///
@@ -21,7 +21,7 @@ pub fn content_hash(folder: &Path) -> Result<String, ModelError> {
             path: path.clone(),
             source,
         };
-        let mut file = File::open(&path).map_err(read)?;
+        let mut file = crate::file::open(&path).map_err(read)?;
         let length = file.metadata().map_err(read)?.len();
         let name = path.file_name().unwrap_or_default();
         hasher.update(name.as_encoded_bytes());

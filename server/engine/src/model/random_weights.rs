@@ -37,7 +37,7 @@ pub fn randomise(from: &Path, to: &Path, seed: u64) -> Result<(), ModelError> {
         }
     }
     for path in weights {
-        let bytes = fs::read(&path).map_err(|e| read(&path, e))?;
+        let bytes = crate::file::read(&path).map_err(|e| read(&path, e))?;
         let damaged = |reason: String| ModelError::Damaged {
             path: path.clone(),
             expected: "a safetensors file",

@@ -22,23 +22,24 @@ pub struct Measured {
 }
 
 /// The documents of a split's packed text, each from its BOS on and at most `n_ctx + 1` tokens of it, until they hold `n_tokens`
-/// predictions or the text ends. What stands before the first BOS, and the last document, which may have been cut, are left
+/// predictions or the text ends. What stands before the first document, and the last document, which may have been cut, are left
 /// out; the last one is taken where it is the only one. Without a BOS, the contexts are the documents.
 pub fn documents(tokens: &TokenFile, split: Split, n_ctx: usize, n_tokens: usize) -> Vec<Vec<u32>> {
     let contexts = (0..tokens.n_contexts(split)).map(|i| tokens.context(split, i));
     let manifest = tokens.manifest();
-    let Some(bos) = manifest.bos.filter(|_| manifest.packing.bos == api::BosPolicy::Document) else {
+    if manifest.packing.bos != api::BosPolicy::Document {
         let wanted = n_tokens.div_ceil(n_ctx);
         return contexts.take(wanted).map(|c| c[..c.len().min(n_ctx + 1)].to_vec()).collect();
-    };
+    }
     let (mut documents, mut n, mut current) = (Vec::new(), 0, Vec::new());
-    for &id in contexts.flatten() {
-        if id == bos {
+    let mut starts = tokens.starts(split).iter().copied().peekable();
+    for (position, &id) in (0..).zip(contexts.flatten()) {
+        if starts.next_if_eq(&position).is_some() {
             n += keep(&mut documents, std::mem::take(&mut current));
             if n >= n_tokens {
                 return documents;
             }
-            current.push(bos);
+            current.push(id);
         } else if !current.is_empty() && current.len() <= n_ctx {
             current.push(id);
         }

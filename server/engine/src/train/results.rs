@@ -131,7 +131,7 @@ pub fn measure(
     let (split, contexts) = final_contexts(tokens, config);
     let documents = tokens.documents(split, contexts.len());
     let text = Text {
-        documents: documents.as_deref(),
+        documents: Some(&documents),
         depth: Depth::Results,
         ..text(tokens, &contexts, config)
     };

@@ -110,7 +110,7 @@ fn every_format_gives_the_same_contexts() {
     let n_bytes: usize = documents.iter().map(String::len).sum();
     let mut expected = None;
     for (index, (format, source)) in sources.iter().enumerate() {
-        let facts = inspect(source).unwrap();
+        let facts = inspect(source, &[]).unwrap();
         assert_eq!(
             (facts.format, facts.n_documents, facts.n_bytes),
             (*format, 200, n_bytes as u64),
@@ -133,7 +133,7 @@ fn tokens_are_taken_as_they_are() {
     let lines = write(
         &folder,
         "ids.jsonl",
-        "{\"input_ids\": [0, 3, 4, 5], \"attention_mask\": [1]}\n{\"input_ids\": [6, 7, 8]}\n",
+        "{\"input_ids\": [0, 3, 4, 5], \"attention_mask\": [1, 1, 1, 1]}\n{\"input_ids\": [6, 7, 8]}\n",
     );
     let schema = "message m { REQUIRED group input_ids (LIST) { REPEATED group list { REQUIRED INT64 element; } } }";
     let parquet = parquet_file(&folder, "ids.parquet", schema, |writer| {
@@ -167,7 +167,7 @@ fn tokens_are_taken_as_they_are() {
 #[test]
 fn what_a_document_is_in_text() {
     let folder = workplace();
-    let n_documents = |name: &str, content: &str| inspect(&write(&folder, name, content)).unwrap().n_documents;
+    let n_documents = |name: &str, content: &str| inspect(&write(&folder, name, content), &[]).unwrap().n_documents;
     assert_eq!(
         n_documents("wiki.txt", " \n = One = \n \n a b \n = = Part = = \n c \n = Two = \n d\n"),
         2
@@ -184,5 +184,5 @@ fn what_a_document_is_in_text() {
     for name in ["book/one.txt", "book/two.txt"] {
         write(&folder, name, paragraph.repeat(7));
     }
-    assert_eq!(inspect(&folder.path().join("book")).unwrap().n_documents, 2);
+    assert_eq!(inspect(&folder.path().join("book"), &[]).unwrap().n_documents, 2);
 }

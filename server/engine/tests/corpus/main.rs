@@ -3,12 +3,16 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
+mod borders;
 mod formats;
 mod odd_tokenizers;
 mod order;
 mod packing;
 mod real;
+mod records;
 mod refused;
+mod reports;
+mod spellings;
 mod token_file;
 mod tokenizer;
 mod workplace;

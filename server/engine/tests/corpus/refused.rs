@@ -35,12 +35,12 @@ fn what_is_wrong_is_said() {
         (
             "fields.jsonl",
             b"{\"a\": \"x\", \"b\": \"y\"}",
-            "line 1: found the fields a, b; expected 'text', or 'input_ids', or just one field that is a string",
+            "line 1: found the fields a (a string), b (a string); expected 'text' (a string), 'input_ids' or 'tokens' (token ids)",
         ),
         (
             "null.jsonl",
-            b"{\"text\": null}",
-            "line 1: field 'text' is null; expected a string",
+            b"{\"text\": null}\n{\"text\": \"\"}",
+            "null.jsonl' holds no text",
         ),
         (
             "number.json",
@@ -92,9 +92,9 @@ fn what_is_wrong_is_said() {
         let source = write(&folder, name, content);
         if !name.starts_with("vocabulary") {
             assert!(
-                message(inspect(&source)).contains(expected),
+                message(inspect(&source, &[])).contains(expected),
                 "{name}: {}",
-                message(inspect(&source))
+                message(inspect(&source, &[]))
             );
         }
         let said = message(pack_into(
@@ -111,11 +111,13 @@ fn what_is_wrong_is_said() {
     let columns = parquet_file(&folder, "columns.parquet", two, |writer| {
         write_strings(writer, &[vec!["x"], vec!["y"]])
     });
-    assert!(message(inspect(&columns)).contains("found the columns a, b; expected 'text'"));
+    assert!(message(inspect(&columns, &[])).contains("found the fields a (a string), b (a string); expected 'text'"));
     write(&folder, "mixed/a.txt", "a");
     write(&folder, "mixed/b.jsonl", "{\"text\": \"b\"}");
-    assert!(message(inspect(&folder.path().join("mixed"))).contains("two formats: 'a.txt' is text and 'b.jsonl' is json_lines"));
-    assert!(message(inspect(&folder.path().join("absent"))).contains("cannot open"));
+    assert!(
+        message(inspect(&folder.path().join("mixed"), &[])).contains("two formats: 'a.txt' is text and 'b.jsonl' is json_lines")
+    );
+    assert!(message(inspect(&folder.path().join("absent"), &[])).contains("cannot open"));
 
     let source = write(&folder, "good.txt", "abcdefghij");
     assert_eq!(

@@ -46,7 +46,7 @@ fn a_token_file_is_kept_checked_and_made_anew() {
     );
     assert_eq!(fs::read(&train).unwrap(), sound);
 
-    let facts = inspect(&to).unwrap();
+    let facts = inspect(&to, &[]).unwrap();
     assert_eq!((facts.format, facts.n_documents), (Format::TokenFile, 200));
     let copied = pack_into(&folder, &to, &packing_16, "copied").unwrap();
     assert_eq!(copied.manifest(), first.manifest());

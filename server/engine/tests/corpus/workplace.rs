@@ -6,7 +6,7 @@ use std::{
 };
 
 use api::{BosPolicy, EosPolicy, Packing};
-use engine::corpus::{CorpusError, Split, TokenFile, pack};
+use engine::corpus::{CorpusError, CorpusFiles, Split, TokenFile, pack};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -57,9 +57,13 @@ pub fn packing(n_ctx: usize, bos: BosPolicy, eos: EosPolicy) -> Packing {
 }
 
 pub fn pack_into(folder: &TempDir, source: &Path, packing: &Packing, name: &str) -> Result<TokenFile, CorpusError> {
+    pack_files(folder, source.into(), packing, name)
+}
+
+pub fn pack_files(folder: &TempDir, files: CorpusFiles, packing: &Packing, name: &str) -> Result<TokenFile, CorpusError> {
     let to = folder.path().join(name);
     pack(
-        source,
+        files,
         &folder.path().join("tokenizer.json"),
         D_VOCAB,
         packing,

@@ -103,8 +103,14 @@ pub fn tiny(folder: &Path) -> (Model<f32>, TokenFile) {
 /// A token file each of whose splits has all of `contexts`.
 pub fn token_file(folder: &Path, n_ctx: usize, d_vocab: usize, special: &[u32], contexts: &[u32]) -> TokenFile {
     let bytes: &[u8] = bytemuck::cast_slice(contexts);
+    // a document per context
+    let starts: Vec<u8> = (0..contexts.len())
+        .step_by(n_ctx)
+        .flat_map(|start| (start as u64).to_le_bytes())
+        .collect();
     for split in Split::ALL {
         fs::write(folder.join(format!("{}.bin", split.name())), bytes).unwrap();
+        fs::write(folder.join(format!("{}.documents.bin", split.name())), &starts).unwrap();
     }
     let n_tokens = contexts.len() as u64;
     let split = || SplitManifest {
@@ -112,6 +118,7 @@ pub fn token_file(folder: &Path, n_ctx: usize, d_vocab: usize, special: &[u32], 
         n_contexts: n_tokens / n_ctx as u64,
         n_tokens,
         sha256: hex::encode(Sha256::digest(bytes)),
+        documents_sha256: hex::encode(Sha256::digest(&starts)),
     };
     let manifest = Manifest {
         version: Manifest::VERSION,
@@ -123,6 +130,7 @@ pub fn token_file(folder: &Path, n_ctx: usize, d_vocab: usize, special: &[u32], 
             bos: BosPolicy::None,
             eos: EosPolicy::None,
         },
+        reading: Default::default(),
         d_vocab,
         bos: None,
         eos: None,
@@ -132,6 +140,7 @@ pub fn token_file(folder: &Path, n_ctx: usize, d_vocab: usize, special: &[u32], 
         validation: split(),
         held_out: split(),
         n_dropped_tokens: 0,
+        spellings: Vec::new(),
     };
     fs::write(folder.join("manifest.json"), serde_json::to_string(&manifest).unwrap()).unwrap();
     TokenFile::open(folder).unwrap()

@@ -39,6 +39,8 @@ pub fn model(id: &str, hash: &str) -> ModelInfo {
 
 pub fn corpus(id: &str, hash: &str) -> CorpusInfo {
     CorpusInfo {
+        reading: Default::default(),
+        summary: None,
         id: CorpusId(id.into()),
         source: "a file".into(),
         path: "/c.txt".into(),
