@@ -163,7 +163,8 @@ pub fn request(values: &Values) -> Result<SweepRequest, ApiError> {
         adam_eps: number(values, "adam_eps")?,
         max_grad_norm: number(values, "max_grad_norm")?,
         residual: word(values, "residual")?.unwrap_or_default(),
-        input_scale: word(values, "input_scale")?.unwrap_or_default(),
+        input_scale: word(values, "input_scale")?,
+        initial_weights: word(values, "initial_weights")?,
         leave_out: word(values, "leave_out")?.unwrap_or_default(),
         bos: word(values, "bos")?,
         eos: word(values, "eos")?,
@@ -396,7 +397,7 @@ mod tests {
     }
 
     /// What is chosen from a list, by `components/train_fields.rs`.
-    const CHOSEN: [&str; 11] = [
+    const CHOSEN: [&str; 12] = [
         "model",
         "corpus",
         "at",
@@ -404,6 +405,7 @@ mod tests {
         "objectives",
         "residual",
         "input_scale",
+        "initial_weights",
         "bos",
         "eos",
         "evaluate_on",

@@ -36,13 +36,14 @@ impl SweepRequest {
             let kinds = self.kinds(&sparsity.k(), tokens, n_steps, defaults)?;
             let times = if self.kind == KindName::Nmf { 1 } else { 16 };
             let d_sae = or_default(self.d_sae, "d_sae", times * facts.width, defaults);
+            let origin = self.fresh_origin()?;
             let fresh = |kind: DictionaryKind| {
                 Ok(Basis {
                     kind,
                     d_sae: kind.own_width(facts)?.unwrap_or(d_sae),
                     seed: None,
                     sparsity: None,
-                    origin: Origin::Fresh,
+                    origin: origin.clone(),
                 })
             };
             return kinds.into_iter().map(fresh).collect();
@@ -88,7 +89,8 @@ impl SweepRequest {
     pub(crate) fn reading(&self, parents: &[DictionaryInfo]) -> Result<Reading, ConfigError> {
         let of = |parent: &DictionaryInfo| (parent.at, parent.residual, parent.input_scale);
         let Some(first) = parents.first() else {
-            return Ok((self.at, self.residual, self.input_scale));
+            let scale = self.input_scale.unwrap_or(self.kind.default_input_scale());
+            return Ok((self.at, self.residual, scale));
         };
         for parent in parents {
             let (at, residual, scale) = of(parent);

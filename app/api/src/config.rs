@@ -275,7 +275,7 @@ pub struct DictionaryConfig {
     #[serde(default, skip_serializing_if = "Course::is_plain")]
     pub course: Course,
     /// What it begins from.
-    #[serde(default, skip_serializing_if = "Origin::is_fresh")]
+    #[serde(default, skip_serializing_if = "Origin::is_unsaid")]
     pub origin: Origin,
 }
 

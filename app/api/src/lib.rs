@@ -8,6 +8,7 @@ mod config;
 mod corpus;
 mod count;
 mod course;
+mod defaults;
 mod density;
 mod derive;
 mod dictionary;
@@ -52,6 +53,7 @@ pub use corpus::{
 };
 pub use count::{DICTIONARIES_PER_REQUEST, RUNS_PER_REQUEST};
 pub use course::Course;
+pub use defaults::InitialWeights;
 pub use density::Density;
 pub use derive::DeriveRequest;
 pub use dictionary::{DictionaryInfo, Difference, Measurement, TokenSet, Verified};

@@ -12,9 +12,12 @@ use crate::{ConfigError, DictionaryId, DictionaryKind, KindName, config::positiv
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Origin {
-    /// From fresh weights.
+    /// From fresh weights, as the kind's source draws them (relu: e2e_sae's).
     #[default]
     Fresh,
+    /// From fresh weights that are matched to the run's first batch: the encoder is the decoder's transpose, the biases lie at the
+    /// data's centre, and each feature fires on the same share of the tokens.
+    Matched,
     /// From a dictionary of the registry, which is trained further.
     Finetuned {
         /// The dictionary.
@@ -93,7 +96,7 @@ impl Origin {
     /// As one word.
     pub fn making(&self) -> Making {
         match self {
-            Origin::Fresh => Making::Fresh,
+            Origin::Fresh | Origin::Matched => Making::Fresh,
             Origin::Finetuned { .. } => Making::Finetuned,
             Origin::Derived { by, .. } => match by {
                 PostHoc::Fold => Making::Folded,
@@ -106,8 +109,13 @@ impl Origin {
         }
     }
 
-    /// Whether it is [`Origin::Fresh`], which files of earlier versions do not say.
+    /// Whether it begins from fresh weights, however they come about.
     pub fn is_fresh(&self) -> bool {
+        matches!(self, Origin::Fresh | Origin::Matched)
+    }
+
+    /// Whether it is [`Origin::Fresh`], which files of earlier versions do not say.
+    pub(crate) fn is_unsaid(&self) -> bool {
         *self == Origin::Fresh
     }
 
@@ -115,14 +123,14 @@ impl Origin {
     pub fn parent(&self) -> Option<DictionaryId> {
         match self {
             Origin::Finetuned { from } | Origin::Derived { from, .. } => Some(*from),
-            Origin::Fresh | Origin::Imported { .. } => None,
+            Origin::Fresh | Origin::Matched | Origin::Imported { .. } => None,
         }
     }
 
     /// Whether its run makes optimiser steps.
     pub fn is_trained(&self) -> bool {
         match self {
-            Origin::Fresh | Origin::Finetuned { .. } => true,
+            Origin::Fresh | Origin::Matched | Origin::Finetuned { .. } => true,
             Origin::Derived { by, .. } => *by == PostHoc::RescaleShift,
             Origin::Imported { .. } => false,
         }
@@ -133,7 +141,8 @@ impl Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Origin::Fresh => f.write_str("fresh weights"),
+            Origin::Fresh => f.write_str("fresh weights, as the kind's source draws them"),
+            Origin::Matched => f.write_str("fresh weights, matched to the first batch"),
             Origin::Finetuned { from } => write!(f, "trained further from dictionary {from}"),
             Origin::Derived { from, by } => write!(f, "dictionary {from}, {by}"),
             Origin::Imported { source, format, .. } => write!(f, "{source} ({format})"),

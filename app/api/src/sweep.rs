@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
+use crate::defaults::MAX_GRAD_NORM;
 use crate::{
     Adam, BosPolicy, BufferPlace, ConfigError, CorpusId, DictionaryConfig, DictionaryId, DictionaryInfo, EosPolicy, Evaluation,
-    EvaluationSplit, HookPoint, InputScale, KindName, LeaveOut, ModelId, Objective, ObjectiveKind, Packing, PerObjective,
-    ResidualFrame, Schedule, TrainConfig,
+    EvaluationSplit, HookPoint, InitialWeights, InputScale, KindName, LeaveOut, ModelId, Objective, ObjectiveKind, Packing,
+    PerObjective, ResidualFrame, Schedule, TrainConfig,
 };
 
 /// A grid of dictionaries: every objective at each of its coefficients, for each seed.
@@ -88,7 +89,7 @@ pub struct SweepRequest {
     /// Total downstream coefficient of e2e+ds; default 2.5.
     #[serde(default)]
     pub ds_coefficient: Option<f64>,
-    /// Peak learning rates; default 1e-3, and 1e-4 with `from`.
+    /// Peak learning rates; default by width and steps (docs/DEFAULTS.md), and 1e-4 with `from`.
     #[serde(default)]
     pub lr: Option<PerObjective>,
     /// Number of features; default 16 · the width of the hook point (nmf: the width). The other fitted kinds have their own.
@@ -136,15 +137,18 @@ pub struct SweepRequest {
     /// Added to the root of Adam's second moment; default 1e-8.
     #[serde(default)]
     pub adam_eps: Option<f64>,
-    /// Largest gradient norm; default 10.
+    /// Largest gradient norm; default 1.
     #[serde(default)]
     pub max_grad_norm: Option<f64>,
     /// How the residual stream is read; default raw.
     #[serde(default)]
     pub residual: ResidualFrame,
-    /// How the input is scaled; default none.
+    /// How the input is scaled; default unit_norm, and none for the kinds that are fitted.
     #[serde(default)]
-    pub input_scale: InputScale,
+    pub input_scale: Option<InputScale>,
+    /// How fresh weights come about; default matched for the kinds that have a sparsity term.
+    #[serde(default)]
+    pub initial_weights: Option<InitialWeights>,
     /// The tokens that are neither trained nor measured on; default nothing.
     #[serde(default)]
     pub leave_out: LeaveOut,
@@ -239,6 +243,9 @@ impl SweepRequest {
         }
         let adam = Adam::default();
         let (_, residual, input_scale) = self.reading(facts.parents)?;
+        if self.input_scale.is_none() && facts.parents.is_empty() {
+            defaults.push(format!("input_scale = {input_scale}"));
+        }
         let shared = TrainConfig {
             model: self.model.clone(),
             corpus: self.corpus.clone(),
@@ -264,7 +271,7 @@ impl SweepRequest {
                 beta2: or_default(self.adam_beta2, "adam_beta2", adam.beta2, &mut defaults),
                 eps: or_default(self.adam_eps, "adam_eps", adam.eps, &mut defaults),
             },
-            max_grad_norm: or_default(self.max_grad_norm, "max_grad_norm", 10.0, &mut defaults),
+            max_grad_norm: or_default(self.max_grad_norm, "max_grad_norm", MAX_GRAD_NORM, &mut defaults),
             buffer: self.buffer(&mut defaults)?,
             data_seed: 0,
             log_every_steps: or_default(self.log_every_steps, "log_every_steps", (n_steps / 200).max(1), &mut defaults),
@@ -289,15 +296,7 @@ impl SweepRequest {
         };
         let bases = self.bases(facts, &sparsity, (tokens, n_steps), &mut defaults)?;
         let courses = self.courses(&sparsity);
-        let lr = match &self.lr {
-            _ if self.kind.is_fitted() => PerObjective::All(vec![0.0]),
-            Some(lr) => lr.clone(),
-            None => {
-                let lr = if self.from.is_empty() { 1e-3 } else { 1e-4 };
-                defaults.push(format!("lr = {lr}"));
-                PerObjective::All(vec![lr])
-            }
-        };
+        let lr = self.rates(&objectives, facts.width, n_steps, &mut defaults);
         let kl = match &self.kl_coefficient {
             Some(kl) => kl.clone(),
             None => {

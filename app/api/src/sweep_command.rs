@@ -1,6 +1,6 @@
 //! The command line that asks for the same as a request.
 
-use crate::{InputScale, ResidualFrame, SweepRequest};
+use crate::{ResidualFrame, SweepRequest};
 
 impl SweepRequest {
     /// The command line that asks for the same.
@@ -81,10 +81,8 @@ impl SweepRequest {
             "residual",
             (self.residual != ResidualFrame::Raw).then(|| self.residual.to_string()),
         );
-        option(
-            "input-scale",
-            (self.input_scale != InputScale::None).then(|| self.input_scale.to_string()),
-        );
+        option("input-scale", self.input_scale.map(|v| v.to_string()));
+        option("initial-weights", self.initial_weights.map(|v| v.to_string()));
         option(
             "leave-out",
             (!self.leave_out.is_nothing()).then(|| self.leave_out.to_string()),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use api::{Buffer, DictionaryConfig, DictionaryKind, Objective, TrainConfig};
+use api::{Buffer, DictionaryConfig, DictionaryKind, Objective, Origin, TrainConfig};
 use leptos::prelude::*;
 
 use crate::format::{count, exact};
@@ -81,7 +81,7 @@ fn rows(config: &TrainConfig) -> Vec<(&'static str, String)> {
         (
             "from",
             distinct(&|d| {
-                if d.origin.is_fresh() {
+                if d.origin == Origin::Fresh {
                     String::new()
                 } else {
                     d.origin.to_string()

@@ -44,7 +44,7 @@ fn made(info: &DictionaryInfo) -> String {
     let (name, value) = config.dial();
     match (&config.origin, config.kind.name()) {
         (Origin::Fresh, kind) if kind.is_fitted() => format!("It is {kind}, a baseline that is fitted and not trained."),
-        (Origin::Fresh | Origin::Finetuned { .. }, kind) => {
+        (Origin::Fresh | Origin::Matched | Origin::Finetuned { .. }, kind) => {
             let further = if config.origin.making() == Making::Finetuned {
                 " further"
             } else {

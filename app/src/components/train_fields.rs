@@ -243,10 +243,18 @@ fn Reading(form: FormState, models: Signal<Vec<ModelInfo>>) -> impl IntoView {
     });
     let scales = Signal::derive(move || {
         vec![
-            option("", "none", true),
+            option("", "unit_norm (default; none for fitted kinds)", true),
+            option("none", "none: as it is", true),
             option("unit_norm", "unit_norm: so that E‖x‖² = 1", true),
             option("layer_norm", "layer_norm: each token to mean 0, deviation 1", true),
             option("constant_norm", "constant_norm: each token to length √d", true),
+        ]
+    });
+    let weights = Signal::derive(move || {
+        vec![
+            option("", "matched, where the kind has a penalty (default)", true),
+            option("matched", "matched to the first batch", true),
+            option("published", "published: as the kind's source draws them", true),
         ]
     });
     let bos = Signal::derive(move || {
@@ -275,6 +283,8 @@ fn Reading(form: FormState, models: Signal<Vec<ModelInfo>>) -> impl IntoView {
         <Choices form name="residual" label="Residual stream" help=frame_help options=frames />
         <Choices form name="input_scale" label="Input scale" options=scales
             help="unit_norm: one number, measured on the first batches; layer_norm, constant_norm: each token by itself." />
+        <Choices form name="initial_weights" label="Initial weights" options=weights
+            help="Matched: the encoder is the decoder's transpose, centred on the data, and every feature fires equally often. Published: relu's are e2e_sae's." />
         <Choices form name="bos" label="BOS before" help=bos_help options=bos />
         <Choices form name="eos" label="EOS after" help="What the tokenizer's EOS token closes." options=eos />
     }

@@ -6,7 +6,7 @@ use candle_core::{self as candle, Tensor};
 use engine::{
     dictionary::{Normaliser, Parameters},
     objective::{Terms, balanced},
-    train::{Steps, TrainError, Trainee, adam::clip},
+    train::{Backend, Steps, TrainError, Trainee, adam::clip},
 };
 use std::time::Instant;
 
@@ -179,8 +179,17 @@ impl<'b, 'm> GpuSteps<'b, 'm> {
 }
 
 impl Steps for GpuSteps<'_, '_> {
-    /// The initial weights of the ReLU dictionary, the only one here, take nothing from the text.
-    fn prepare(&mut self, _: &[&[u32]]) -> Result<(), TrainError> {
+    /// Made by the processor, as the engine's are, of the device's activations.
+    fn prepare(&mut self, contexts: &[&[u32]]) -> Result<(), TrainError> {
+        let mut x = Vec::new();
+        self.on.activations(self.at, contexts, &mut x)?;
+        let width = self.on.model.host.width(self.at)?;
+        self.normaliser.apply(&mut x, width, &mut engine::dictionary::Back::default());
+        let device = &self.on.model.device;
+        for (trainee, part) in self.trainees.iter_mut().zip(&mut self.parts) {
+            trainee.prepare_to(&x, &x);
+            part.relu = self.on.run(Relu::new(trainee.dictionary.parameters(), device))?;
+        }
         Ok(())
     }
 

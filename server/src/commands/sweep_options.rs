@@ -2,7 +2,7 @@
 
 use api::{
     BosPolicy, BufferPlace, ConfigError, CorpusId, DictionaryId, DictionaryInfo, EosPolicy, EvaluationSplit, HookPoint,
-    InputScale, KindName, LeaveOut, ModelId, ObjectiveKind, PerObjective, ResidualFrame, SweepRequest,
+    InitialWeights, InputScale, KindName, LeaveOut, ModelId, ObjectiveKind, PerObjective, ResidualFrame, SweepRequest,
 };
 use clap::Args;
 use std::str::FromStr;
@@ -138,16 +138,20 @@ pub struct SweepOptions {
     /// Added to the root of Adam's second moment [default: 1e-8]
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = number)]
     pub adam_eps: Option<f64>,
-    /// Largest norm of a dictionary's gradient; larger ones are scaled down to it [default: 10]
+    /// Largest norm of a dictionary's gradient; larger ones are scaled down to it [default: 1]
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = number)]
     pub max_grad_norm: Option<f64>,
     /// How the residual stream is read: raw, or centred as TransformerLens does [default: raw]
     #[arg(long)]
     pub residual: Option<ResidualFrame>,
     /// How the dictionaries' input is scaled: none, unit_norm so that its mean squared norm is 1, or each token by itself: layer_norm to mean 0
-    /// and deviation 1, constant_norm to length √d [default: none]
+    /// and deviation 1, constant_norm to length √d [default: unit_norm, and none for kinds that are fitted]
     #[arg(long)]
     pub input_scale: Option<InputScale>,
+    /// How fresh weights come about: matched to the first batch, or published, as the kind's source draws them (relu: e2e_sae's)
+    /// [default: matched, for kinds with a sparsity term]
+    #[arg(long, value_name = "HOW")]
+    pub initial_weights: Option<InitialWeights>,
     /// The tokens that are neither trained nor measured on: nothing, special (those that the tokenizer calls so), longer=N (those whose
     /// activation is longer than N times the median), or special,longer=N [default: nothing]
     #[arg(long, value_name = "TOKENS")]
@@ -270,7 +274,8 @@ impl SweepOptions {
             adam_eps: self.adam_eps,
             max_grad_norm: self.max_grad_norm,
             residual: self.residual.unwrap_or_default(),
-            input_scale: self.input_scale.unwrap_or_default(),
+            input_scale: self.input_scale,
+            initial_weights: self.initial_weights,
             leave_out: self.leave_out.unwrap_or_default(),
             bos: self.bos,
             eos: self.eos,
@@ -292,11 +297,7 @@ impl SweepOptions {
             .residual
             .is_none()
             .then(|| format!("residual = {}", ResidualFrame::default()));
-        let scale = self
-            .input_scale
-            .is_none()
-            .then(|| format!("input_scale = {}", InputScale::default()));
-        [kind, residual, scale].into_iter().flatten().collect()
+        [kind, residual].into_iter().flatten().collect()
     }
 }
 

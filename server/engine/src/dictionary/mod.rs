@@ -14,6 +14,7 @@ mod initial;
 mod jumprelu;
 mod kind;
 mod linear;
+mod matched;
 mod matching_pursuit;
 mod matryoshka;
 mod nmf;
@@ -323,6 +324,11 @@ impl<R: Real> Dictionary<R> {
     /// What is taken from the input before it is encoded [d_in]; none where nothing is.
     pub fn centre(&self) -> Option<&[R]> {
         self.of_kind().centre()
+    }
+
+    /// What is added to every x̂ [d_out].
+    pub fn bias(&self) -> Option<&[R]> {
+        self.of_kind().bias()
     }
 
     /// Changes the parameters, then brings what follows from them up to date.

@@ -40,7 +40,7 @@ pub fn starts(
     for (index, wanted) in config.dictionaries.iter().enumerate() {
         let width = model.width(wanted.kind.read_at().unwrap_or(config.at))?;
         let start = match &wanted.origin {
-            Origin::Fresh => Start {
+            Origin::Fresh | Origin::Matched => Start {
                 dictionary: Dictionary::between(wanted.kind, (width, d_out), wanted.d_sae, wanted.seed),
                 normaliser: None,
             },

@@ -14,6 +14,11 @@ use crate::{
     objective::{Terms, balanced, reconstruction},
 };
 
+/// How many times the features that are asked for fire where matched weights begin, and what stands for their number where λ is
+/// given: L0 is come to from above.
+const ABOVE: f64 = 4.0;
+const UNKNOWN_L0: f64 = 32.0;
+
 /// A dictionary in training.
 #[derive(Debug)]
 pub struct Trainee<R> {
@@ -175,9 +180,15 @@ impl<R: Real> Trainee<R> {
 
     /// As [`Trainee::prepare`], where x̂ is to be `target` [n_tokens, d_out]: x itself, but for transcoders.
     pub fn prepare_to(&mut self, x: &[R], target: &[R]) {
-        match self.origin.is_fresh() {
-            true => self.dictionary.prepare_to(x, target),
-            false => self.dictionary.prepare_trained(x),
+        match self.origin {
+            Origin::Fresh => self.dictionary.prepare_to(x, target),
+            Origin::Matched => {
+                self.dictionary.prepare_to(x, target);
+                let aimed_at = self.course.target_l0.unwrap_or(UNKNOWN_L0);
+                let l0 = (ABOVE * aimed_at).min(self.dictionary.d_sae() as f64 / 2.0);
+                self.dictionary.match_to(x, target, l0);
+            }
+            _ => self.dictionary.prepare_trained(x),
         }
     }
 
