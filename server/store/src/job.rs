@@ -10,6 +10,7 @@ use crate::{
     history::no_job,
     open::{At, from_json, now, now_ms, to_json, unreadable},
     process,
+    row::row,
 };
 
 /// What a heartbeat is answered.
@@ -48,21 +49,22 @@ macro_rules! select_job {
     };
 }
 
-#[derive(sqlx::FromRow)]
-struct JobRow {
-    id: i64,
-    sweep: i64,
-    config: String,
-    command: String,
-    state: String,
-    progress: String,
-    error: Option<String>,
-    owner: Option<String>,
-    cancel_requested: bool,
-    created: i64,
-    started: Option<i64>,
-    finished: Option<i64>,
-    dictionaries: String,
+row! {
+    struct JobRow {
+        id: i64,
+        sweep: i64,
+        config: String,
+        command: String,
+        state: String,
+        progress: String,
+        error: Option<String>,
+        owner: Option<String>,
+        cancel_requested: bool,
+        created: i64,
+        started: Option<i64>,
+        finished: Option<i64>,
+        dictionaries: String,
+    }
 }
 
 impl Store {

@@ -18,6 +18,8 @@ mod open;
 mod process;
 mod registry;
 mod revision;
+mod row;
+mod schema;
 
 pub use artifact::{UPLOAD_PREFIX, checksum, write_atomic};
 pub use error::StoreError;
