@@ -59,11 +59,24 @@ fn site() -> Result<PathBuf, Box<dyn Error>> {
     if let Some(folder) = env::var_os("SAESCOPE_SITE") {
         return Ok(folder.into());
     }
-    let root = root()?;
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder));
-    let site = target.join("site");
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo gave no OUT_DIR")?);
+    let target = env::var("TARGET")?;
+    let site = built(&out, &target)
+        .ok_or_else(|| format!("OUT_DIR is {}, expected …/PROFILE/build/server-HASH/out", out.display()))?
+        .join("site");
     fs::create_dir_all(&site)?;
     Ok(site)
+}
+
+/// Cargo's own folder, above `[TARGET/]PROFILE/build/server-HASH/out`. `CARGO_TARGET_DIR` would not do: it may be relative to
+/// a folder that a build script is not told, and configuration files name another, too.
+fn built<'a>(out: &'a Path, target: &str) -> Option<&'a Path> {
+    let folder = out.ancestors().nth(4)?;
+    if folder.ends_with(target) {
+        folder.parent()
+    } else {
+        Some(folder)
+    }
 }
 
 /// The table as Rust, sorted by path as the manifest is.

@@ -1,6 +1,7 @@
 //! How this program calls cargo. Every native call selects the same packages, because cargo unifies features
 //! over the packages selected: another selection would compile the dependencies again.
 
+use crate::folders;
 use anyhow::{Context, Result, ensure};
 use std::{
     env,
@@ -16,23 +17,33 @@ pub const NATIVE: &[&str] = &[
     "-p", "api", "-p", "app", "-p", "engine", "-p", "gpu", "-p", "store", "-p", "server", "-p", "tests", "-p", "xtask",
 ];
 
-/// The root of the repository.
+/// The page.
+pub const PAGE: &[&str] = &["-p", "frontend", "--target", WASM, "--profile", "wasm-release"];
+
+/// The root of the repository: of the clone that `cargo run` was called in, where it was, because clones may share what is built.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    let own = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&own)
         .parent()
         .expect("xtask lies inside the repository")
         .to_path_buf()
 }
 
-/// Where cargo puts what it builds.
-pub fn target() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder))
+/// Where cargo puts programs.
+///
+/// # Errors
+/// When cargo does not say.
+pub fn target() -> Result<PathBuf> {
+    Ok(folders::ask()?.target.clone())
 }
 
-/// The cargo that started this program, at the root of the repository.
-pub fn cargo() -> Command {
+/// The cargo that started this program, at the root of the repository, building into the same folder from there.
+///
+/// # Errors
+/// When cargo does not say where it builds.
+pub fn cargo() -> Result<Command> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root());
+    command.current_dir(root()).env("CARGO_TARGET_DIR", target()?);
     // `cargo run` describes this crate to this program; build scripts that watch these (ring's does) would run again
     for (name, _) in env::vars_os() {
         if ["CARGO_PKG_", "CARGO_MANIFEST_"]
@@ -42,7 +53,7 @@ pub fn cargo() -> Command {
             command.env_remove(name);
         }
     }
-    command
+    Ok(command)
 }
 
 /// Runs `command` with this program's input and output.
@@ -64,12 +75,24 @@ fn describe(command: &Command) -> String {
 
 /// Builds `target/debug/saescope`, with the page that lies in `target/site` inside.
 pub fn server() -> Result<()> {
-    run(cargo().arg("build").args(NATIVE).args(["--bin", "saescope"]))
+    run(cargo()?.arg("build").args(NATIVE).args(["--bin", "saescope"]))
 }
 
 /// The server's binary, built or not.
-pub fn binary() -> PathBuf {
-    target().join("debug").join(format!("saescope{}", env::consts::EXE_SUFFIX))
+///
+/// # Errors
+/// When cargo does not say where it builds.
+pub fn binary() -> Result<PathBuf> {
+    Ok(target()?.join("debug").join(format!("saescope{}", env::consts::EXE_SUFFIX)))
+}
+
+/// Says where the program lies.
+///
+/// # Errors
+/// When cargo does not say where it builds.
+pub fn say_where() -> Result<()> {
+    println!("the program: {}", binary()?.display());
+    Ok(())
 }
 
 /// Adds the page's target to the toolchain when it is missing: rustup does it by itself only where

@@ -1,43 +1,24 @@
 //! `cargo xtask check`: all that can be said about the tree without running the program.
 
 use crate::{
-    build::{self, NATIVE, WASM, cargo, root, run},
+    build::{self, NATIVE, PAGE, cargo, root, run},
+    lint,
     stage::stage,
     tidy,
 };
 use anyhow::{Result, bail};
 
-/// Format, lints of both targets, documentation, the rules of the tree; the quick ones first.
+/// Format, rules of the tree, lints of both targets with the documentation; the quick ones first.
 pub fn check() -> Result<()> {
-    stage("format", || run(cargo().args(["fmt", "--all", "--check"])))?;
+    stage("format", || run(cargo()?.args(["fmt", "--all", "--check"])))?;
     stage("rules of the tree", rules)?;
-    stage("clippy", || {
-        run(cargo()
-            .arg("clippy")
-            .args(NATIVE)
-            .args(["--all-targets", "--", "-D", "warnings"]))
+    stage("clippy and documentation, with the dependencies", || {
+        lint::lint(&[NATIVE, &["--all-targets"]].concat(), true)
     })?;
-    // the page's own profile, so that its build reuses the macros and build scripts compiled here
-    stage("clippy of the page", || {
+    // the page's own profile, so that its build finds its dependencies compiled
+    stage("clippy of the page, with its dependencies", || {
         build::ensure_wasm_target()?;
-        run(cargo().args([
-            "clippy",
-            "-p",
-            "frontend",
-            "--target",
-            WASM,
-            "--profile",
-            "wasm-release",
-            "--",
-            "-D",
-            "warnings",
-        ]))
-    })?;
-    stage("documentation", || {
-        run(cargo()
-            .env("RUSTDOCFLAGS", "-D warnings")
-            .args(["doc", "--no-deps"])
-            .args(NATIVE))
+        lint::lint(PAGE, false)
     })
 }
 

@@ -14,13 +14,13 @@ const DONE: &str = "installed";
 
 /// Makes the Python where it is missing, and runs the tests that need it.
 pub fn interop() -> Result<()> {
-    let folder = target().join("interop");
+    let folder = target()?.join("interop");
     let python = folder.join("venv/bin/python");
     if !folder.join(DONE).is_file() {
         stage("sae-lens and dictionary-learning", || install(&folder, &python))?;
     }
     stage("what they read and write", || {
-        let mut command = cargo();
+        let mut command = cargo()?;
         command
             .arg("test")
             .args(NATIVE)

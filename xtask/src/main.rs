@@ -5,10 +5,15 @@
 mod browser;
 mod build;
 mod check;
+#[cfg(all(test, unix))]
+mod ci_tests;
+mod folders;
 mod interop;
+mod lint;
 mod page;
 mod serve;
 mod site;
+mod slowest;
 mod stage;
 mod test;
 mod tidy;
@@ -25,11 +30,14 @@ usage: cargo serve [ARGS…]          build the page and the server, then run `s
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
+    if let Some(read) = lint::asked(&args) {
+        return read.map_or_else(failed, |well| if well { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
     let rest = args.get(1..).unwrap_or_default();
     let done = match args.first().map(String::as_str) {
         Some("serve") => serve::serve(rest),
         Some("page") => page::build(),
-        Some("build") => page::build().and_then(|()| build::server()),
+        Some("build") => page::build().and_then(|()| build::server()).and_then(|()| build::say_where()),
         Some("check") => check::check(),
         Some("test") => test::test(rest),
         Some("interop") => interop::interop(),
@@ -42,11 +50,11 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    stage::summary();
+    done.map_or_else(failed, |()| ExitCode::SUCCESS)
+}
+
+fn failed(error: anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
 }

@@ -2,11 +2,15 @@
 //! and the static files beside them.
 
 use crate::{
-    build::{self, WASM, cargo, root, run, target},
+    build::{self, PAGE, WASM, cargo, root, run},
+    folders,
     site::{Site, sha256},
 };
 use anyhow::{Context, Result};
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// Builds `target/site`; what did not change is not touched, so that cargo rebuilds nothing that embeds it.
 ///
@@ -14,10 +18,12 @@ use std::{fs, path::Path};
 /// When the toolchain lacks the target and cannot get it, a build fails, or a file cannot be read or written.
 pub fn build() -> Result<()> {
     build::ensure_wasm_target()?;
-    run(cargo().args(["build", "-p", "frontend", "--target", WASM, "--profile", "wasm-release"]))?;
+    run(cargo()?.arg("build").args(PAGE))?;
     let bound = bind()?;
 
-    let mut site = Site::new(target().join("site"), target().join("site-cache"));
+    // where the server's build script looks: beside what cargo makes on the way
+    let build = &folders::ask()?.build;
+    let mut site = Site::new(build.join("site"), build.join("site-cache"));
     for name in ["saescope.js", "saescope_bg.wasm"] {
         site.add(
             &format!("pkg/{name}"),
@@ -32,27 +38,39 @@ pub fn build() -> Result<()> {
 }
 
 /// Runs wasm-bindgen when the module is not the one it ran on last.
-fn bind() -> Result<std::path::PathBuf> {
-    let module = target().join(WASM).join("wasm-release/frontend.wasm");
+fn bind() -> Result<PathBuf> {
+    let folders = folders::ask()?;
+    let module = folders.target.join(WASM).join("wasm-release/frontend.wasm");
     let hash = sha256(&fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?);
-    let out = target().join("site-bindgen");
-    let stamp = out.join("module.sha256");
-    if fs::read_to_string(&stamp).is_ok_and(|old| old == hash) {
-        return Ok(out);
-    }
-    fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
-    wasm_bindgen_cli_support::Bindgen::new()
-        .input_path(&module)
-        .web(true)?
-        .typescript(false)
-        .omit_default_module_path(false)
-        .out_name("saescope")
-        .remove_name_section(true)
-        .remove_producers_section(true)
-        .generate(&out)
-        .context("wasm-bindgen failed on the page's module")?;
-    fs::write(&stamp, hash).with_context(|| format!("cannot write {}", stamp.display()))?;
+    let out = folders.build.join("site-bindgen");
+    once(&out, &hash, || {
+        wasm_bindgen_cli_support::Bindgen::new()
+            .input_path(&module)
+            .web(true)?
+            .typescript(false)
+            .omit_default_module_path(false)
+            .out_name("saescope")
+            .remove_name_section(true)
+            .remove_producers_section(true)
+            .generate(&out)
+            .context("wasm-bindgen failed on the page's module")
+    })?;
     Ok(out)
+}
+
+/// Fills `folder` with `work`, unless it holds what came of the same module. Work that was interrupted has no stamp,
+/// so that what it left is taken for nobody's.
+fn once(folder: &Path, module: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    let stamp = folder.join("module.sha256");
+    if fs::read_to_string(&stamp).is_ok_and(|old| old == module) {
+        return Ok(());
+    }
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    if stamp.exists() {
+        fs::remove_file(&stamp).with_context(|| format!("cannot remove {}", stamp.display()))?;
+    }
+    work()?;
+    fs::write(&stamp, module).with_context(|| format!("cannot write {}", stamp.display()))
 }
 
 /// The style sheets in the order of their names (`_tokens.css` comes before any letter), as one.
@@ -111,6 +129,25 @@ mod tests {
             String::from_utf8(style(folder.path()).unwrap()).unwrap(),
             ":root{}\nb{}\nt{}\n"
         );
+    }
+
+    #[test]
+    fn what_an_interrupted_build_left_is_taken_for_no_modules() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("saescope.js");
+        let write = |content: &'static str| {
+            let file = file.clone();
+            move || Ok(fs::write(file, content)?)
+        };
+        once(folder.path(), "one", write("one")).unwrap();
+        once(folder.path(), "one", || anyhow::bail!("done twice")).unwrap();
+        let half = once(folder.path(), "two", || {
+            fs::write(&file, "half of two")?;
+            anyhow::bail!("killed")
+        });
+        assert!(half.is_err());
+        once(folder.path(), "one", write("one")).unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "one");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::process::Command;
 pub fn serve(args: &[String]) -> Result<()> {
     page::build()?;
     build::server()?;
-    become_program(Command::new(build::binary()).arg("serve").args(args))
+    become_program(Command::new(build::binary()?).arg("serve").args(args))
 }
 
 /// On Unix this process turns into the server, so that Ctrl-C and exit status are the server's own.
@@ -16,7 +16,7 @@ pub fn serve(args: &[String]) -> Result<()> {
 fn become_program(command: &mut Command) -> Result<()> {
     use anyhow::Context;
     use std::os::unix::process::CommandExt;
-    Err(command.exec()).with_context(|| format!("cannot start `{}`", build::binary().display()))
+    Err(command.exec()).with_context(|| format!("cannot start `{}`", command.get_program().to_string_lossy()))
 }
 
 #[cfg(not(unix))]

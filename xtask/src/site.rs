@@ -60,8 +60,9 @@ impl Site {
             written.insert(file);
             manifest += &format!("{hash} {path}\n");
         }
-        remove_others(&self.folder, &written)?;
+        // the manifest first: an interrupted write must not leave one that lists what is gone
         write_if_changed(&self.folder.join(MANIFEST), manifest.as_bytes())?;
+        remove_others(&self.folder, &written)?;
         Ok((bytes, sent))
     }
 

@@ -15,19 +15,21 @@ use crate::{
     job::until,
     open::{At, now, now_ms},
     process::{self, Sight},
+    row::row,
 };
 
 /// Deaths after which a job has failed.
 const MOST_DEATHS: i64 = 2;
 
-/// A job that may be taken.
-#[derive(sqlx::FromRow)]
-struct Candidate {
-    id: i64,
-    state: String,
-    owner: Option<String>,
-    process: Option<String>,
-    deaths: i64,
+row! {
+    /// A job that may be taken.
+    struct Candidate {
+        id: i64,
+        state: String,
+        owner: Option<String>,
+        process: Option<String>,
+        deaths: i64,
+    }
 }
 
 impl Candidate {

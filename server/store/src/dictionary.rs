@@ -11,28 +11,31 @@ use crate::{
     End, Store, StoreError,
     artifact::{checksum, move_file, sync_file},
     open::{At, from_json, now, to_json, unreadable},
+    row::row,
 };
 
-#[derive(sqlx::FromRow)]
-struct DictionaryRow {
-    id: i64,
-    info: String,
-    checksum: String,
-    verified: Option<String>,
-    density: Option<String>,
-    command: String,
+row! {
+    struct DictionaryRow {
+        id: i64,
+        info: String,
+        checksum: String,
+        verified: Option<String>,
+        density: Option<String>,
+        command: String,
+    }
 }
 
-#[derive(sqlx::FromRow)]
-struct MetricRow {
-    dictionary: i64,
-    name: String,
-    version: u32,
-    at: Option<String>,
-    tokens: String,
-    n_tokens: i64,
-    value: f64,
-    interval: Option<String>,
+row! {
+    struct MetricRow {
+        dictionary: i64,
+        name: String,
+        version: u32,
+        at: Option<String>,
+        tokens: String,
+        n_tokens: i64,
+        value: f64,
+        interval: Option<String>,
+    }
 }
 
 impl Store {

@@ -9,6 +9,7 @@ use crate::{
     Store, StoreError,
     history::no_job,
     open::{At, from_json, now, now_ms, to_json, unreadable},
+    row::row,
 };
 
 /// What a heartbeat is answered.
@@ -50,22 +51,23 @@ macro_rules! select_job {
     };
 }
 
-#[derive(sqlx::FromRow)]
-struct JobRow {
-    id: i64,
-    sweep: i64,
-    config: String,
-    command: String,
-    state: String,
-    progress: String,
-    error: Option<String>,
-    owner: Option<String>,
-    cancel_requested: bool,
-    created: i64,
-    started: Option<i64>,
-    finished: Option<i64>,
-    dictionaries: String,
-    findings: String,
+row! {
+    struct JobRow {
+        id: i64,
+        sweep: i64,
+        config: String,
+        command: String,
+        state: String,
+        progress: String,
+        error: Option<String>,
+        owner: Option<String>,
+        cancel_requested: bool,
+        created: i64,
+        started: Option<i64>,
+        finished: Option<i64>,
+        dictionaries: String,
+        findings: String,
+    }
 }
 
 impl Store {

@@ -19,6 +19,8 @@ mod open;
 mod process;
 mod registry;
 mod revision;
+mod row;
+mod schema;
 mod set_aside;
 
 pub use artifact::{UPLOAD_PREFIX, checksum, write_atomic};

@@ -10,13 +10,11 @@ use std::{
 
 use sqlx::{
     Connection as _, Sqlite, SqliteConnection, SqlitePool, Transaction,
-    migrate::{MigrateError, Migrator},
+    migrate::MigrateError,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::{StoreError, folder};
-
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+use crate::{StoreError, folder, schema};
 
 /// How long a statement waits for another process' transaction. Transactions here take milliseconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
@@ -128,8 +126,9 @@ impl Store {
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
-        let known = MIGRATIONS.iter().map(|m| m.version).max().unwrap_or(0);
-        MIGRATIONS.run(self.pool()).await.map_err(|error| {
+        let migrations = schema::migrator();
+        let known = migrations.iter().map(|m| m.version).max().unwrap_or(0);
+        migrations.run(self.pool()).await.map_err(|error| {
             let path = self.file().to_owned();
             match error {
                 MigrateError::VersionMissing(found) => StoreError::NewerSchema { path, found, known },

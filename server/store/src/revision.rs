@@ -1,16 +1,18 @@
 //! What changed: three counters that SQLite's triggers keep, so that a page's event stream also sees other processes' changes.
 
-use crate::{Store, StoreError, open::At};
+use crate::{Store, StoreError, open::At, row::row};
 
-/// Three counters, each raised by every change of its part of the registry.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
-pub struct Revision {
-    /// Models, corpora, dictionaries and their metrics.
-    pub registry: i64,
-    /// Jobs. [`Store::changed_jobs`] lists what changed since one of its values.
-    pub jobs: i64,
-    /// Histories.
-    pub history: i64,
+row! {
+    /// Three counters, each raised by every change of its part of the registry.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Revision {
+        /// Models, corpora, dictionaries and their metrics.
+        pub registry: i64,
+        /// Jobs. [`Store::changed_jobs`] lists what changed since one of its values.
+        pub jobs: i64,
+        /// Histories.
+        pub history: i64,
+    }
 }
 
 impl Store {

@@ -152,10 +152,14 @@ async fn a_registry_of_the_first_schema_keeps_its_jobs_and_curves() {
         .filename(&file)
         .create_if_missing(true);
     let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
-    let first = sqlx::migrate::Migrator {
-        migrations: sqlx::migrate!("./migrations").iter().take(1).cloned().collect(),
-        ..sqlx::migrate::Migrator::DEFAULT
-    };
+    let first = sqlx::migrate::Migration::new(
+        1,
+        "registry".into(),
+        sqlx::migrate::MigrationType::Simple,
+        sqlx::SqlSafeStr::into_sql_str(include_str!("../migrations/0001_registry.sql")),
+        false,
+    );
+    let first = sqlx::migrate::Migrator::with_migrations(vec![first]);
     first.run(&pool).await.unwrap();
     let job = "insert into job (id, sweep, model, corpus, config, command, state, progress, created)
                values (?, 5, 'm', 'c', ?, 'a command', 'queued', '{\"stage\":\"\",\"done\":0,\"total\":0,\"unit\":\"\",\"rate\":0}', 1)";
