@@ -1,6 +1,6 @@
 """Writes the golden files: `python tests/golden/generate.py NAME ...`, a NAME per module in this folder (such as `models`).
 
-Needs torch, transformers, tokenizers and safetensors; `assignment` needs scipy, `bootstrap` numpy, `known` and `probing` numpy and scikit-learn. The files are committed; tests only read them.
+Needs torch, transformers, tokenizers and safetensors; `assignment` needs scipy, `bootstrap` and `matched` numpy, `known` and `probing` numpy and scikit-learn. The files are committed; tests only read them.
 """
 
 import importlib
