@@ -262,9 +262,14 @@ fn a_config_as_python_writes_it_is_read_where_the_number_is_not_used() {
     for name in [WEIGHTS, "config.json"] {
         fs::copy(folder("tiny").join(name), copy.path().join(name)).unwrap();
     }
-    append(copy.path(), "\"unused\": NaN, \"more\": [Infinity, -Infinity], \"named\": \"\\ud83d\"");
+    append(
+        copy.path(),
+        "\"unused\": NaN, \"more\": [Infinity, -Infinity], \"named\": \"\\ud83d\"",
+    );
     Model::<f32>::load(copy.path(), ResidualFrame::Raw).unwrap();
-    refused("tiny", &["layer_norm_epsilon", "NaN", "expected a positive number"], |folder| {
-        append(folder, "\"layer_norm_epsilon\": NaN")
-    });
+    refused(
+        "tiny",
+        &["layer_norm_epsilon", "NaN", "expected a positive number"],
+        |folder| append(folder, "\"layer_norm_epsilon\": NaN"),
+    );
 }
