@@ -11,14 +11,17 @@ use crate::model::{Cut, Hooks, Model, ModelError, Work, first_other};
 const CONTEXTS: usize = 4;
 const TOKENS: usize = 256;
 
-/// The first number on a context's way through the model that is not finite: where, of which token, and the number.
-#[derive(Default)]
-struct First(Option<(HookPoint, usize, f32)>, usize);
+/// Looks at a context's way through the model for what is not finite.
+struct Look<'a> {
+    tokens: &'a [u32],
+    /// The first that was found.
+    found: Option<ModelError>,
+}
 
-impl Hooks<f32> for First {
+impl Hooks<f32> for Look<'_> {
     fn at(&mut self, point: HookPoint, value: &mut [f32]) {
-        if let (None, Some(i)) = (self.0, first_other(value)) {
-            self.0 = Some((point, i / (value.len() / self.1), value[i]));
+        if self.found.is_none() {
+            self.found = check_activations(point, self.tokens, value).err();
         }
     }
 }
@@ -47,11 +50,11 @@ fn check_context(model: &Model<f32>, tokens: &[u32]) -> Result<(), ModelError> {
         return Ok(());
     }
     let (mut cut, mut work, mut out) = (Cut::default(), Work::default(), Vec::new());
-    let mut first = First(None, tokens.len());
-    model.prefix(tokens, HookPoint::Embed, &mut cut, &mut first, &mut work)?;
-    model.suffix(&cut, &cut.value, &mut out, &mut first, None, &mut work)?;
-    if let Some((at, position, found)) = first.0 {
-        return Err(damage(at.to_string(), found, position, tokens[position]));
+    let mut look = Look { tokens, found: None };
+    model.prefix(tokens, HookPoint::Embed, &mut cut, &mut look, &mut work)?;
+    model.suffix(&cut, &cut.value, &mut out, &mut look, None, &mut work)?;
+    if let Some(error) = look.found {
+        return Err(error);
     }
     let (d_model, d_vocab) = (model.facts().d_model, model.facts().d_vocab);
     let chunk = model.logits_chunk();

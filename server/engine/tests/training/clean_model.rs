@@ -72,7 +72,7 @@ fn ran(model: &Model<f32>, tokens: &TokenFile, folder: &Path) -> TrainError {
         folder,
         cache: None,
     };
-    run(inputs, &mut Watch::default()).err().expect("a run on such a model ends")
+    run(inputs, &mut Watch::default()).expect_err("a run on such a model ends")
 }
 
 #[test]

@@ -12,6 +12,16 @@ use crate::{
     workplace::config,
 };
 
+const TOPK: DictionaryKind = DictionaryKind::BatchTopK {
+    k: 4,
+    aux_coefficient: 0.03,
+    dead_tokens: 100,
+    threshold_decay: 0.9,
+};
+
+/// What makes a run of another kind, or fed in another way.
+type Change = dyn Fn(&mut TrainConfig);
+
 /// The tiny model's text; of the second model, BOS is 300 times as long as it was.
 fn places() -> [Place; 2] {
     let plain = Place::new();
@@ -50,12 +60,6 @@ fn figure(trained: &Trained, name: &str) -> f64 {
 #[test]
 fn a_loud_token_that_is_left_out_changes_nothing() {
     let [plain, loud] = places();
-    let topk = DictionaryKind::BatchTopK {
-        k: 4,
-        aux_coefficient: 0.03,
-        dead_tokens: 100,
-        threshold_decay: 0.9,
-    };
     let buffer = |config: &mut TrainConfig| {
         config.buffer = Some(Buffer {
             tokens: 200,
@@ -63,12 +67,12 @@ fn a_loud_token_that_is_left_out_changes_nothing() {
             on: BufferPlace::Memory,
         });
     };
-    let changes: [(&str, &dyn Fn(&mut TrainConfig)); 6] = [
+    let changes: [(&str, &Change); 6] = [
         ("as it is", &|_| {}),
         ("unit norm", &|config| config.input_scale = InputScale::UnitNorm),
         ("buffer", &buffer),
         ("the largest of a batch", &|config| {
-            config.dictionaries[0].kind = topk;
+            config.dictionaries[0].kind = TOPK;
             config.dictionaries[0].objective = Objective::Local { sparsity: 0.0 };
         }),
         ("jumps", &|config| {
@@ -149,7 +153,14 @@ fn an_interrupted_run_ends_with_the_same_bits_and_is_measured_again_to_them() {
         let resumed = trained(&loud, &format!("{name} cut"), &config);
         assert!(weights(&whole) == weights(&resumed), "{name}");
         let backend = Cpu.backend(&loud.model).unwrap();
-        let again = evaluate(&[whole.file.clone()], &*backend, loud.tokens(), &config, &mut |_, _| true).unwrap();
+        let again = evaluate(
+            std::slice::from_ref(&whole.file),
+            &*backend,
+            loud.tokens(),
+            &config,
+            &mut |_, _| true,
+        )
+        .unwrap();
         let ce = again[0]
             .metrics
             .iter()
