@@ -7,8 +7,8 @@ use api::{DictionaryConfig, DictionaryKind, Finding, HistoryPoint, Measurement, 
 const L0_OFF: f64 = 0.05;
 /// λ times the penalty as a multiple of the rest of the loss, above which little but silence is learnt.
 const SATURATED: f64 = 10.0;
-/// The same, below which λ does not count.
-const IDLE: f64 = 1e-4;
+/// The same, below which λ does not count; a search goes down to 0.001.
+const IDLE: f64 = 0.002;
 /// The factor by which λ may differ in the last tenth of the search.
 const MOVING: f64 = 3.0;
 /// The share of features that may be dead.
@@ -55,7 +55,7 @@ pub struct Finished<'a> {
 /// What is wrong with it; nothing of what is not trained.
 pub fn findings(finished: Finished<'_>) -> Vec<Finding> {
     let config = finished.config;
-    let is_new = matches!(config.origin, Origin::Fresh | Origin::Finetuned { .. });
+    let is_new = matches!(config.origin, Origin::Fresh | Origin::Matched | Origin::Finetuned { .. });
     if finished.n_steps == 0 || config.kind.name().is_fitted() || !is_new {
         return Vec::new();
     }
