@@ -19,7 +19,7 @@ use crate::{jobs::request, workspace::Workspace};
       --objective local,e2e,e2e+ds --target-l0 8,16,32 --seed 0,1,2 --csv out.csv
   saescope sweep --model models/stories260k --corpus stories.json --at blocks.2.hook_resid_pre \\
       --objective local,e2e,e2e+ds --coefficient \"local=0.03,0.1,0.3,1;e2e=0.1,0.3,1,3,8;e2e+ds=0.1,0.3,1,3,8\" \\
-      --kl-coefficient \"e2e=1;e2e+ds=0.5\" --ds-coefficient 2.5 --lr 1e-3 --d-sae 1024 --n-ctx 256 --batch 16 \\
+      --kl-coefficient \"e2e=1;e2e+ds=0.5\" --ds-coefficient 2.5 --d-sae 1024 --n-ctx 256 --batch 16 \\
       --tokens 1228800 --seed 0,1,2 --csv out.csv")]
 pub struct Sweep {
     #[command(flatten)]
