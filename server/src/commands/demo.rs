@@ -122,7 +122,7 @@ async fn rebuild(workspace: &Arc<Workspace>, recipe: &Recipe, out: Option<&Path>
             model: model.id.clone(),
             ..asked.clone()
         };
-        let resolved = request::resolve_here(&workspace, &asked).await?;
+        let resolved = request::resolve_here(workspace, &asked).await?;
         let ids = runs::jobs(workspace, request::with_commands(&asked, resolved.runs), false).await?;
         if !run(workspace, &ids, &owner, &stop).await? {
             return Ok(ExitCode::from(130));

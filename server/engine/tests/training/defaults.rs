@@ -27,7 +27,12 @@ fn data() -> Option<PathBuf> {
 /// stories260k with a residual stream `size` times as large, and the same logits.
 fn rescaled(from: &Path, size: f32, to: &Path) {
     fs::create_dir_all(to).unwrap();
-    for name in ["config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json"] {
+    for name in [
+        "config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "generation_config.json",
+    ] {
         if from.join(name).is_file() {
             fs::copy(from.join(name), to.join(name)).unwrap();
         }
@@ -43,8 +48,15 @@ fn rescaled(from: &Path, size: f32, to: &Path) {
                 name if ["embed_tokens", "o_proj", "down_proj"].iter().any(|part| name.contains(part)) => size,
                 _ => 1.0,
             };
-            let numbers = tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()) * factor);
-            (name.to_owned(), tensor.shape().to_vec(), numbers.flat_map(f32::to_le_bytes).collect())
+            let numbers = tensor
+                .data()
+                .chunks_exact(4)
+                .map(|b| f32::from_le_bytes(b.try_into().unwrap()) * factor);
+            (
+                name.to_owned(),
+                tensor.shape().to_vec(),
+                numbers.flat_map(f32::to_le_bytes).collect(),
+            )
         })
         .collect();
     let views = changed

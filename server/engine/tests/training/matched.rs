@@ -28,7 +28,12 @@ fn relu_is_numpys() {
     let text = include_str!("../../../../tests/golden/matched/golden.json");
     let golden: Numbers = serde_json::from_str(text).unwrap();
     let n = golden.b_enc.len();
-    let relu = Relu::new(vec![0.0; n * golden.d], vec![0.0; n], golden.rows.clone(), vec![0.0; golden.d]);
+    let relu = Relu::new(
+        vec![0.0; n * golden.d],
+        vec![0.0; n],
+        golden.rows.clone(),
+        vec![0.0; golden.d],
+    );
     let mut dictionary = Dictionary::Relu(relu);
     dictionary.match_to(&golden.x, &golden.x, golden.l0);
     for (name, expected) in [
@@ -38,7 +43,12 @@ fn relu_is_numpys() {
         ("b_dec", &golden.b_dec),
     ] {
         let tensor = dictionary.parameters().0.iter().find(|tensor| tensor.name == name).unwrap();
-        let worst = tensor.data.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        let worst = tensor
+            .data
+            .iter()
+            .zip(expected)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f64::max);
         assert!(worst < 1e-10, "{name}: {worst}");
     }
 }
@@ -67,7 +77,11 @@ fn kinds() -> Vec<DictionaryKind> {
 /// A cloud whose middle is not 0.
 fn cloud(size: f64, moved: f64) -> Vec<f64> {
     let at = |i: usize, v: f64| size * (v + if i.is_multiple_of(D) { 1.0 + moved } else { 0.2 });
-    numbers::<f64>(TOKENS * D, 3).into_iter().enumerate().map(|(i, v)| at(i, v)).collect()
+    numbers::<f64>(TOKENS * D, 3)
+        .into_iter()
+        .enumerate()
+        .map(|(i, v)| at(i, v))
+        .collect()
 }
 
 fn matched(kind: DictionaryKind, x: &[f64]) -> Dictionary<f64> {
@@ -95,7 +109,11 @@ fn every_feature_fires_on_the_same_share_of_the_tokens() {
         let counts: Vec<usize> = (0..D_SAE).map(fired).collect();
         // a tied dictionary begins with fewer, but with none that is dead
         let expected = (L0 / D_SAE as f64 * TOKENS as f64).round() as usize;
-        let expected = if kind == DictionaryKind::Tied { counts[0].min(expected) } else { expected };
+        let expected = if kind == DictionaryKind::Tied {
+            counts[0].min(expected)
+        } else {
+            expected
+        };
         assert!(counts.iter().all(|n| *n == expected && *n > 0), "{}: {counts:?}", kind.name());
     }
 }
@@ -113,7 +131,11 @@ fn size_and_place_of_the_activations_do_not_matter() {
             let (other_codes, other_x_hat) = output(&matched(kind, &x), &x);
             // the geometric median is found to 1e-5 of its norm
             for (a, b) in codes.iter().zip(&other_codes) {
-                assert!((a - b / size).abs() < 1e-3, "{} at {size}, {moved}: code {a}, {b}", kind.name());
+                assert!(
+                    (a - b / size).abs() < 1e-3,
+                    "{} at {size}, {moved}: code {a}, {b}",
+                    kind.name()
+                );
             }
             for (i, (a, b)) in x_hat.iter().zip(&other_x_hat).enumerate() {
                 let back = b / size - if i.is_multiple_of(D) { moved } else { 0.0 };
@@ -142,7 +164,10 @@ fn no_other_scale_of_the_codes_is_closer() {
         for factor in [0.98, 1.02] {
             let mut other = dictionary.clone();
             other.update(|parameters| {
-                let scaled = parameters.0.iter_mut().filter(|tensor| !matches!(tensor.name, "W_dec" | "b_dec" | "r_mag"));
+                let scaled = parameters
+                    .0
+                    .iter_mut()
+                    .filter(|tensor| !matches!(tensor.name, "W_dec" | "b_dec" | "r_mag"));
                 scaled.flat_map(|tensor| &mut tensor.data).for_each(|v| *v *= factor);
             });
             assert!(error(&other, &x) > least, "{} scaled by {factor}", kind.name());
@@ -176,7 +201,11 @@ fn a_transcoder_writes_what_goes_with_what_it_reads() {
             let (_, y_hat) = output(&dictionary, &x);
             let m = dictionary.bias().unwrap().to_vec();
             let square = |a: &[f64]| a.iter().zip(&y).map(|(a, y)| (y - a) * (y - a)).sum::<f64>();
-            square(&y_hat) / y.iter().enumerate().map(|(i, y)| (y - m[i % D]) * (y - m[i % D])).sum::<f64>()
+            square(&y_hat)
+                / y.iter()
+                    .enumerate()
+                    .map(|(i, y)| (y - m[i % D]) * (y - m[i % D]))
+                    .sum::<f64>()
         };
         let unexplained = share(&y);
         assert!(unexplained < 0.8, "{}: {unexplained}", kind.name());
