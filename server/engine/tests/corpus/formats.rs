@@ -167,7 +167,7 @@ fn tokens_are_taken_as_they_are() {
 #[test]
 fn what_a_document_is_in_text() {
     let folder = workplace();
-    let n_documents = |name: &str, content: &str| inspect(&write(&folder, name, content), &[]).unwrap().n_documents;
+    let n_documents = |name: &str, content: &str| inspect(write(&folder, name, content), &[]).unwrap().n_documents;
     assert_eq!(
         n_documents("wiki.txt", " \n = One = \n \n a b \n = = Part = = \n c \n = Two = \n d\n"),
         2
@@ -184,5 +184,5 @@ fn what_a_document_is_in_text() {
     for name in ["book/one.txt", "book/two.txt"] {
         write(&folder, name, paragraph.repeat(7));
     }
-    assert_eq!(inspect(&folder.path().join("book"), &[]).unwrap().n_documents, 2);
+    assert_eq!(inspect(folder.path().join("book"), &[]).unwrap().n_documents, 2);
 }

@@ -42,8 +42,8 @@ fn real_text_and_tokenizers() {
     let shares = manifest.splits().map(|split| split.n_documents);
     assert!(shares[0] > 860 && shares[1] > 25 && shares[2] > 25, "{shares:?}");
 
-    let novels = inspect(&data.join("text/novels"), &[]).unwrap();
+    let novels = inspect(data.join("text/novels"), &[]).unwrap();
     assert_eq!((novels.format, novels.n_documents), (Format::Text, 12));
-    let wikitext = inspect(&data.join("text/wikitext2_valid.txt"), &[]).unwrap();
+    let wikitext = inspect(data.join("text/wikitext2_valid.txt"), &[]).unwrap();
     assert_eq!((wikitext.format, wikitext.n_documents), (Format::Text, 60));
 }

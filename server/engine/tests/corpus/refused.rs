@@ -115,9 +115,9 @@ fn what_is_wrong_is_said() {
     write(&folder, "mixed/a.txt", "a");
     write(&folder, "mixed/b.jsonl", "{\"text\": \"b\"}");
     assert!(
-        message(inspect(&folder.path().join("mixed"), &[])).contains("two formats: 'a.txt' is text and 'b.jsonl' is json_lines")
+        message(inspect(folder.path().join("mixed"), &[])).contains("two formats: 'a.txt' is text and 'b.jsonl' is json_lines")
     );
-    assert!(message(inspect(&folder.path().join("absent"), &[])).contains("cannot open"));
+    assert!(message(inspect(folder.path().join("absent"), &[])).contains("cannot open"));
 
     let source = write(&folder, "good.txt", "abcdefghij");
     assert_eq!(

@@ -18,7 +18,7 @@ fn it_is_the_same_each_time_on_any_number_of_threads() {
 #[test]
 fn it_has_the_size_asked_for_and_any_text_comes_back() {
     let folder = tempfile::tempdir().unwrap();
-    let json = train_tokenizer(&stories(folder.path()), 300).unwrap();
+    let json = train_tokenizer(stories(folder.path()), 300).unwrap();
     let tokenizer: Tokenizer = json.parse().unwrap();
     assert_eq!(tokenizer.get_vocab_size(true), 300);
     assert_eq!(tokenizer.token_to_id(END_OF_TEXT), Some(0));

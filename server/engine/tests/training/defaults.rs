@@ -1,10 +1,10 @@
 //! What is trained with nothing but model, text, hook point and kind, where `SAESCOPE_TEST_DATA` has a real model: short runs that end at
 //! the features per token that were asked for, however large the activations are, and no seed that fails.
+#![allow(clippy::print_stdout, reason = "a test that skips says so")]
 
 use api::{HookPoint, KindName, ResidualFrame, ResolvedAgainst, SweepRequest};
 use engine::{
     corpus::{TokenFile, pack, special_tokens},
-    metrics::Measurement,
     model::Model,
     train::{Cpu, Device as _, Inputs, Outcome, Trained, run},
 };
@@ -88,7 +88,7 @@ fn train(size: f32, asked: &serde_json::Value) -> Option<Vec<Trained>> {
     };
     let resolved = request.resolve(facts).unwrap();
     let tokens: TokenFile = pack(
-        &data.join("text/tinystories_1000.json"),
+        data.join("text/tinystories_1000.json"),
         &model_folder.join("tokenizer.json"),
         facts.d_vocab,
         &resolved.runs[0].packing,

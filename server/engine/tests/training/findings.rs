@@ -236,7 +236,7 @@ fn a_loss_that_rises_at_the_end_is_found() {
     // while λ is still being found, the loss rises because λ does; and noise is no rise
     let before = |step: usize, value: f64| value + 0.02 * step.min(158) as f64;
     assert_eq!(Planted::healthy().curve("loss", before).found(), []);
-    let noise = |step: usize, value: f64| value * (1.0 + 0.3 * f64::from(step % 4 == 0));
+    let noise = |step: usize, value: f64| value * (1.0 + 0.3 * f64::from(step.is_multiple_of(4)));
     assert_eq!(Planted::healthy().curve("loss", noise).found(), []);
 }
 
