@@ -16,6 +16,8 @@ pub fn FindingList(
                 <p>"To try: " {finding.advice()}</p>
             </li>
         }
+        .into_any()
     };
-    (!findings.is_empty()).then(|| view! { <ul class="findings">{findings.iter().map(one).collect_view()}</ul> })
+    let list = || view! { <ul class="findings">{findings.iter().map(one).collect_view()}</ul> }.into_any();
+    (!findings.is_empty()).then(list)
 }

@@ -137,7 +137,7 @@ fn Trained(config: Signal<TrainConfig>, points: Signal<Vec<HistoryPoint>>) -> im
 }
 
 /// What the run found to be wrong with its dictionaries.
-fn found(job: &Job) -> Option<impl IntoView + use<>> {
+fn found(job: &Job) -> Option<AnyView> {
     let config = job.config.training().filter(|_| !job.findings.is_empty())?;
     let one = |found: &api::DictionaryFindings| {
         let place = job.dictionaries.iter().position(|id| *id == found.dictionary);
@@ -152,30 +152,33 @@ fn found(job: &Job) -> Option<impl IntoView + use<>> {
                 <FindingList findings />
             </div>
         }
+        .into_any()
     };
     let all = job.findings.iter().map(one).collect_view();
-    Some(view! {
+    let section = view! {
         <section aria-labelledby="found">
             <h2 id="found">"What went wrong, and what to try"</h2>
             {all}
         </section>
-    })
+    };
+    Some(section.into_any())
 }
 
 /// The dictionaries that a finished run has made, each with its page.
-fn made(job: &Job) -> Option<impl IntoView + use<>> {
+fn made(job: &Job) -> Option<AnyView> {
     let config = job.config.training().filter(|_| !job.dictionaries.is_empty())?;
     let one = |(id, dictionary): (&api::DictionaryId, &api::DictionaryConfig)| {
         let (series, dial) = (dictionary.series(), dial(dictionary));
         view! { <li data-testid="made"><ObjectiveKey series /> " " {dial} " " <a href=link::dictionary(id)>"#" {id.to_string()}</a></li> }
     };
     let all = job.dictionaries.iter().zip(&config.dictionaries).map(one).collect_view();
-    Some(view! {
+    let section = view! {
         <section aria-labelledby="made">
             <h2 id="made">"What it made"</h2>
             <ul class="made">{all}</ul>
         </section>
-    })
+    };
+    Some(section.into_any())
 }
 
 /// The way to what a finished run has made.
