@@ -1,5 +1,6 @@
 //! The command line, as a user and a script meet it.
 
+mod attacked;
 mod bad_input;
 mod baselines;
 mod damage;
