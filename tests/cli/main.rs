@@ -4,6 +4,7 @@ mod attacked;
 mod bad_input;
 mod baselines;
 mod damage;
+mod deaths;
 mod demo;
 mod derive;
 mod exchange;
