@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
-    process::{Child, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -31,6 +31,24 @@ impl Server {
         let own = tempfile::tempdir().context("cannot create a temporary folder")?;
         let data = own.path().join("data");
         Self::launch(own, data, "127.0.0.1", &["--no-demo"]).await
+    }
+
+    /// Starts one with the demo and without workers on a data folder of its own, under a limit of `mib` mebibytes on its address
+    /// space.
+    ///
+    /// # Errors
+    /// As [`Server::on`].
+    pub async fn under_a_limit(mib: u64) -> Result<Self> {
+        let own = tempfile::tempdir().context("cannot create a temporary folder")?;
+        let data = own.path().join("data");
+        let serve = binary::command(&["serve"])?;
+        let mut limited = Command::new("sh");
+        limited
+            .args(["-c", &format!("ulimit -v {}; exec \"$@\"", mib * 1024), "sh"])
+            .arg(serve.get_program())
+            .args(serve.get_args())
+            .current_dir(binary::root());
+        Self::launch_by(limited, own, data, "127.0.0.1", &["--jobs", "0"]).await
     }
 
     /// Starts one as a newcomer does: on a data folder that is not there yet, which gets the demo.
@@ -64,10 +82,14 @@ impl Server {
     }
 
     async fn launch(own: TempDir, data: PathBuf, host: &str, more: &[&str]) -> Result<Self> {
+        Self::launch_by(binary::command(&["serve"])?, own, data, host, more).await
+    }
+
+    async fn launch_by(mut serve: Command, own: TempDir, data: PathBuf, host: &str, more: &[&str]) -> Result<Self> {
         let port = free_port();
         let log = own.path().join("server.log");
         let file = File::create(&log).with_context(|| format!("cannot create {}", log.display()))?;
-        let process = binary::command(&["serve"])?
+        let process = serve
             .arg("--data")
             .arg(&data)
             .arg("--bind")
@@ -121,6 +143,13 @@ impl Server {
         &self.data
     }
 
+    /// Bytes of memory that it has now; none where the system does not say.
+    pub fn memory(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+    }
+
     /// Everything it has printed so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
@@ -132,7 +161,7 @@ impl Server {
     /// When it cannot be asked, or has not ended after `within`.
     pub async fn interrupt(mut self, within: Duration) -> Result<(ExitStatus, String)> {
         let id = self.process.id().to_string();
-        let sent = std::process::Command::new("kill")
+        let sent = Command::new("kill")
             .args(["-INT", &id])
             .status()
             .context("cannot start `kill`")?;

@@ -202,7 +202,7 @@ fn on_the_command_line_each_has_one_message_and_nothing_is_lost() -> Result<()> 
         .with("--d-sae", 268_000_000)
         .with("--coefficient", many.join(","))
         .expect(2)?
-        .complains(&["d_sae: found 268000000", "120 dictionaries", "GiB", "this machine has"])?;
+        .complains(&["d_sae: found 268000000", "120 dictionaries", "GiB", "free"])?;
     let pull = Line::on(&place, &["pull", "nobody/nothing"]).command();
     let mut pull = pull?;
     pull.env("HF_ENDPOINT", "http://127.0.0.1:9")

@@ -1,8 +1,12 @@
 //! Damaged data folders: what is wrong is named with what to do, and nothing is written over.
 
-use crate::line::{Line, Place};
-use anyhow::{Result, ensure};
+use crate::line::{Line, Place, dictionaries};
+use anyhow::{Context as _, Result, ensure};
 use std::fs;
+use tests::{
+    Server,
+    http::{get, get_json},
+};
 
 #[test]
 fn a_damaged_registry_is_named_and_left_as_it_is() -> Result<()> {
@@ -64,4 +68,32 @@ fn a_model_or_text_that_has_changed_is_not_taken_for_the_former() -> Result<()> 
     Line::on(&place, &["evaluate", "--dictionary", "1"])
         .expect(1)?
         .complains(&["stories.json"])
+}
+
+/// What a person may do whose registry is damaged: remove it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_is_removed_takes_no_dictionary_with_it() -> Result<()> {
+    let place = Place::new()?;
+    let line = Line::sweep(&place).with("--coefficient", "0.1");
+    let line = tokio::task::spawn_blocking(move || line.expect(0).map(|_| line)).await??;
+    let made = dictionaries(&place.data())?;
+    ensure!(made.len() == 3);
+    fs::remove_file(place.data().join("registry.sqlite"))?;
+
+    let jobs = Line::on(&place, &["jobs"]);
+    let said = tokio::task::spawn_blocking(move || jobs.expect(0)).await??;
+    said.tells(&["does not know 3 dictionaries", "moved to", "set-aside"])?;
+    let mut folders = fs::read_dir(place.data().join("set-aside"))?;
+    let folder = folders.next().context("nothing was set aside")??.path();
+    ensure!(dictionaries(&folder)? == made, "what was set aside is not what was made");
+
+    // the numbers are given anew, and nothing is lost by that
+    tokio::task::spawn_blocking(move || line.expect(0)).await??;
+    ensure!(dictionaries(&place.data())?.len() == 3 && dictionaries(&folder)? == made);
+    let server = Server::on(&place.data(), &[]).await?;
+    let overview = get_json(&server.url("/api/overview")).await?;
+    ensure!(overview["set_aside"][0]["n_dictionaries"] == 3, "{overview}");
+    let page = get(&server.url("/")).await?;
+    ensure!(page.text().contains("does not know 3 dictionaries"), "{}", page.text());
+    Ok(())
 }

@@ -1,9 +1,11 @@
 //! The command line, as a user and a script meet it.
 
+mod attacked;
 mod bad_input;
 mod baselines;
 mod corpus;
 mod damage;
+mod deaths;
 mod demo;
 mod derive;
 mod exchange;
