@@ -193,8 +193,10 @@ impl Browser {
             return Ok(());
         }
         field.clear().await.with_context(|| format!("cannot clear `{css}`"))?;
+        // the driver clears without the events that a person's key makes
+        let keys = if text.is_empty() { " \u{e003}" } else { text };
         field
-            .send_keys(text)
+            .send_keys(keys)
             .await
             .with_context(|| format!("cannot type into `{css}`"))
     }

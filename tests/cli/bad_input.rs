@@ -55,11 +55,7 @@ fn unusable_models(place: &Place) -> Result<Vec<(PathBuf, Vec<&'static str>)>> {
     })?;
     let vocabulary = damaged(place, "vocabulary", |folder| {
         edit(&folder.join("tokenizer.json"), |tokenizer| {
-            if let Some(added) = tokenizer["added_tokens"].as_array_mut() {
-                let mut token = added[0].clone();
-                (token["id"], token["content"]) = (json!(384), json!("<|more|>"));
-                added.push(token);
-            }
+            tokenizer["model"]["vocab"]["<|more|>"] = json!(384);
         })
     })?;
     let no_tokenizer = damaged(place, "no_tokenizer", |folder| {

@@ -224,8 +224,11 @@ fn train_is_a_sweep_of_one() -> Result<()> {
         .with("--n-ctx", 16)
         .with("--batch", 4)
         .with("--tokens", 640);
-    line.expect(0)?
-        .tells(&["default: kl_coefficient = e2e=1", "default: lr = 0.001", "default: seed = 0"])?;
+    line.expect(0)?.tells(&[
+        "default: kl_coefficient = e2e=1",
+        "default: lr = e2e=0.033",
+        "default: seed = 0",
+    ])?;
     ensure!(dictionaries(&place.data())?.len() == 1);
     line.clone()
         .with("--coefficient", "0.1,1")

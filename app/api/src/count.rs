@@ -1,7 +1,7 @@
 //! How much a request asks for, counted before anything is made of it: lists that are multiplied with each other may be short and
 //! come to millions.
 
-use crate::{ConfigError, DeriveRequest, ObjectiveKind, PerObjective, SweepRequest};
+use crate::{ConfigError, DeriveRequest, FEATURES_PER_TOKEN, ObjectiveKind, PerObjective, SweepRequest};
 
 /// Runs that one request may come to; each is a job.
 pub const RUNS_PER_REQUEST: usize = 256;
@@ -63,7 +63,11 @@ impl SweepRequest {
             true => self.k.len(),
             false => self.from.len(),
         };
-        let shared = [bases, self.target_l0.len()];
+        let defaults = match self.asks_for_defaults() {
+            true => FEATURES_PER_TOKEN.len(),
+            false => 1,
+        };
+        let shared = [bases, self.target_l0.len(), defaults];
         let n_values =
             |values: &Option<PerObjective>, objective| values.as_ref().and_then(|v| v.of(objective)).map_or(1, <[f64]>::len);
         let of_objective = |objective: &ObjectiveKind| {
@@ -178,6 +182,8 @@ mod tests {
                 12,
             ),
             (serde_json::json!({"coefficient": null, "target_l0": [8, 16, 32]}), 9),
+            (serde_json::json!({"coefficient": null}), 9),
+            (serde_json::json!({"coefficient": null, "kind": "topk"}), 9),
             (
                 serde_json::json!({"kind": "pca-topk", "coefficient": null, "objectives": [], "k": [1, 2, 3]}),
                 3,

@@ -70,6 +70,11 @@ impl SweepRequest {
         Some(format!("{field} = {n}"))
     }
 
+    /// Whether [`FEATURES_PER_TOKEN`] are taken, because nothing is said of sparsity.
+    pub(crate) fn asks_for_defaults(&self) -> bool {
+        !self.says_sparsity() && self.from.is_empty() && self.kind.features_per_token().is_some()
+    }
+
     fn says_sparsity(&self) -> bool {
         self.coefficient.is_some() || !self.target_l0.is_empty() || !self.k.is_empty()
     }

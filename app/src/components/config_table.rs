@@ -212,7 +212,7 @@ mod tests {
         assert!(values.len() > 35, "{values:?}");
         for (path, value) in values {
             // λ stands in the table of the last values, and in the command
-            let is_there = |text: &str| text.replace(',', "").split([' ', ',']).any(|word| word == value);
+            let is_there = |text: &str| text == value || text.replace(',', "").split([' ', ',']).any(|word| word == value);
             assert!(
                 path.ends_with(".sparsity") || shown.iter().any(|(_, text)| is_there(text)),
                 "{path} = {value} is not in {shown:?}"

@@ -405,6 +405,8 @@ mod tests {
             "centred",
             "--input-scale",
             "unit_norm",
+            "--initial-weights",
+            "published",
             "--bos",
             "context",
             "--eos",

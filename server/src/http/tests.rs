@@ -253,7 +253,10 @@ async fn a_sweep_is_refused_by_its_first_bad_field() {
     let (status, resolved) = app.post("/api/sweeps/resolve", small_sweep(&model, &corpus)).await;
     assert_eq!(status, StatusCode::OK);
     assert!(
-        resolved["defaults"].as_array().unwrap().contains(&json!("lr = 0.001")),
+        resolved["defaults"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("lr = local=0.042;e2e=0.028")),
         "{resolved}"
     );
     assert!(

@@ -99,7 +99,10 @@ impl Search {
             }
             return;
         }
-        if 1.0 - now <= HELD {
+        let (left, share) = (n_steps - step, |share: f64| (share * n_steps as f64).ceil() as usize);
+        // the λ of the last step stands in the curves, and is that of the one before
+        let held = share(HELD).max(2);
+        if left <= held {
             if self.n > 0 {
                 self.coefficient = (self.sum / self.n as f64).exp();
                 self.n = 0;
@@ -126,7 +129,7 @@ impl Search {
             self.integral = self.integral.clamp((LEAST * even).ln(), (MOST * even).ln());
         }
         self.coefficient = (self.integral + error).exp();
-        if 1.0 - now <= HELD + AVERAGED {
+        if left <= held + share(AVERAGED) {
             self.sum += self.coefficient.ln();
             self.n += 1;
         }

@@ -57,7 +57,7 @@ fn reaches(kind: DictionaryKind, target: f64) {
     let name = kind.name();
     assert!((l0 / target - 1.0).abs() < 0.1, "{name}: L0 {l0}, target {target}");
     let found = trainee.objective.sparsity();
-    let held = &path[COURSE_STEPS - COURSE_STEPS / 6..];
+    let held = &path[COURSE_STEPS - COURSE_STEPS / 60..];
     assert!(
         found > 0.0 && held.iter().all(|(lambda, _)| *lambda == found),
         "{name}: λ {found}"

@@ -93,7 +93,7 @@ fn train(size: f32, asked: &serde_json::Value) -> Option<Vec<Trained>> {
         facts.d_vocab,
         &resolved.runs[0].packing,
         &folder.path().join("tokens"),
-        &mut |_, _| false,
+        &mut |_, _| true,
     )
     .unwrap();
     let backend = Cpu.backend(&model).unwrap();

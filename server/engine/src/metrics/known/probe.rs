@@ -53,6 +53,13 @@ pub fn on_features(features: &[u32], columns: &Columns, answers: &[Option<bool>]
     for (tokens, yes) in chosen.iter().zip([true, false]) {
         tokens.iter().for_each(|token| answer[*token] = Some(yes));
     }
+    if features.is_empty() {
+        // nothing is known of any token, and yes weighs as much as no
+        return Linear {
+            weights: Vec::new(),
+            bias: 0.0,
+        };
+    }
     let each = |yes: bool| 0.5 / chosen[usize::from(!yes)].len().max(1) as f64;
     let d = features.len();
     let (mut rows, mut is_yes, mut weights) = (Vec::new(), Vec::new(), Vec::new());
