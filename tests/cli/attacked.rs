@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::{
     io::Write as _,
     net::TcpStream,
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 use tests::{
@@ -103,6 +103,33 @@ fn requests() -> Vec<Refused> {
     all
 }
 
+/// A config whose numbers are absurd: what is asked for, and how its folder is answered.
+const CONFIGS: [(&str, u64, u16); 4] = [
+    // as much memory as the contexts in use need
+    ("max_position_embeddings", 10_000_000_000, 200),
+    ("num_hidden_layers", 100_000_000_000, 400),
+    ("vocab_size", 1_000_000_000_000, 400),
+    ("intermediate_size", 1_000_000_000_000, 400),
+];
+
+/// A small model's folder whose config says that `field` is `value`.
+fn model_with(folder: &Path, field: &str, value: u64) -> Result<PathBuf> {
+    let (from, to) = (given::tiny_model().with_file_name("llama"), folder.join(field));
+    std::fs::create_dir(&to)?;
+    for entry in std::fs::read_dir(&from).with_context(|| format!("cannot list {}", from.display()))? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let is_weights = name.to_string_lossy().starts_with("model");
+        if is_weights || name == "config.json" {
+            std::fs::copy(entry.path(), to.join(name))?;
+        }
+    }
+    let mut config: Value = serde_json::from_slice(&std::fs::read(from.join("config.json"))?)?;
+    config[field] = value.into();
+    std::fs::write(to.join("config.json"), config.to_string())?;
+    Ok(to)
+}
+
 /// Asks for `path` and goes away before the answer comes.
 fn ask_and_leave(server: &Server, method: &str, path: &str, after: Duration) -> Result<()> {
     let mut stream = TcpStream::connect(("127.0.0.1", server.port()))?;
@@ -165,6 +192,11 @@ async fn a_server_that_may_have_four_gigabytes_lives_through_what_used_to_end_it
         for says in attack.says {
             ensure!(answer.text().contains(says), "expected '{says}': {}", answer.text());
         }
+    }
+    for (field, value, status) in CONFIGS {
+        let model = model_with(folder.path(), field, value)?;
+        let answer = post(&server.url("/api/models"), &json!({"folder": model})).await?;
+        ensure!(answer.status.as_u16() == status, "{field} {value}: {}", answer.text());
     }
     let jobs = get_json(&server.url("/api/jobs")).await?;
     let made = jobs

@@ -226,7 +226,7 @@ fn train_is_a_sweep_of_one() -> Result<()> {
         .with("--tokens", 640);
     line.expect(0)?.tells(&[
         "default: kl_coefficient = e2e=1",
-        "default: lr = e2e=0.033",
+        "default: lr = e2e=0.024",
         "default: seed = 0",
     ])?;
     ensure!(dictionaries(&place.data())?.len() == 1);

@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 pub(crate) const MAX_GRAD_NORM: f64 = 1.0;
 /// The peak rate of a dictionary that is trained further.
 const LR_FROM: f64 = 1e-4;
-/// The peak rate of a run of at most [`STEPS`], at a hook point of width 1: Adam moves each weight by about the rate, and the rows of
-/// width d that it moves have entries of about 1/√d.
-const LR: f64 = 0.24;
+/// The peak rate of a run of at most [`STEPS`], at a hook point of width 1; it falls with the fourth root of the width. Adam moves each
+/// weight by about the rate, and the entries of the rows that it moves are the smaller the wider they are.
+const LR: f64 = 0.085;
 /// The same for e2e, whose gradient says nothing of where the activations lie: at the other rate, features go silent for good.
-const LR_E2E: f64 = 0.16;
+const LR_E2E: f64 = 0.057;
 /// Steps beyond which the rate falls, with their cube root.
 const STEPS: f64 = 400.0;
 
@@ -78,7 +78,7 @@ impl SweepRequest {
         let fresh = |objective: &ObjectiveKind| {
             let at_one = if *objective == ObjectiveKind::E2e { LR_E2E } else { LR };
             let longer = (n_steps as f64 / STEPS).max(1.0);
-            two_digits(at_one / (width.max(1) as f64).sqrt() / longer.cbrt())
+            two_digits(at_one / (width.max(1) as f64).sqrt().sqrt() / longer.cbrt())
         };
         let taken = match self.from.is_empty() {
             true => PerObjective::Each(objectives.iter().map(|o| (*o, vec![fresh(o)])).collect::<BTreeMap<_, _>>()),
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(rate(64, 200), [0.03, 0.02]);
         assert_eq!(rate(64, 400), [0.03, 0.02]);
         assert_eq!(rate(64, 3200), [0.015, 0.01]);
-        assert_eq!(rate(256, 400), [0.015, 0.01]);
+        assert_eq!(rate(256, 400), [0.021, 0.014]);
         let further = request(serde_json::json!({"from": [1]})).rates(&[ObjectiveKind::Local], 64, 400, &mut Vec::new());
         assert_eq!(further, PerObjective::All(vec![1e-4]));
     }

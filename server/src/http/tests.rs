@@ -256,7 +256,7 @@ async fn a_sweep_is_refused_by_its_first_bad_field() {
         resolved["defaults"]
             .as_array()
             .unwrap()
-            .contains(&json!("lr = local=0.042;e2e=0.028")),
+            .contains(&json!("lr = local=0.036;e2e=0.024")),
         "{resolved}"
     );
     assert!(
