@@ -58,9 +58,6 @@ fn unusable_models(place: &Place) -> Result<Vec<(PathBuf, Vec<&'static str>)>> {
             tokenizer["model"]["vocab"]["<|more|>"] = json!(384);
         })
     })?;
-    let no_tokenizer = damaged(place, "no_tokenizer", |folder| {
-        Ok(fs::remove_file(folder.join("tokenizer.json"))?)
-    })?;
     Ok(vec![
         (place.path("missing"), vec!["missing'"]),
         (truncated, vec!["truncated/model.safetensors'", "damaged"]),
@@ -83,7 +80,6 @@ fn unusable_models(place: &Place) -> Result<Vec<(PathBuf, Vec<&'static str>)>> {
         ),
         (width, vec!["[384, 32]", "[384, 36]"]),
         (vocabulary, vec!["vocabulary/tokenizer.json'", "up to 384", "384 entries"]),
-        (no_tokenizer, vec!["no_tokenizer", "tokenizer.json"]),
     ])
 }
 

@@ -256,7 +256,8 @@ mod tests {
             "known": {"version": engine::corpus::storyworld::VERSION, "seed": 9, "n": 20},
             "sweeps": [{
                 "model": "tiny", "corpus": "told", "at": "blocks.1.hook_resid_pre", "objectives": ["local", "e2e"],
-                "coefficient": "0.1,1", "d_sae": 24, "n_ctx": 64, "batch": 2, "tokens": 1500, "seeds": [0, 1],
+                "coefficient": "0.1,1", "lr": "1e-3", "max_grad_norm": 10.0, "input_scale": "none",
+                "initial_weights": "published", "d_sae": 24, "n_ctx": 64, "batch": 2, "tokens": 1500, "seeds": [0, 1],
                 "eval_tokens": 400, "validation_tokens": 300
             }]
         }))

@@ -74,8 +74,8 @@ fn train(size: f32, asked: &serde_json::Value) -> Option<Vec<Trained>> {
     let model = Model::load(&model_folder, ResidualFrame::Raw).unwrap();
     let at = HookPoint::resid_pre(2);
     let mut request = serde_json::json!({
-        "model": "m", "corpus": "c", "at": at, "d_sae": 256, "n_ctx": 128, "batch": 8, "tokens": 200 * 1024,
-        "eval_tokens": 16_384, "validation_tokens": 1024, "eval_every_steps": 1000
+        "model": "m", "corpus": "c", "at": at, "d_sae": 512, "n_ctx": 128, "batch": 8, "tokens": 200 * 1024,
+        "validation_tokens": 1024, "eval_every_steps": 1000
     });
     request.as_object_mut().unwrap().extend(asked.as_object().unwrap().clone());
     let request: SweepRequest = serde_json::from_value(request).unwrap();
@@ -131,6 +131,7 @@ fn short_runs_end_at_what_was_asked_for_whatever_the_activations_size() {
             let Some(made) = train(size, &asked) else { return };
             for trained in made {
                 let (l0, target) = (value(&trained, "l0"), trained.config.course.target_l0.unwrap());
+                println!("{kind} × {size}: {l0} of {target}");
                 assert!((l0 / target - 1.0).abs() < 0.05, "{kind} × {size}: {l0} of {target}");
             }
         }
