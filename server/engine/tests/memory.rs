@@ -1,5 +1,7 @@
 //! What a run is said to take beside what it takes: counted by the allocator, at its height, for runs of several shapes. What is
 //! said must be enough, and not so much that runs are refused for nothing. A binary of its own, because the allocator counts.
+
+#![allow(clippy::print_stdout, reason = "a test says what it measured")]
 #![allow(dead_code, clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 #[path = "training/golden.rs"]
