@@ -27,7 +27,7 @@ pub fn prefill(values: &mut Values, models: &[ModelInfo], corpora: &[CorpusInfo]
     missing("corpus", corpora.first().map(|corpus| corpus.id.to_string()));
     missing("objective", Some(if begun { "kl+mse" } else { "local,e2e,e2e+ds" }.into()));
     // forms used to fill in coefficients, and addresses still have them, for which a target did not ask
-    if values.contains_key("target_l0") {
+    if text(values, "target_l0").is_some() {
         values.remove("coefficient");
     }
     prefill_kind(values);
